@@ -1,0 +1,1 @@
+"""The challenger: derives everything from the chain alone, replays, compares."""

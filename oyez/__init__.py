@@ -1,0 +1,1 @@
+"""Oyez: an optimistic rollup for prompts. This package is the shared protocol and the SDK."""

@@ -1,0 +1,1 @@
+"""The one seam to L1: client, contracts, events, deployment, keys."""

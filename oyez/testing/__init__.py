@@ -1,0 +1,1 @@
+"""In-memory twins and scripted parts for tests; never registrable on chain."""

@@ -1,0 +1,1 @@
+"""The sequencer: follows the inbox, executes in order, proposes batches."""
