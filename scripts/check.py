@@ -1,0 +1,48 @@
+"""Check everything that `make test` promises: style, types, spelling, tests, coverage.
+
+Each step prints its name first, so that a log shows where time goes. The first failure stops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = (sys.executable, "-m")
+CODE = ("oyez", "sequencer", "challenger", "scripts")
+
+STATIC: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ruff: lint", (*PYTHON, "ruff", "check", ".")),
+    ("ruff: format", (*PYTHON, "ruff", "format", "--check", ".")),
+    ("mypy: strict types", (*PYTHON, "mypy", *CODE)),
+    ("codespell: spelling", (*PYTHON, "codespell_lib", ".")),
+)
+TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("pytest", (*PYTHON, "coverage", "run", "-m", "pytest", "-q", "--durations=10")),
+    (
+        "coverage of oyez/protocol, branches, at least 90 %",
+        (*PYTHON, "coverage", "report", "--fail-under=90", "--skip-covered"),
+    ),
+)
+
+
+def main() -> None:
+    """Run the steps in order and stop at the first that fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--static", action="store_true", help="style, types and spelling alone")
+    options = parser.parse_args()
+    for name, command in STATIC if options.static else STATIC + TESTS:
+        print(f"== {name}", flush=True)
+        start = time.monotonic()
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        if code:
+            sys.exit(f"== {name}: failed")
+        print(f"== {name}: {time.monotonic() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
