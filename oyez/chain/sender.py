@@ -1,0 +1,209 @@
+"""Signs transactions here and sees them mined, at most once per key.
+
+A signed transaction is journalled before it is broadcast. After a crash the same bytes are
+broadcast again: the chain takes a nonce once, so nothing is ever sent twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from oyez.chain.client import Chain, Mined, Reverted, RpcError
+from oyez.chain.contracts import Transaction
+from oyez.chain.keys import Key
+from oyez.protocol.errors import Fatal, Temporary
+from oyez.protocol.types import Address, Hash32
+
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 60.0
+#: Gas above the node's estimate, in percent: a pending block may cost a little more.
+GAS_MARGIN = 20
+MINIMUM_TIP = 10**6
+#: What nodes say when a transaction is in their pool already.
+KNOWN = ("already known", "already imported", "known transaction")
+
+
+class InsufficientBalance(Fatal):
+    """The account cannot pay; nothing was sent."""
+
+    def __init__(self, address: Address, balance: int, needed: int) -> None:
+        """Say who lacks how much."""
+        super().__init__(
+            f"0x{address.hex()} holds {format_ether(balance)} ETH and this transaction needs up to "
+            f"{format_ether(needed)}: send it at least {format_ether(needed - balance)} ETH"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed transaction: its raw bytes are all that a re-broadcast needs."""
+
+    nonce: int
+    raw: bytes
+    hash: Hash32
+
+
+class Journal(Protocol):
+    """Signed transactions by key, kept over restarts."""
+
+    def get_signed(self, key: str) -> Signed | None:
+        """Return what was signed under a key."""
+        ...
+
+    def put_signed(self, key: str, signed: Signed) -> None:
+        """Keep it durably; returns only when a crash can no longer lose it."""
+        ...
+
+    def drop_signed(self, key: str) -> None:
+        """Forget it: it can never be mined, or reverted."""
+        ...
+
+
+class MemoryJournal:
+    """A journal for a command that sends a few transactions and ends."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._signed: dict[str, Signed] = {}
+
+    def get_signed(self, key: str) -> Signed | None:
+        """Return what was signed under a key."""
+        return self._signed.get(key)
+
+    def put_signed(self, key: str, signed: Signed) -> None:
+        """Keep it."""
+        self._signed[key] = signed
+
+    def drop_signed(self, key: str) -> None:
+        """Forget it."""
+        self._signed.pop(key, None)
+
+
+class Sender:
+    """One account's way to the chain."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        key: Key,
+        journal: Journal,
+        *,
+        pause: Callable[[float], object] = time.sleep,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Take the connection, the key and the journal.
+
+        `pause` waits that many seconds; a service passes its stop event's `wait`. After
+        `patience` seconds without a receipt `send` gives up for now.
+        """
+        self._chain = chain
+        self._key = key
+        self._journal = journal
+        self._pause = pause
+        self._polls = max(1, round(patience / POLL_SECONDS))
+
+    @property
+    def address(self) -> Address:
+        """The account that pays and signs."""
+        return self._key.address
+
+    def send(self, key: str, transaction: Transaction) -> Mined:
+        """Send a transaction and wait until it is mined; repeating a key sends nothing new.
+
+        `key` names the intention, e.g. "propose 0x12..". What is journalled under it is
+        broadcast again in place of `transaction`.
+
+        Raises:
+            Reverted: the contract refuses; found before anything is sent where possible.
+            InsufficientBalance: the account cannot pay.
+            Temporary: not mined in time, or its nonce went to another transaction: decide again.
+        """
+        signed = self._journal.get_signed(key)
+        if signed is None:
+            signed = self._sign(transaction)
+            self._journal.put_signed(key, signed)
+        mined = self._wait(key, signed)
+        if not mined.succeeded:
+            self._journal.drop_signed(key)
+            raise Reverted(self._find_reason(transaction, mined))
+        return mined
+
+    def _sign(self, transaction: Transaction) -> Signed:
+        chain, address = self._chain, self._key.address
+        balance = chain.fetch_balance(address)
+        if balance < transaction.value:
+            raise InsufficientBalance(address, balance, transaction.value)
+        estimate = chain.estimate_gas(address, transaction.to, transaction.data, transaction.value)
+        gas = estimate * (100 + GAS_MARGIN) // 100
+        tip = max(MINIMUM_TIP, chain.fetch_tip())
+        fee = 2 * chain.fetch_block("latest").base_fee + tip
+        if balance < transaction.value + gas * fee:
+            raise InsufficientBalance(address, balance, transaction.value + gas * fee)
+        nonce = chain.fetch_nonce(address, "pending")
+        raw, digest = self._key.sign(
+            {
+                "type": 2,
+                "chainId": chain.chain_id,
+                "nonce": nonce,
+                "to": b"" if transaction.to is None else transaction.to,
+                "data": transaction.data,
+                "value": transaction.value,
+                "gas": gas,
+                "maxFeePerGas": fee,
+                "maxPriorityFeePerGas": tip,
+            }
+        )
+        return Signed(nonce, raw, Hash32(digest))
+
+    def _wait(self, key: str, signed: Signed) -> Mined:
+        """Broadcast until mined; a transaction whose nonce is taken is forgotten."""
+        chain = self._chain
+        for poll in range(self._polls):
+            mined = chain.find_mined(signed.hash)
+            if mined is not None:
+                return mined
+            if chain.fetch_nonce(self._key.address, "latest") > signed.nonce:
+                # The nonce is used: by this transaction, a moment ago, or by another.
+                mined = chain.find_mined(signed.hash)
+                if mined is not None:
+                    return mined
+                self._journal.drop_signed(key)
+                raise Temporary(f"nonce {signed.nonce} went to another transaction: deciding again")
+            if poll % 50 == 0:
+                self._broadcast(signed)
+            else:
+                self._pause(POLL_SECONDS)
+        raise Temporary(f"0x{signed.hash.hex()} is not mined yet: will look again")
+
+    def _broadcast(self, signed: Signed) -> None:
+        try:
+            self._chain.send_raw(signed.raw)
+        except RpcError as error:
+            reason = error.reason.lower()
+            # "nonce too low" is settled by the next look at receipt and nonce.
+            if not any(text in reason for text in (*KNOWN, "nonce too low")):
+                raise
+
+    def _find_reason(self, transaction: Transaction, mined: Mined) -> str:
+        if transaction.to is None:
+            return "the constructor failed"
+        try:
+            self._chain.call(
+                transaction.to,
+                transaction.data,
+                mined.block - 1,
+                sender=self._key.address,
+                value=transaction.value,
+            )
+        except Reverted as error:
+            return error.reason
+        return "it passed a block earlier: out of gas, or another transaction came before it"
+
+
+def format_ether(wei: int) -> str:
+    """Write wei as ether, without trailing zeros."""
+    whole, rest = divmod(wei, 10**18)
+    return f"{whole}.{rest:018d}".rstrip("0").rstrip(".")
