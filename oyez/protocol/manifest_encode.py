@@ -42,9 +42,10 @@ def encode_manifest(manifest: Manifest) -> bytes:
         text += field.name
         if field.type is FieldType.STRING:
             text += _get_initial_string(field)
-        for option, bias in zip(field.options, _get_biases(field), strict=True):
-            text += option
-            options += _pack(len(option), 1) + _pack(bias, 4, signed=True)
+        elif field.type is FieldType.ENUM:
+            for option, bias in zip(field.options, _get_biases(field), strict=True):
+                text += option
+                options += _pack(len(option), 1) + _pack(bias, 4, signed=True)
     text += manifest.name + manifest.description
     segments = b"".join(_pack(s.kind, 1) + _pack(len(s.tokens), 2) for s in manifest.segments)
     literals = b"".join(_pack(token, 3) for s in manifest.segments for token in s.tokens)
