@@ -113,6 +113,82 @@ def fold_proof(
     return root
 
 
+def fold_with_last(
+    first: Sequence[Hash32], last: Hash32, height: int, tree: Tree
+) -> tuple[Hash32, tuple[Hash32, ...]]:
+    """Return the root over leaves from 0 on and one in the last place, and the last's siblings.
+
+    What lies between is empty and costs one constant a level, however wide it is.
+
+    Raises:
+        ValueError: `first` reaches the last place.
+
+    Rule: CODEC-9
+    """
+    if len(first) >= 1 << height:
+        raise ValueError(f"{len(first)} leaves leave no last place in a tree of height {height}")
+    level = list(first)
+    siblings = []
+    for depth in range(height):
+        reaches_last = len(level) == (1 << (height - depth)) - 1
+        siblings.append(level.pop() if reaches_last else tree.empty[depth])
+        last = tree.node(siblings[-1], last)
+        level = _fold_level(level, tree, depth)
+    return last, tuple(siblings)
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """A Keccak tree that grows leaf by leaf, as its append-only edge.
+
+    Attributes:
+        count: leaves so far.
+        nodes: by level, the root of the full subtree that waits for its right neighbour; 0 where
+            bit `level` of `count` is 0. One more than the height, for the full tree.
+    """
+
+    count: int
+    nodes: tuple[Hash32, ...]
+
+    @classmethod
+    def empty(cls, height: int) -> Frontier:
+        """Return the edge of an empty tree."""
+        return cls(0, (ZERO_HASH,) * (height + 1))
+
+    def append(self, leaf: Hash32) -> Frontier:
+        """Return the edge with one leaf more.
+
+        Raises:
+            ValueError: the tree is full.
+
+        Rule: CODEC-10
+        """
+        nodes = list(self.nodes)
+        if self.count == 1 << (len(nodes) - 1):
+            raise ValueError("the tree is full")
+        level = 0
+        while self.count >> level & 1:
+            leaf = compute_keccak_node(nodes[level], leaf)
+            nodes[level] = ZERO_HASH
+            level += 1
+        nodes[level] = leaf
+        return Frontier(self.count + 1, tuple(nodes))
+
+    @property
+    def root(self) -> Hash32:
+        """The root of the whole tree, its missing leaves empty."""
+        height = len(self.nodes) - 1
+        if self.count >> height:
+            return self.nodes[height]
+        root = keccak_tree().empty[0]
+        for level in range(height):
+            if self.count >> level & 1:
+                root = compute_keccak_node(self.nodes[level], root)
+            else:
+                root = compute_keccak_node(root, keccak_tree().empty[level])
+        return root
+
+
 def _check(leaves: Sequence[Hash32], height: int) -> list[Hash32]:
     if not 0 <= height <= MAX_HEIGHT:
         raise ValueError(f"a tree's height is 0 to {MAX_HEIGHT}, not {height}")
