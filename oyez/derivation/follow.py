@@ -1,0 +1,105 @@
+"""Reading on as the chain grows, and noticing when it changes its mind.
+
+A checkpoint is a block up to which everything was read. The next window begins after it and is
+taken only if both its ends are still in the chain once it has been read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from oyez.chain import events
+from oyez.chain.client import Chain, Log
+from oyez.chain.deployment import Deployment
+from oyez.protocol.errors import Rewind, Temporary
+from oyez.protocol.types import Hash32
+
+#: Blocks in one window: what is kept in memory, and lost when a crash interrupts it.
+WINDOW_BLOCKS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A block that was read, with everything before it."""
+
+    number: int
+    hash: Hash32
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The events after one checkpoint, up to and with another; `time` is the last block's."""
+
+    events: tuple[events.Event, ...]
+    last: Checkpoint
+    time: int
+
+
+def fetch_window(
+    chain: Chain, deployment: Deployment, after: Checkpoint | None, *, until: int | None = None
+) -> Window | None:
+    """Read what happened since a checkpoint (None: since the deployment), None when nothing.
+
+    `until` is the last block to read, None the newest.
+
+    Raises:
+        Rewind: the checkpoint's block is no longer in the chain.
+        Temporary: the chain changed while it was read, or cannot be read.
+
+    Rule: DERIVE-1
+    """
+    head = chain.fetch_block("latest")
+    if after is not None:
+        if head.hash == after.hash:
+            return None
+        _verify_kept(chain, after)
+        if head.number <= after.number:
+            return None
+    first = deployment.deployment_block if after is None else after.number + 1
+    last = min(head.number, first + WINDOW_BLOCKS - 1)
+    if until is not None:
+        last = min(last, until)
+    if last < first:
+        return None
+    end = head if last == head.number else chain.fetch_block(last)
+    found = list(_fetch_events(chain, deployment, first, last))
+    if after is not None:
+        _verify_kept(chain, after)
+    again = chain.find_block(last)
+    if again is None or again.hash != end.hash:
+        raise Temporary(f"the chain changed at block {last} while it was read: reading again")
+    return Window(tuple(found), Checkpoint(end.number, end.hash), end.timestamp)
+
+
+def find_common(chain: Chain, checkpoints: Iterable[Checkpoint]) -> Checkpoint | None:
+    """Return the first of these, newest first, that is still in the chain.
+
+    Rule: DERIVE-2
+    """
+    for checkpoint in checkpoints:
+        block = chain.find_block(checkpoint.number)
+        if block is not None and block.hash == checkpoint.hash:
+            return checkpoint
+    return None
+
+
+def _verify_kept(chain: Chain, checkpoint: Checkpoint) -> None:
+    block = chain.find_block(checkpoint.number)
+    if block is None or block.hash != checkpoint.hash:
+        raise Rewind(checkpoint.number)
+
+
+def _fetch_events(
+    chain: Chain, deployment: Deployment, first: int, last: int
+) -> Iterable[events.Event]:
+    addresses = [deployment.address(name) for name in ("Inbox", "Rollup")]
+    for log in chain.fetch_logs(addresses, events.compute_topics(), first, last):
+        event = _decode(log, addresses)
+        if event is not None:
+            yield event
+
+
+def _decode(log: Log, addresses: Sequence[bytes]) -> events.Event | None:
+    # A node that ignores the filter must not slip in another contract's events.
+    return events.decode(log) if log.address in addresses else None

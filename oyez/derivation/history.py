@@ -1,0 +1,180 @@
+"""Entries and batches out of the logs, checked against the hashes the Inbox keeps.
+
+Logs come from a node that may lose or alter them. A batch is taken only if its entries hash to
+what the contract stored when it closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from oyez.chain import events
+from oyez.chain.client import Block, Chain
+from oyez.chain.contracts import Inbox
+from oyez.chain.deployment import Deployment
+from oyez.derivation import follow
+from oyez.protocol import codec, merkle
+from oyez.protocol.constants import ENTRIES_HEIGHT, FIRST_BATCH, FIRST_CALL
+from oyez.protocol.errors import Invalid, Rewind, Temporary
+from oyez.protocol.types import BatchHeader, BatchNumber, CallId, Entry, Hash32
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A closed batch, whole: its entries hash to `batch_hash`."""
+
+    header: BatchHeader
+    batch_hash: Hash32
+    entries: tuple[Entry, ...]
+
+    @property
+    def number(self) -> BatchNumber:
+        """The batch's number, from 1."""
+        return self.header.number
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the chain says up to a block.
+
+    Attributes:
+        batches: every closed batch, batch n at index n - 1.
+        open: entries of the batch that is still open.
+        proposed, finalized: the Rollup's events, in the chain's order.
+    """
+
+    block: Block
+    batches: tuple[Batch, ...]
+    open: tuple[Entry, ...]
+    proposed: tuple[events.AssertionProposed, ...]
+    finalized: tuple[events.AssertionFinalized, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry in the inbox's order, those of the open batch last."""
+        closed = [entry for batch in self.batches for entry in batch.entries]
+        return (*closed, *self.open)
+
+    def find_batch(self, call_id: int) -> Batch | None:
+        """Return the closed batch that holds a call, None while it is queued or unknown."""
+        for batch in self.batches:
+            if batch.header.first_call <= call_id < batch.header.first_call + batch.header.count:
+                return batch
+        return None
+
+
+def build_batch(closed: events.BatchClosed, entries: Sequence[Entry]) -> Batch:
+    """Put a batch together; its entries are those queued for it, in order.
+
+    Raises:
+        Invalid: an entry is missing, strange or altered; the node's logs cannot be trusted.
+
+    Rule: DERIVE-3
+    """
+    header = closed.header
+    expected = range(header.first_call, header.first_call + header.count)
+    if [entry.call_id for entry in entries] != list(expected):
+        raise Invalid("DERIVE-3", _advise(f"batch {header.number} lacks entries or has others"))
+    leaves = [codec.compute_entry_hash(entry) for entry in entries]
+    if merkle.compute_root(leaves, ENTRIES_HEIGHT) != header.entries_root:
+        raise Invalid("DERIVE-3", _advise(f"the entries of batch {header.number} were altered"))
+    if codec.compute_batch_hash(header) != closed.batch_hash:
+        raise Invalid("DERIVE-3", _advise(f"the header of batch {header.number} was altered"))
+    return Batch(header, closed.batch_hash, tuple(entries))
+
+
+def verify_recorded(inbox: Inbox, batch: Batch, block: Hash32) -> None:
+    """Check a batch against the Inbox's own record, read at a block.
+
+    Raises:
+        Invalid: the contract stores another batch.
+
+    Rule: DERIVE-4
+    """
+    record = inbox.fetch_batch(batch.number, at=block)
+    header = batch.header
+    ours = (batch.batch_hash, header.first_call, header.count, header.opened_at)
+    if ours != (record.batch_hash, record.first_call, record.count, record.opened_at):
+        raise Invalid("DERIVE-4", _advise(f"the Inbox keeps another batch {batch.number}"))
+
+
+class Assembler:
+    """Puts the Inbox's events together, one after the other, into checked batches."""
+
+    def __init__(
+        self,
+        next_call: int = FIRST_CALL,
+        next_batch: int = FIRST_BATCH,
+        open_entries: Iterable[Entry] = (),
+    ) -> None:
+        """Begin at the deployment, or where a store left off."""
+        self.next_call = CallId(next_call)
+        self.next_batch = BatchNumber(next_batch)
+        self.open = list(open_entries)
+
+    def add_call(self, queued: events.CallQueued) -> None:
+        """Take the next entry; Temporary when the node skipped or repeated one.
+
+        Rule: DERIVE-5
+        """
+        if queued.entry.call_id != self.next_call or queued.batch != self.next_batch:
+            raise Temporary(
+                f"the node's logs jump to call {queued.entry.call_id} of batch {queued.batch}, "
+                f"call {self.next_call} of batch {self.next_batch} is next: reading again"
+            )
+        self.open.append(queued.entry)
+        self.next_call = CallId(self.next_call + 1)
+
+    def close(self, closed: events.BatchClosed) -> Batch:
+        """Close the open batch and return it checked."""
+        if closed.header.number != self.next_batch:
+            raise Temporary(
+                f"the node's logs close batch {closed.header.number}, "
+                f"batch {self.next_batch} is next: reading again"
+            )
+        batch = build_batch(closed, self.open)
+        self.open = []
+        self.next_batch = BatchNumber(self.next_batch + 1)
+        return batch
+
+
+def fetch_history(chain: Chain, deployment: Deployment, until: int | None = None) -> History:
+    """Read and check everything from the deployment to a block, the newest by default.
+
+    Raises:
+        Temporary: the node cannot be read now.
+        Invalid: what it gives does not hash to what the contracts keep.
+    """
+    block = chain.fetch_block("latest" if until is None else until)
+    inbox = Inbox(chain, deployment)
+    assembler = Assembler()
+    batches: list[Batch] = []
+    proposed: list[events.AssertionProposed] = []
+    finalized: list[events.AssertionFinalized] = []
+    after: follow.Checkpoint | None = None
+    while True:
+        try:
+            window = follow.fetch_window(chain, deployment, after, until=block.number)
+        except Rewind as error:
+            raise Temporary(f"{error}: run the command again") from error
+        if window is None:
+            break
+        for event in window.events:
+            match event:
+                case events.CallQueued():
+                    assembler.add_call(event)
+                case events.BatchClosed():
+                    batch = assembler.close(event)
+                    verify_recorded(inbox, batch, block.hash)
+                    batches.append(batch)
+                case events.AssertionProposed():
+                    proposed.append(event)
+                case events.AssertionFinalized():
+                    finalized.append(event)
+        after = window.last
+    return History(block, tuple(batches), tuple(assembler.open), tuple(proposed), tuple(finalized))
+
+
+def _advise(what: str) -> str:
+    return f"{what}: the node's logs are incomplete or altered, use another RPC"

@@ -1,0 +1,163 @@
+"""Re-execution: a batch on a state, every batch from the first, or the calls of one cell.
+
+The state is a function of the chain: nothing here reads a posted result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from oyez.derivation.history import Batch
+from oyez.engines.base import Engine
+from oyez.protocol import codec, masks, transition
+from oyez.protocol.constants import OUTBOX_HEIGHT
+from oyez.protocol.errors import Invalid
+from oyez.protocol.machine import Machine, MachineState
+from oyez.protocol.merkle import compute_root
+from oyez.protocol.state import State
+from oyez.protocol.transition import BatchResult, Execution
+from oyez.protocol.types import CallId, Cell, Entry, Hash32, Manifest
+from oyez.protocol.vocabulary import Vocabulary
+
+#: Until the Outbox exists every batch repeats genesis's outbox root.
+EMPTY_OUTBOX_ROOT = codec.compute_outbox_root(0, compute_root((), OUTBOX_HEIGHT))
+
+
+@runtime_checkable
+class Masked(Protocol):
+    """An engine with a faster mask than the reference, equal to it."""
+
+    def allowed(
+        self, machine: Machine, state: MachineState, vocabulary: Vocabulary
+    ) -> Sequence[int]:
+        """Return the tokens that keep the machine alive, ascending."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CellReplay:
+    """The calls of one cell, re-executed in order; the last one is the call asked for.
+
+    Attributes:
+        tokens_run: positions that the model ran, over all calls.
+    """
+
+    executions: tuple[Execution, ...]
+    tokens_run: int
+
+    @property
+    def last(self) -> Execution:
+        """The execution of the call asked for."""
+        return self.executions[-1]
+
+
+def execute(entry: Entry, manifest: Manifest, cell: Cell | None, engine: Engine) -> Execution:
+    """Run one call on its cell; never raises for a valid entry."""
+    allowed = engine.allowed if isinstance(engine, Masked) else masks.allowed_tokens
+    return transition.execute_call(
+        entry=entry, manifest=manifest, cell=cell, engine=engine, allowed=allowed
+    )
+
+
+def get_cell_key(entry: Entry, manifest: Manifest) -> Hash32:
+    """Return the key of the cell that a call meets."""
+    return codec.compute_cell_key(entry.action_id, manifest.cell_kind, entry.caller, entry.cell)
+
+
+def execute_all(
+    state: State,
+    entries: Sequence[Entry],
+    manifests: Mapping[Hash32, Manifest],
+    engine: Engine,
+    known: Mapping[CallId, Execution] | None = None,
+) -> list[Execution]:
+    """Run entries in order on a state; what is `known` already is not run again."""
+    known = known or {}
+    changed: dict[Hash32, Cell] = {}
+    executions = []
+    for entry in entries:
+        manifest = manifests[entry.manifest_hash]
+        execution = known.get(entry.call_id)
+        if execution is None:
+            key = get_cell_key(entry, manifest)
+            execution = execute(entry, manifest, changed.get(key, state.get(key)), engine)
+        if execution.cell_after is not None:
+            changed[execution.cell_key] = execution.cell_after
+        executions.append(execution)
+    return executions
+
+
+def derive(
+    state: State,
+    batch: Batch,
+    manifests: Mapping[Hash32, Manifest],
+    engine: Engine,
+    known: Mapping[CallId, Execution] | None = None,
+) -> BatchResult:
+    """Apply a batch to the state before it: the state after it, receipts, rows and the claim.
+
+    `known` holds executions already made, which are not repeated.
+
+    Rule: DERIVE-8
+    """
+    executions = execute_all(state, batch.entries, manifests, engine, known)
+    return transition.apply_batch(
+        state=state,
+        header=batch.header,
+        executions=executions,
+        manifests=manifests,
+        outbox_root=EMPTY_OUTBOX_ROOT,
+        shape=engine.shape,
+    )
+
+
+def derive_all(
+    batches: Iterable[Batch],
+    collect: Callable[[Sequence[Entry]], Mapping[Hash32, Manifest]],
+    engine: Engine,
+) -> Iterator[BatchResult]:
+    """Yield every batch's result, from batch 1 on the empty state.
+
+    `collect` is `ManifestSource.collect`.
+    """
+    state = State.empty()
+    for batch in batches:
+        result = derive(state, batch, collect(batch.entries), engine)
+        state = result.state
+        yield result
+
+
+def replay_cell(
+    entries: Sequence[Entry],
+    call_id: int,
+    fetch_manifest: Callable[[Hash32], Manifest],
+    engine: Engine,
+) -> CellReplay:
+    """Re-execute all calls of one cell up to `call_id`, from the inbox's entries alone.
+
+    `entries` are those of the inbox from call 0; `fetch_manifest` is `ManifestSource.fetch`, or
+    gives other bytes to see a replay fail.
+
+    Raises:
+        Invalid: there is no such call.
+
+    Rule: DERIVE-9
+    """
+    if not 0 <= call_id < len(entries):
+        raise Invalid("DERIVE-9", f"the inbox holds no call {call_id}: it holds {len(entries)}")
+    target = entries[call_id]
+    key = get_cell_key(target, fetch_manifest(target.manifest_hash))
+    cell: Cell | None = None
+    executions = []
+    for entry in entries[: call_id + 1]:
+        if entry.action_id != target.action_id:
+            continue
+        manifest = fetch_manifest(entry.manifest_hash)
+        if get_cell_key(entry, manifest) != key:
+            continue
+        execution = execute(entry, manifest, cell, engine)
+        cell = execution.cell_after
+        executions.append(execution)
+    return CellReplay(tuple(executions), sum(e.positions for e in executions))
