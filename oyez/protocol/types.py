@@ -216,8 +216,7 @@ class Manifest:
     @property
     def prefix(self) -> tuple[int, ...]:
         """Tokens before the first slot: the same for every call, so cached."""
-        first = self.segments[0]
-        return first.tokens if first.kind is SegmentKind.LITERAL else ()
+        return self.segments[0].tokens if self.segments else ()
 
     @property
     def written(self) -> tuple[int, ...]:
