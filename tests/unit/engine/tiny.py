@@ -1,0 +1,145 @@
+"""Writes whole tiny models as GGUF files, with the `gguf` package, from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gguf
+import numpy as np
+from numpy.typing import NDArray
+
+from oyez.engines.exact.tokens import build_byte_alphabet
+
+TYPES = gguf.GGMLQuantizationType
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A tiny model; `scale` and `ffn_scale` are typical sizes of d in a block."""
+
+    seed: int = 1
+    layers: int = 2
+    width: int = 64
+    feed_forward: int = 96
+    heads: int = 4
+    kv_heads: int = 2
+    head_size: int = 16
+    vocabulary: int = 300
+    context: int = 64
+    tied: bool = True
+    scale: float = 0.02
+    ffn_scale: float = 0.02
+    matrices: TYPES = TYPES.Q4_1
+    head: TYPES = TYPES.Q8_0
+
+
+def build_rows(
+    rng: np.random.Generator, kind: TYPES, rows: int, columns: int, scale: float
+) -> NDArray[np.uint8]:
+    groups = columns // 32
+    d = (
+        rng.uniform(0.2, 1.0, (rows, groups)) * scale * rng.choice([-1, 1], (rows, groups))
+    ).astype(np.float16)
+    parts = [np.ascontiguousarray(d[..., None]).view(np.uint8)]
+    if kind is TYPES.Q4_1:
+        m = (-7.5 * d.astype(np.float32) + rng.normal(0, scale / 4, d.shape)).astype(np.float16)
+        parts.append(np.ascontiguousarray(m[..., None]).view(np.uint8))
+        parts.append(rng.integers(0, 256, (rows, groups, 16), dtype=np.uint8))
+    else:
+        parts.append(rng.integers(0, 256, (rows, groups, 32), dtype=np.uint8))
+    return np.concatenate(parts, axis=2).reshape(rows, -1)
+
+
+def build_tokens(count: int) -> tuple[list[str], list[int]]:
+    """All bytes, then a control token, then pairs of letters."""
+    tokens = [*build_byte_alphabet(), "<|end|>"]
+    types = [1] * 256 + [3]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    pairs = (a + b for a in letters for b in letters)
+    for _ in range(count - len(tokens)):
+        tokens.append(next(pairs))
+        types.append(1)
+    return tokens[:count], types[:count]
+
+
+def write_model(path: Path, shape: Shape) -> Path:
+    """Write a model file; the gguf package is the independent writer."""
+    rng = np.random.default_rng(shape.seed)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(shape.layers)
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.width)
+    writer.add_feed_forward_length(shape.feed_forward)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.kv_heads)
+    writer.add_key_length(shape.head_size)
+    writer.add_value_length(shape.head_size)
+    writer.add_rope_dimension_count(shape.head_size)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    tokens, types = build_tokens(shape.vocabulary)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(["a b", "c d"])
+
+    def matrix(name: str, kind: TYPES, rows: int, columns: int, scale: float = shape.scale) -> None:
+        data = build_rows(rng, kind, rows, columns, scale)
+        writer.add_tensor(name, data, raw_dtype=kind)
+
+    def norm(name: str) -> None:
+        writer.add_tensor(name, rng.uniform(0.1, 1.7, shape.width).astype(np.float32))
+
+    queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+    matrix("token_embd.weight", shape.head, shape.vocabulary, shape.width, 0.01)
+    norm("output_norm.weight")
+    if not shape.tied:
+        matrix("output.weight", shape.matrices, shape.vocabulary, shape.width)
+    for layer in range(shape.layers):
+        prefix = f"blk.{layer}."
+        norm(prefix + "attn_norm.weight")
+        norm(prefix + "ffn_norm.weight")
+        matrix(prefix + "attn_q.weight", shape.matrices, queries, shape.width)
+        matrix(prefix + "attn_k.weight", shape.matrices, keys, shape.width)
+        matrix(prefix + "attn_v.weight", shape.matrices, keys, shape.width)
+        matrix(prefix + "attn_output.weight", shape.matrices, shape.width, queries)
+        matrix(
+            prefix + "ffn_gate.weight",
+            shape.matrices,
+            shape.feed_forward,
+            shape.width,
+            shape.ffn_scale,
+        )
+        matrix(
+            prefix + "ffn_up.weight",
+            shape.matrices,
+            shape.feed_forward,
+            shape.width,
+            shape.ffn_scale,
+        )
+        matrix(
+            prefix + "ffn_down.weight",
+            shape.matrices,
+            shape.width,
+            shape.feed_forward,
+            shape.ffn_scale,
+        )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+#: Shapes that differ in what the kernels branch on: rows not a multiple of 16, head sizes 64
+#: and others, 8-bit matrices, an untied head, sums that need int64, long rows.
+SHAPES = {
+    "plain": Shape(),
+    "wide heads": Shape(seed=2, layers=1, width=128, heads=2, kv_heads=1, head_size=64, tied=False),
+    "8-bit matrices": Shape(
+        seed=3, width=32, heads=2, kv_heads=1, head_size=32, matrices=TYPES.Q8_0, vocabulary=307
+    ),
+    "large sums": Shape(seed=4, layers=1, ffn_scale=1000.0, feed_forward=160),
+}
