@@ -20,6 +20,23 @@ from oyez.protocol.errors import Invalid, Rewind, Temporary
 from oyez.protocol.types import BatchHeader, BatchNumber, CallId, Entry, Hash32
 
 
+class AlteredBatch(Invalid):
+    """What the node gives of a batch does not hash to what the Inbox keeps.
+
+    Attributes:
+        number: of the batch.
+        ours: the hash that the node's data makes; zero where it lacks entries.
+        kept: the hash that it should make.
+    """
+
+    def __init__(self, rule: str, number: int, what: str, *, ours: bytes, kept: bytes) -> None:
+        """Keep both hashes beside the sentence."""
+        self.number = BatchNumber(number)
+        self.ours = Hash32(ours)
+        self.kept = Hash32(kept)
+        super().__init__(rule, _advise(what))
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A closed batch, whole: its entries hash to `batch_hash`."""
@@ -42,6 +59,8 @@ class History:
         batches: every closed batch, batch n at index n - 1.
         open: entries of the batch that is still open.
         proposed, finalized: the Rollup's events, in the chain's order.
+        altered: the first batch that does not hash to what the Inbox keeps, where a reader asked
+            to go on: no later batch is in `batches` then.
     """
 
     block: Block
@@ -49,6 +68,7 @@ class History:
     open: tuple[Entry, ...]
     proposed: tuple[events.AssertionProposed, ...]
     finalized: tuple[events.AssertionFinalized, ...]
+    altered: AlteredBatch | None = None
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -68,19 +88,26 @@ def build_batch(closed: events.BatchClosed, entries: Sequence[Entry]) -> Batch:
     """Put a batch together; its entries are those queued for it, in order.
 
     Raises:
-        Invalid: an entry is missing, strange or altered; the node's logs cannot be trusted.
+        AlteredBatch: an entry is missing, strange or altered.
 
     Rule: DERIVE-3
     """
     header = closed.header
     expected = range(header.first_call, header.first_call + header.count)
     if [entry.call_id for entry in entries] != list(expected):
-        raise Invalid("DERIVE-3", _advise(f"batch {header.number} lacks entries or has others"))
+        what = f"batch {header.number} lacks entries or has others"
+        raise AlteredBatch(
+            "DERIVE-3", header.number, what, ours=bytes(32), kept=header.entries_root
+        )
     leaves = [codec.compute_entry_hash(entry) for entry in entries]
-    if merkle.compute_root(leaves, ENTRIES_HEIGHT) != header.entries_root:
-        raise Invalid("DERIVE-3", _advise(f"the entries of batch {header.number} were altered"))
-    if codec.compute_batch_hash(header) != closed.batch_hash:
-        raise Invalid("DERIVE-3", _advise(f"the header of batch {header.number} was altered"))
+    root = merkle.compute_root(leaves, ENTRIES_HEIGHT)
+    if root != header.entries_root:
+        what = f"the entries of batch {header.number} were altered"
+        raise AlteredBatch("DERIVE-3", header.number, what, ours=root, kept=header.entries_root)
+    batch_hash = codec.compute_batch_hash(header)
+    if batch_hash != closed.batch_hash:
+        what = f"the header of batch {header.number} was altered"
+        raise AlteredBatch("DERIVE-3", header.number, what, ours=batch_hash, kept=closed.batch_hash)
     return Batch(header, closed.batch_hash, tuple(entries))
 
 
@@ -88,7 +115,7 @@ def verify_recorded(inbox: Inbox, batch: Batch, block: Hash32) -> None:
     """Check a batch against the Inbox's own record, read at a block.
 
     Raises:
-        Invalid: the contract stores another batch.
+        AlteredBatch: the contract stores another batch.
 
     Rule: DERIVE-4
     """
@@ -96,7 +123,10 @@ def verify_recorded(inbox: Inbox, batch: Batch, block: Hash32) -> None:
     header = batch.header
     ours = (batch.batch_hash, header.first_call, header.count, header.opened_at)
     if ours != (record.batch_hash, record.first_call, record.count, record.opened_at):
-        raise Invalid("DERIVE-4", _advise(f"the Inbox keeps another batch {batch.number}"))
+        what = f"the Inbox keeps another batch {batch.number}"
+        raise AlteredBatch(
+            "DERIVE-4", batch.number, what, ours=batch.batch_hash, kept=record.batch_hash
+        )
 
 
 class Assembler:
@@ -139,12 +169,16 @@ class Assembler:
         return batch
 
 
-def fetch_history(chain: Chain, deployment: Deployment, until: int | None = None) -> History:
+def fetch_history(
+    chain: Chain, deployment: Deployment, until: int | None = None, *, tolerant: bool = False
+) -> History:
     """Read and check everything from the deployment to a block, the newest by default.
+
+    With `tolerant`, what stands before an altered batch is kept, and the result names that one.
 
     Raises:
         Temporary: the node cannot be read now.
-        Invalid: what it gives does not hash to what the contracts keep.
+        AlteredBatch: what it gives does not hash to what the contracts keep.
     """
     block = chain.fetch_block("latest" if until is None else until)
     inbox = Inbox(chain, deployment)
@@ -153,6 +187,7 @@ def fetch_history(chain: Chain, deployment: Deployment, until: int | None = None
     proposed: list[events.AssertionProposed] = []
     finalized: list[events.AssertionFinalized] = []
     after: follow.Checkpoint | None = None
+    altered: AlteredBatch | None = None
     while True:
         try:
             window = follow.fetch_window(chain, deployment, after, until=block.number)
@@ -162,18 +197,30 @@ def fetch_history(chain: Chain, deployment: Deployment, until: int | None = None
             break
         for event in window.events:
             match event:
-                case events.CallQueued():
+                case events.CallQueued() if altered is None:
                     assembler.add_call(event)
-                case events.BatchClosed():
-                    batch = assembler.close(event)
-                    verify_recorded(inbox, batch, block.hash)
-                    batches.append(batch)
+                case events.BatchClosed() if altered is None:
+                    try:
+                        batch = assembler.close(event)
+                        verify_recorded(inbox, batch, block.hash)
+                        batches.append(batch)
+                    except AlteredBatch as error:
+                        if not tolerant:
+                            raise
+                        altered = error
                 case events.AssertionProposed():
                     proposed.append(event)
                 case events.AssertionFinalized():
                     finalized.append(event)
         after = window.last
-    return History(block, tuple(batches), tuple(assembler.open), tuple(proposed), tuple(finalized))
+    return History(
+        block=block,
+        batches=tuple(batches),
+        open=tuple(assembler.open) if altered is None else (),
+        proposed=tuple(proposed),
+        finalized=tuple(finalized),
+        altered=altered,
+    )
 
 
 def _advise(what: str) -> str:

@@ -18,12 +18,35 @@ from oyez.protocol.manifest_layout import ModelLimits
 from oyez.protocol.types import ZERO_ADDRESS, Entry, Hash32, Manifest, ModelShape
 
 
+def fetch_manifest_bytes(
+    actions: ActionRegistry, manifest_hash: Hash32, at: At = "latest"
+) -> bytes:
+    """Return a published manifest's canonical bytes; no model is needed.
+
+    Raises:
+        Temporary: it is not published, as far as the node knows.
+        Invalid: the node gives other bytes than were published.
+
+    Rule: DERIVE-6
+    """
+    pointer = actions.fetch_pointer(manifest_hash, at)
+    if pointer == ZERO_ADDRESS:
+        raise Temporary(f"the node knows no manifest 0x{manifest_hash.hex()}: is it synced?")
+    code = actions.chain.fetch_code(pointer, at)
+    if code[:1] != b"\0" or codec.keccak(code[1:]) != manifest_hash:
+        raise Invalid(
+            "DERIVE-6",
+            f"the code at 0x{pointer.hex()} is not manifest 0x{manifest_hash.hex()}: "
+            "the node alters code, use another RPC",
+        )
+    return code[1:]
+
+
 class ManifestSource:
     """Fetches each manifest once and keeps it: content named by its hash never changes."""
 
     def __init__(self, chain: Chain, deployment: Deployment, engine: Engine) -> None:
         """Take the chain to read and the engine that will run the actions."""
-        self._chain = chain
         self._actions = ActionRegistry(chain, deployment)
         self._models = ModelRegistry(chain, deployment)
         self._engine = engine
@@ -46,21 +69,8 @@ class ManifestSource:
         return manifest
 
     def fetch_bytes(self, manifest_hash: Hash32, at: At = "latest") -> bytes:
-        """Return a published manifest's canonical bytes.
-
-        Rule: DERIVE-6
-        """
-        pointer = self._actions.fetch_pointer(manifest_hash, at)
-        if pointer == ZERO_ADDRESS:
-            raise Temporary(f"the node knows no manifest 0x{manifest_hash.hex()}: is it synced?")
-        code = self._chain.fetch_code(pointer, at)
-        if code[:1] != b"\0" or codec.keccak(code[1:]) != manifest_hash:
-            raise Invalid(
-                "DERIVE-6",
-                f"the code at 0x{pointer.hex()} is not manifest 0x{manifest_hash.hex()}: "
-                "the node alters code, use another RPC",
-            )
-        return code[1:]
+        """Return a published manifest's canonical bytes."""
+        return fetch_manifest_bytes(self._actions, manifest_hash, at)
 
     def parse(self, data: bytes, at: At = "latest") -> Manifest:
         """Parse canonical bytes under the limits of the model they name, which must be ours."""
