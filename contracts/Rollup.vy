@@ -1,0 +1,369 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Rollup
+@notice Assertions about batches, the stakes behind them, and the append-only log of final roots.
+        The sequencer proposes; anyone finalizes what stood undisputed for the challenge window;
+        anyone reads fields and receipts by proof. Nobody owns a parameter, nothing is paused.
+@dev Balance >= stakes + credits always, equal unless ether was forced in. Trusts Inbox for batches.
+     In this version an assertion has no siblings: the first child stands. `defeat` is for the
+     DuelGame alone, the zero address until duels exist.
+"""
+from contracts import constants as c
+from contracts.interfaces import IActionRegistry
+from contracts.interfaces import IInbox
+from contracts.interfaces import IModelRegistry
+from contracts.interfaces import IRollup
+from contracts.modules import assertions
+from contracts.modules import codec
+from contracts.modules import stakes
+from contracts.modules import trace
+
+implements: IRollup
+initializes: assertions
+initializes: stakes
+initializes: trace
+# the log of final roots
+exports: (
+    assertions.head,
+    assertions.final_id,
+    assertions.state_root,
+    assertions.outbox_root,
+    assertions.receipts_root,
+    assertions.finalized_at,
+)
+# proofs against it
+exports: (assertions.verify_field, assertions.verify_absent, assertions.verify_receipt)
+# what became of a call, of an assertion
+exports: (
+    assertions.finality,
+    assertions.posted,
+    assertions.assertion,
+    assertions.status,
+)
+
+GAME: immutable(address)
+CHALLENGE_WINDOW: immutable(uint256)
+RESPONSE_WINDOW: immutable(uint256)
+SEQUENCER_GRACE: immutable(uint256)
+
+# who may be first child of a batch; handed over only by itself
+sequencer: reentrant(public(address))
+# owner => wei to withdraw
+credit: reentrant(public(HashMap[address, uint256]))
+total_credits: reentrant(public(uint256))
+
+
+@deploy
+def __init__(
+    inbox: address,
+    game: address,
+    sequencer: address,
+    challenge_window: uint256,
+    response_window: uint256,
+    sequencer_grace: uint256,
+    stake: uint256,
+):
+    """
+    @param inbox Inbox, deployed before; it must name this address.
+    @param game DuelGame; zero until duels exist.
+    @param sequencer First to propose each batch.
+    @param challenge_window Seconds T an assertion stands before it can be final.
+    @param response_window Seconds D, all an honest party's own time in one fork.
+    @param sequencer_grace Seconds after a batch's longest opening before anyone may propose it.
+    @param stake Wei.
+    """
+    assert sequencer != empty(address), "rollup: no sequencer"
+    assert challenge_window > 0 and challenge_window <= c.M24, "rollup: window not 1 to 2^24 s"
+    assert response_window < challenge_window, "rollup: response above window"
+    assert staticcall IInbox(inbox).rollup() == self, "rollup: inbox names another"
+    actions: address = staticcall IInbox(inbox).actions()
+    models: address = staticcall IActionRegistry(actions).models()
+    assert (
+        staticcall IModelRegistry(models).curator() == empty(address)
+        or staticcall IModelRegistry(models).delay() >= challenge_window
+    ), "rollup: models change too fast"
+    GAME = game
+    CHALLENGE_WINDOW = challenge_window
+    RESPONSE_WINDOW = response_window
+    SEQUENCER_GRACE = sequencer_grace
+    stakes.__init__(stake, response_window)
+    trace.__init__()
+    assertions.__init__(inbox)
+
+    self.sequencer = sequencer
+
+
+# --- STAKERS ---
+
+
+@external
+@payable
+def deposit_stake():
+    """
+    @notice Put up a stake: exactly its amount, one an address.
+    """
+    stakes._deposit(msg.sender, msg.value)
+
+
+@external
+def request_withdrawal():
+    """
+    @notice Begin to withdraw a stake that has no pending proposal and no championship.
+    """
+    stakes._request(msg.sender)
+
+
+@external
+def cancel_withdrawal():
+    """
+    @notice Arm the stake again at once.
+    """
+    stakes._cancel(msg.sender)
+
+
+@external
+def withdraw_stake(to: address):
+    """
+    @notice Pay the stake out, a response window after its request.
+    @param to Who receives it; if it refuses, nothing happens.
+    """
+    stakes._withdraw(msg.sender)
+
+    raw_call(to, b"", value=stakes.AMOUNT, max_outsize=0)
+
+
+# --- SEQUENCER ---
+
+
+@external
+def propose(
+    parent: bytes32,
+    attempt: uint256,
+    claim: IRollup.Claim,
+    last_record_proof: bytes32[c.OUTER_HEIGHT],
+    batch_data: Bytes[c.MAX_BATCH_DATA_BYTES],
+) -> bytes32:
+    """
+    @notice Assert the roots after the batch that follows parent's. The id binds chain, rollup,
+            parent, attempt, the batch's content and all roots; the data only helps readers.
+    @custom:rule ROLLUP-8
+    @param parent The final head or a PENDING assertion.
+    @param attempt 0, or k where the same content's attempt k - 1 was DEFEATED.
+    @param claim The roots.
+    @param last_record_proof Siblings of the trace's last record, from the leaf upwards.
+    @param batch_data One row a call; never checked here, readers accept it iff it hashes to the roots.
+    @return The assertion's id.
+    """
+    parent_word: uint256 = assertions.records[parent].word
+    parent_status: uint256 = parent_word & c.M8
+    n: uint256 = ((parent_word >> 64) & c.M32) + 1
+    assert (
+        parent_status == c.STATUS_PENDING
+        or (parent_status == c.STATUS_FINAL and n == assertions.head + 1)
+    ), "rollup: parent not head or pending"
+    batch: IInbox.Batch = staticcall assertions.INBOX.batch(n)
+    assert batch.batch_hash != empty(bytes32), "rollup: batch not closed"
+    assert trace._fold_last_record(claim, last_record_proof) == claim.trace_root, "rollup: last record"
+    id: bytes32 = codec._assertion_id(parent, attempt, n, batch.batch_hash, claim)
+    assert assertions.records[id].word == 0, "rollup: already proposed"
+    if attempt > 0:
+        earlier: bytes32 = codec._assertion_id(parent, attempt - 1, n, batch.batch_hash, claim)
+        assert (
+            assertions.records[earlier].word & c.M8 == c.STATUS_DEFEATED
+        ), "rollup: earlier attempt lives"
+
+    allowance: uint256 = self._join(parent)
+    stakes._bind(msg.sender, parent, id)
+    assertions.records[id] = assertions.Record(
+        parent=parent,
+        state_root=claim.state_root,
+        outbox_root=claim.outbox_root,
+        receipts_root=claim.receipts_root,
+        word=(convert(msg.sender, uint256) << 96)
+        | (n << 64)
+        | (block.timestamp << 32)
+        | (allowance << 8)
+        | c.STATUS_PENDING,
+    )
+
+    log IRollup.AssertionProposed(
+        assertion_id=id,
+        parent=parent,
+        batch=n,
+        proposer=msg.sender,
+        attempt=attempt,
+        trace_root=claim.trace_root,
+        state_root=claim.state_root,
+        outbox_root=claim.outbox_root,
+        receipts_root=claim.receipts_root,
+        batch_data=batch_data,
+    )
+    return id
+
+
+@external
+def transfer_sequencer(to: address):
+    """
+    @notice Hand the sequencer's place over; nobody else can take it.
+    @custom:rule ROLLUP-15
+    @param to Its next holder.
+    """
+    assert msg.sender == self.sequencer, "rollup: sequencer only"
+    assert to != empty(address), "rollup: sequencer to nobody"
+
+    self.sequencer = to
+
+    log IRollup.SequencerTransferred(previous=msg.sender, next=to)
+
+
+# --- ANYONE ---
+
+
+@external
+def finalize(id: bytes32):
+    """
+    @notice Make an assertion final that stood alone for the challenge window; pays its proposer.
+    @custom:rule ROLLUP-10
+    @param id A PENDING child of the head.
+    """
+    word: uint256 = assertions.records[id].word
+    parent: bytes32 = assertions.records[id].parent
+    n: uint256 = assertions.head + 1
+    assert word & c.M8 == c.STATUS_PENDING, "rollup: not pending"
+    assert assertions.finals[n - 1] == parent, "rollup: parent not the head"
+    fork: uint256 = assertions.forks[parent]
+    assert (fork >> 64) & c.M24 == 1, "rollup: a sibling lives"
+    assert block.timestamp >= (fork >> 88) + CHALLENGE_WINDOW, "rollup: fork too young"
+    assert block.timestamp >= ((word >> 32) & c.M32) + CHALLENGE_WINDOW, "rollup: too early"
+    proposer: address = convert(word >> 96, address)
+
+    assertions.head = n
+    assertions.finals[n] = id
+    assertions.records[id].word = (word & ~c.M64) | (block.timestamp << 32) | c.STATUS_FINAL
+    stakes._release(proposer)
+
+    log IRollup.AssertionFinalized(assertion_id=id, batch=n)
+
+    extcall assertions.INBOX.settle(n, proposer)
+
+
+@external
+def withdraw(to: address):
+    """
+    @notice Pay the caller's whole credit to any address.
+    @custom:rule ROLLUP-14
+    @param to Who receives it; if it refuses, nothing happens.
+    """
+    amount: uint256 = self.credit[msg.sender]
+    assert amount > 0, "rollup: no credit"
+
+    self.credit[msg.sender] = 0
+    self.total_credits -= amount
+
+    log IRollup.CreditWithdrawn(owner=msg.sender, to=to, amount=amount)
+
+    raw_call(to, b"", value=amount, max_outsize=0)
+
+
+# --- DUEL GAME ---
+
+
+@external
+def defeat(id: bytes32):
+    """
+    @notice Strike an assertion that lost, and slash its proposer once: a quarter is credited to the
+            game for move pay, the rest is burned. Its descendants can never be final.
+    @custom:rule ROLLUP-11
+    @param id A PENDING assertion; a moot duel defeats nobody.
+    """
+    assert msg.sender == GAME, "rollup: game only"
+    word: uint256 = assertions.records[id].word
+    assert word & c.M8 == c.STATUS_PENDING, "rollup: nothing to defeat"
+    proposer: address = convert(word >> 96, address)
+    n: uint256 = (word >> 64) & c.M32
+
+    assertions.records[id].word = (word & ~c.M8) | c.STATUS_DEFEATED
+    assertions.forks[assertions.records[id].parent] -= (1 << 64) + ((word >> 32) & c.M32)
+    taken: uint256 = stakes._slash(proposer)
+    pay: uint256 = taken // c.MOVE_PAY_SHARE
+    self.credit[GAME] += pay
+    self.total_credits += pay
+
+    log IRollup.AssertionDefeated(assertion_id=id, batch=n)
+    if taken > 0:
+        log IRollup.StakeSlashed(staker=proposer, amount=taken, burned=taken - pay)
+
+        raw_call(c.GRAVE, b"", value=taken - pay, max_outsize=0)
+
+
+# --- VIEWS ---
+
+
+@view
+@reentrant
+@external
+def stake(staker: address) -> IRollup.Stake:
+    """
+    @notice A staker's stake.
+    @param staker The address.
+    @return Status 0 none, 1 live, 2 slashed; its counts, request and tip.
+    """
+    return stakes._load(staker)
+
+
+@view
+@reentrant
+@external
+def total_stakes() -> uint256:
+    """
+    @notice Sum of all live stakes.
+    @return Wei.
+    """
+    return stakes.total
+
+
+@view
+@reentrant
+@external
+def sequencer_live() -> bool:
+    """
+    @notice Whether the sequencer has a stake that was not slashed.
+    @return True iff it has.
+    """
+    return stakes._is_live(self.sequencer)
+
+
+@view
+@reentrant
+@external
+def settings() -> IRollup.Settings:
+    """
+    @notice What the constructor fixed for ever.
+    @return Links, periods in seconds, the stake in wei.
+    """
+    return IRollup.Settings(
+        inbox=assertions.INBOX.address,
+        game=GAME,
+        challenge_window=CHALLENGE_WINDOW,
+        response_window=RESPONSE_WINDOW,
+        sequencer_grace=SEQUENCER_GRACE,
+        stake=stakes.AMOUNT,
+    )
+
+
+# --- INTERNAL ---
+
+
+@internal
+def _join(parent: bytes32) -> uint256:
+    """
+    @dev Enter the fork of a parent and return the time that its duels leave to the new assertion.
+         Only a first child, by the sequencer.
+         # rule: ROLLUP-18
+    """
+    assert msg.sender == self.sequencer, "rollup: sequencer proposes first"
+    assert assertions._count_living(parent) == 0, "rollup: a child stands already"
+
+    assertions.forks[parent] = (block.timestamp << 88) | (1 << 64) | block.timestamp
+    return CHALLENGE_WINDOW

@@ -1,0 +1,127 @@
+# pragma version 0.4.3
+"""
+@title Every bound and tag of the protocol, once
+@notice Mirrored in oyez/protocol/constants.py; a test compares the two.
+@dev Units stand in the names. Periods and stakes are constructor arguments, so they are not here.
+"""
+
+# --- Domain tags: H(NAME, ...) begins with keccak256("oyez.<name in lower case>.v1") ---
+ENTRY: constant(bytes32) = keccak256("oyez.entry.v1")
+BATCH: constant(bytes32) = keccak256("oyez.batch.v1")
+CELL_KEY: constant(bytes32) = keccak256("oyez.cell_key.v1")
+FIELD: constant(bytes32) = keccak256("oyez.field.v1")
+CELL: constant(bytes32) = keccak256("oyez.cell.v1")
+RECEIPT: constant(bytes32) = keccak256("oyez.receipt.v1")
+OUTBOX: constant(bytes32) = keccak256("oyez.outbox.v1")
+ASSERTION: constant(bytes32) = keccak256("oyez.assertion.v1")
+ACTION: constant(bytes32) = keccak256("oyez.action.v1")
+SHAPE: constant(bytes32) = keccak256("oyez.shape.v1")
+
+# --- Enums ---
+ENTRY_CALL: constant(uint256) = 1
+FINALITY_UNKNOWN: constant(uint256) = 0
+FINALITY_QUEUED: constant(uint256) = 1
+FINALITY_POSTED: constant(uint256) = 2
+FINALITY_FINAL: constant(uint256) = 3
+STATUS_PENDING: constant(uint256) = 1
+STATUS_FINAL: constant(uint256) = 2
+STATUS_DEFEATED: constant(uint256) = 3
+STATUS_VOID: constant(uint256) = 4
+ENGINE_EXACT: constant(uint256) = 1
+ENGINE_ATTESTED: constant(uint256) = 2
+CELL_SHARED: constant(uint256) = 1
+CELL_NAMED: constant(uint256) = 3
+TYPE_STRING: constant(uint256) = 1
+TYPE_ENUM: constant(uint256) = 2
+TYPE_BOOLEAN: constant(uint256) = 3
+TYPE_INTEGER: constant(uint256) = 4
+TYPE_ARRAY: constant(uint256) = 5
+ROLE_WRITES: constant(uint256) = 1
+ROLE_COMPUTE: constant(uint256) = 2
+
+# --- Fees ---
+BASE_FEE_WEI: constant(uint256) = 10**15
+PRICE_WEI_PER_WORK: constant(uint256) = 10**9
+SURGE_FACTOR: constant(uint256) = 15
+BUCKET_STEPS: constant(uint256) = 16
+
+# --- Batches ---
+ENTRIES_HEIGHT: constant(uint256) = 8
+MAX_BATCH_ENTRIES: constant(uint256) = 256
+MAX_BATCH_OUTPUT_BYTES: constant(uint256) = 98_304
+MAX_BATCH_DATA_BYTES: constant(uint256) = 110_592
+FIRST_BATCH: constant(uint256) = 1
+
+# --- Calls ---
+MAX_INPUT_BYTES: constant(uint256) = 1_024
+MAX_CELL_BYTES: constant(uint256) = 64
+
+# --- Models ---
+MAX_MODELS: constant(uint256) = 16
+MAX_LAYERS: constant(uint256) = 31
+MAX_CONTEXT: constant(uint256) = 2_046
+MAX_VOCABULARY: constant(uint256) = 2**23 - 1
+MAX_POSITION_COST: constant(uint256) = 2**16 - 1
+MAX_MODEL_HEIGHT: constant(uint256) = 64
+MAX_MISSING_BYTES: constant(uint256) = 32
+FIRST_MISSING: constant(uint256) = 192
+FORMATS_VERSION: constant(uint256) = 1
+SHAPE_BYTES: constant(uint256) = 384
+
+# --- Manifests ---
+MANIFEST_VERSION: constant(uint256) = 1
+MAX_MANIFEST_BYTES: constant(uint256) = 12_288
+HEADER_BYTES: constant(uint256) = 64
+CONSTANT_BYTES: constant(uint256) = 32
+FIELD_BYTES: constant(uint256) = 16
+OPTION_ROW_BYTES: constant(uint256) = 5
+SEGMENT_BYTES: constant(uint256) = 3
+LITERAL_BYTES: constant(uint256) = 3
+EXPRESSION_BYTES: constant(uint256) = 2
+OP_BYTES: constant(uint256) = 2
+MAX_FIELDS: constant(uint256) = 32
+MAX_SEGMENTS: constant(uint256) = 16
+MAX_LITERAL_TOKENS: constant(uint256) = 1_536
+MAX_EXPRESSIONS: constant(uint256) = 32
+MAX_EXPRESSION_OPS: constant(uint256) = 64
+MAX_STACK: constant(uint256) = 16
+MAX_NAME_BYTES: constant(uint256) = 32
+MAX_STRING_BYTES: constant(uint256) = 512
+MAX_OPTIONS: constant(uint256) = 64
+MAX_OPTION_BYTES: constant(uint256) = 32
+MAX_DIGITS: constant(uint256) = 78
+MAX_STATE_BYTES: constant(uint256) = 4_096
+MAX_OUTPUT_BYTES: constant(uint256) = 1_024
+MAX_FIXED_POSITIONS: constant(uint256) = 2_046
+UPGRADE_IMMUTABLE: constant(uint256) = 2**40 - 1
+GUARD_TARGET: constant(uint256) = 255
+
+# --- Trees ---
+FIELDS_HEIGHT: constant(uint256) = 5
+RECEIPTS_HEIGHT: constant(uint256) = 8
+OUTBOX_HEIGHT: constant(uint256) = 32
+KEY_BITS: constant(uint256) = 256
+
+# --- Trace: call, position and slot bits of an outer index; a record is 16 chunks of 1 KB ---
+OUTER_HEIGHT: constant(uint256) = 24
+RECORD_HEIGHT: constant(uint256) = 4
+CHUNKS_PER_RECORD: constant(uint256) = 16
+CHUNK_BYTES: constant(uint256) = 1_024
+CHUNK_WORDS: constant(uint256) = 32
+INT32_PER_CHUNK: constant(uint256) = 256
+INT16_PER_CHUNK: constant(uint256) = 512
+
+# --- Assertions ---
+MAX_PATH: constant(uint256) = 32
+MOVE_PAY_SHARE: constant(uint256) = 4
+GRAVE: constant(address) = 0x000000000000000000000000000000000000dEaD
+
+# --- Masks of packed words ---
+M8: constant(uint256) = 2**8 - 1
+M16: constant(uint256) = 2**16 - 1
+M24: constant(uint256) = 2**24 - 1
+M32: constant(uint256) = 2**32 - 1
+M40: constant(uint256) = 2**40 - 1
+M48: constant(uint256) = 2**48 - 1
+M64: constant(uint256) = 2**64 - 1
+M88: constant(uint256) = 2**88 - 1
