@@ -316,6 +316,19 @@ def build_trace(calls: Sequence[CallTrace], last_record: Hash32) -> Trace:
     )
 
 
+def compute_trace_root(call_roots: Sequence[Hash32], last_record: Hash32) -> Hash32:
+    """Return the trace root from the calls' roots alone, as readers of batch data have them.
+
+    Raises:
+        ValueError: more calls than a batch holds.
+    """
+    if len(call_roots) == 1 << CALL_BITS:
+        return merkle.compute_root(call_roots, CALL_BITS, _call_tree())
+    epilogue, _ = merkle.fold_with_last((), last_record, SLOT_BITS, record_tree())
+    last_call, _ = merkle.fold_with_last((), epilogue, POSITION_BITS, _position_tree())
+    return merkle.fold_with_last(call_roots, last_call, CALL_BITS, _call_tree())[0]
+
+
 def verify_last_record(claim: Claim, last_record_proof: Sequence[bytes]) -> None:
     """Check that the claim's three roots are the last record under its trace root.
 

@@ -1,0 +1,232 @@
+"""One call: what it does to its cell, and the trace roots of the positions it ran.
+
+Every valid entry ends in exactly one outcome, and nothing in it, whatever its bytes, raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oyez.engines.base import Engine, Session
+from oyez.protocol import cells, decoding, masks, prompt, trace, trace_records
+from oyez.protocol.decoding import Allowed, Decoded
+from oyez.protocol.errors import Invalid
+from oyez.protocol.machine import Machine
+from oyez.protocol.types import (
+    Cell,
+    Code,
+    Entry,
+    EntryKind,
+    Hash32,
+    Manifest,
+    Outcome,
+    Value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one call did: all that a batch's roots need of it besides the state before.
+
+    Attributes:
+        prompt: None if the input was refused before a prompt was made.
+        tokens: the output's, forced and last ones included.
+        output: the bytes so far when tokens ran out; empty when the model never ran.
+        cell_before: the cell as stored; None when absent.
+        cell_after: the cell after the call: the same one when the call was rejected.
+        first_sampler: sampler record of position 0; PAD unless the prompt is empty.
+        position_roots: trace roots of positions 1 on, one for each token that ran.
+    """
+
+    entry: Entry
+    manifest_hash: Hash32
+    outcome: Outcome
+    code: Code
+    detail: int
+    prompt: tuple[int, ...] | None
+    tokens: tuple[int, ...]
+    output: bytes
+    cell_key: Hash32
+    cell_before: Cell | None
+    cell_after: Cell | None
+    first_sampler: Hash32
+    position_roots: tuple[Hash32, ...]
+
+    @property
+    def positions(self) -> int:
+        """Prompt and output tokens that ran; 0 if the model never did."""
+        return len(self.position_roots)
+
+
+def check_input(data: bytes, missing: bytes) -> int | None:
+    """Return the lowest offset of what BAD_INPUT forbids in an input, or None if it is good.
+
+    Forbidden: 00 to 1f (newline too), 7f, bytes the model has no token for, and sequences that
+    are not strict RFC 3629 UTF-8, which count from their first byte. Quotes and backslashes are
+    allowed: an input is text, not JSON.
+
+    Rule: TRANSITION-5
+    """
+    offsets = []
+    try:
+        data.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        offsets.append(error.start)
+    for offset, byte in enumerate(data):
+        if byte < 0x20 or byte == 0x7F or byte in missing:
+            offsets.append(offset)
+            break
+    return min(offsets, default=None)
+
+
+def execute_call(
+    *,
+    entry: Entry,
+    manifest: Manifest,
+    cell: Cell | None,
+    engine: Engine,
+    allowed: Allowed = masks.allowed_tokens,
+    previous: Manifest | None = None,
+) -> Execution:
+    """Run one call on its cell; the first code that applies, in order of the codes, ends it.
+
+    Nothing here depends on the batch: at temperature 0 a call may run before its batch closes.
+
+    Args:
+        entry: a call, as the inbox has it.
+        manifest: the one the entry names.
+        cell: as stored; None when absent.
+        engine: the model the manifest names.
+        allowed: the mask; an engine may bring a faster one, equal to the reference.
+        previous: the manifest the cell was stored under, if that is another one.
+
+    Raises:
+        ValueError: the arguments do not belong together; never for what a caller wrote.
+
+    Rule: TRANSITION-6
+    """
+    if entry.kind is not EntryKind.CALL or entry.manifest_hash != manifest.hash:
+        raise ValueError(f"entry {entry.call_id} is no call of this manifest")
+    call = _Call(entry, manifest, cell, engine)
+    values = cells.compute_values(manifest, cell, previous)
+    bad = check_input(entry.input, engine.vocabulary.missing)
+    if bad is not None:
+        return call.refuse(Code.BAD_INPUT, bad, None)
+    tokens = _build_prompt(manifest, entry, values, engine)
+    if tokens is None:
+        return call.refuse(Code.BAD_INPUT, len(entry.input), None)
+    if len(tokens) + manifest.output_tokens > engine.shape.context:
+        return call.refuse(Code.CONTEXT_OVERFLOW, 0, tokens)
+    session = engine.open(manifest.prefix)
+    rest = tokens[len(manifest.prefix) :]
+    if rest:
+        session.extend(rest)
+    decoded = decoding.decode(
+        Machine(manifest.fields, engine.vocabulary.missing),
+        engine.vocabulary,
+        session,
+        manifest.output_tokens,
+        allowed,
+    )
+    return call.finish(session, tokens, values, decoded)
+
+
+def _build_prompt(
+    manifest: Manifest, entry: Entry, values: Sequence[Value], engine: Engine
+) -> tuple[int, ...] | None:
+    """Return the prompt, or None if the state holds a byte this model has no token for.
+
+    That takes an upgrade to another model over a kept string; the call ends BAD_INPUT with the
+    offset after the input's last byte.
+
+    Rule: TRANSITION-7
+    """
+    try:
+        return prompt.build_prompt(manifest, entry, values, engine.vocabulary)
+    except Invalid:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What is known of a call before it runs."""
+
+    entry: Entry
+    manifest: Manifest
+    cell: Cell | None
+    engine: Engine
+
+    def refuse(self, code: Code, detail: int, tokens: tuple[int, ...] | None) -> Execution:
+        """Return the end of a call whose model never ran: no output, no position."""
+        return Execution(
+            entry=self.entry,
+            manifest_hash=self.manifest.hash,
+            outcome=Outcome.REJECTED,
+            code=code,
+            detail=detail,
+            prompt=tokens,
+            tokens=(),
+            output=b"",
+            cell_key=cells.compute_key(self.entry, self.manifest),
+            cell_before=self.cell,
+            cell_after=self.cell,
+            first_sampler=trace.record_tree().empty[0],
+            position_roots=(),
+        )
+
+    def finish(
+        self,
+        session: Session,
+        tokens: tuple[int, ...],
+        values: tuple[Value, ...],
+        decoded: Decoded,
+    ) -> Execution:
+        """Return the end of a call whose model ran."""
+        after, code, detail = self.cell, decoded.code, decoded.detail
+        if code is Code.NONE:
+            after, code, detail = cells.apply_output(
+                manifest=self.manifest,
+                entry=self.entry,
+                cell=self.cell,
+                values=values,
+                output=decoded.output,
+            )
+        first_sampler, position_roots = compute_position_roots(session, len(tokens), decoded)
+        return Execution(
+            entry=self.entry,
+            manifest_hash=self.manifest.hash,
+            outcome=Outcome.ACCEPTED if code is Code.NONE else Outcome.REJECTED,
+            code=code,
+            detail=detail,
+            prompt=tokens,
+            tokens=decoded.tokens,
+            output=decoded.output,
+            cell_key=cells.compute_key(self.entry, self.manifest),
+            cell_before=self.cell,
+            cell_after=after,
+            first_sampler=first_sampler,
+            position_roots=position_roots,
+        )
+
+
+def compute_position_roots(
+    session: Session, prompt_length: int, decoded: Decoded
+) -> tuple[Hash32, tuple[Hash32, ...]]:
+    """Return the sampler record of position 0, and the roots of positions 1 on.
+
+    The sampler that chose output token j stands in the position before that token: position
+    prompt_length + j. An empty prompt's first one thus stands in position 0.
+
+    Rule: TRANSITION-8
+    """
+    samplers = trace_records.build_samplers(decoded.steps)
+    first = trace.record_tree().empty[0]
+    if prompt_length:
+        samplers = [trace_records.compute_prompt_sampler()] * (prompt_length - 1) + samplers
+    else:
+        first, *samplers = samplers
+    return first, tuple(
+        trace.compute_position_root(session.layer_roots(index), sampler)
+        for index, sampler in enumerate(samplers)
+    )

@@ -1,0 +1,249 @@
+"""What stands in the records that no layer makes: prologue, sampler and epilogue.
+
+These layouts are provisional until their steps are verified on chain; docs/spec/trace.md draws
+them. A record is alive iff lane 0 of its first int32 chunk is written, whatever its value.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from oyez.protocol import codec, merkle, schema, trace
+from oyez.protocol.constants import CHUNK_BYTES, RECEIPTS_HEIGHT, SLOT_BITS
+from oyez.protocol.decoding import DecodeStep, StepKind
+from oyez.protocol.machine import MachineState
+from oyez.protocol.types import Entry, Field, Hash32, Receipt, Value
+
+
+class Next(IntEnum):
+    """Where the token after a position comes from."""
+
+    PROMPT = 0
+    FORCED = 1
+    SAMPLED = 2
+    CHOSEN = 3
+    END = 4
+
+
+_NEXT_OF = {
+    StepKind.FORCED: Next.FORCED,
+    StepKind.SAMPLED: Next.SAMPLED,
+    StepKind.CHOSEN: Next.CHOSEN,
+}
+
+
+@functools.cache
+def compute_prompt_sampler() -> Hash32:
+    """Return the sampler record of a position whose next token the prologue lists.
+
+    A constant: so a prefix position's root depends on the prefix alone, never on the call.
+
+    Rule: TRACE-16
+    """
+    lanes = [trace.PAD_INT32, Next.PROMPT]
+    return trace.compute_record_root([trace.encode_int32(lanes)])
+
+
+def build_samplers(steps: Sequence[DecodeStep]) -> list[Hash32]:
+    """Return the sampler records from the last prompt position to the last output token.
+
+    One for each step, which says what comes next, and one for the end. `steps` is not empty: an
+    output begins with a forced brace.
+
+    Rule: TRACE-17
+    """
+    samplers = []
+    queue: list[int] = []
+    for index in range(len(steps) - 1, -1, -1):
+        samplers.append(_build_sampler(steps, index, tuple(queue)))
+        step = steps[index]
+        queue = [step.token, *queue] if step.kind is StepKind.FORCED else []
+    samplers.reverse()
+    last = steps[-1]
+    lanes = [trace.PAD_INT32, Next.END, len(steps), last.output_length]
+    return [*samplers, _compute_sampler(lanes, last.state_after, ())]
+
+
+def _build_sampler(steps: Sequence[DecodeStep], index: int, queue: tuple[int, ...]) -> Hash32:
+    step = steps[index]
+    lanes = [step.token, _NEXT_OF[step.kind], index + 1, step.output_length]
+    return _compute_sampler(lanes, step.state_after, queue)
+
+
+def _compute_sampler(lanes: Sequence[int], state: MachineState, queue: tuple[int, ...]) -> Hash32:
+    """Return a sampler record: lanes, the machine's magnitude as a word, forced tokens to come."""
+    machine = (
+        state.phase,
+        state.field,
+        state.length,
+        state.need,
+        state.low,
+        state.high,
+        state.negative,
+    )
+    return trace.compute_record_root(
+        [
+            trace.encode_int32([*lanes, *machine]),
+            trace.encode_words([state.value]),
+            *_split_int32(queue),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prologue:
+    """What a call begins with.
+
+    Attributes:
+        seed: at temperature 0 nothing but this record depends on it.
+        cell_leaf, version: of the cell before the call; 0 when it is absent.
+        values: of the cell before the call, under the entry's manifest.
+        prompt: None if the input was refused before the prompt was made.
+        is_run: whether the model ran; the token list is PAD otherwise.
+        sampler: the sampler record in this position: of the first output token if the prompt is
+            empty, else PAD.
+    """
+
+    entry: Entry
+    seed: Hash32
+    cell_key: Hash32
+    cell_leaf: Hash32
+    version: int
+    fields: tuple[Field, ...]
+    values: tuple[Value, ...]
+    prompt: tuple[int, ...] | None
+    is_run: bool
+    sampler: Hash32
+
+
+def compute_prologue(prologue: Prologue) -> Hash32:
+    """Return the root of position 0: entry, cell, token list, and seldom a sampler.
+
+    Rule: TRACE-18
+    """
+    records = [
+        _build_entry_record(prologue),
+        _build_state_record(prologue.fields, prologue.values),
+        _split_int32(prologue.prompt or ()) if prologue.is_run else [],
+    ]
+    roots = [trace.compute_record_root(chunks) for chunks in records]
+    return merkle.fold_with_last(roots, prologue.sampler, SLOT_BITS, trace.record_tree())[0]
+
+
+def _build_entry_record(prologue: Prologue) -> list[trace.Chunk]:
+    entry = prologue.entry
+    count = len(prologue.prompt) if prologue.prompt is not None else trace.PAD_INT32
+    words: list[codec.Word] = [
+        codec.compute_entry_hash(entry),
+        entry.call_id,
+        entry.timestamp,
+        entry.caller,
+        entry.value,
+        entry.fee,
+        entry.action_id,
+        entry.manifest_hash,
+        prologue.seed,
+        prologue.cell_key,
+        prologue.cell_leaf,
+        prologue.version,
+    ]
+    return [
+        trace.encode_int32([entry.kind, len(entry.cell), len(entry.input), count, prologue.is_run]),
+        trace.encode_words(words),
+        trace.encode_bytes(entry.cell),
+        trace.encode_bytes(entry.input),
+    ]
+
+
+def _build_state_record(fields: Sequence[Field], values: Sequence[Value]) -> list[trace.Chunk]:
+    text = schema.format_state(fields, values)
+    return [
+        trace.encode_int32([len(fields), len(text)]),
+        _encode_values(fields, values),
+        *_split_bytes(text),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Epilogue:
+    """What a call ends with.
+
+    Attributes:
+        values: of the cell after the call, under the entry's manifest.
+        state_root, outbox_root: after the call.
+        receipts: the batch's receipts tree after the call.
+    """
+
+    receipt: Receipt
+    output: bytes
+    output_tokens: int
+    version: int
+    fields: tuple[Field, ...]
+    values: tuple[Value, ...]
+    state_root: Hash32
+    outbox_root: Hash32
+    receipts: merkle.Frontier
+
+
+def build_epilogue(epilogue: Epilogue) -> tuple[Hash32, ...]:
+    """Return the records of the last position: receipt and output, cell, running roots.
+
+    Rule: TRACE-19
+    """
+    receipt = epilogue.receipt
+    words: list[codec.Word] = [
+        codec.compute_receipt_leaf(receipt),
+        receipt.call_id,
+        receipt.manifest_hash,
+        receipt.cell_key,
+        receipt.cell_leaf,
+        receipt.output_hash,
+        receipt.fee,
+        epilogue.version,
+    ]
+    ending = [
+        trace.encode_int32(
+            [
+                receipt.outcome,
+                receipt.code,
+                receipt.detail,
+                receipt.positions,
+                epilogue.output_tokens,
+                len(epilogue.output),
+            ]
+        ),
+        trace.encode_words(words),
+        trace.encode_bytes(epilogue.output),
+    ]
+    roots: list[codec.Word] = [
+        epilogue.state_root,
+        epilogue.outbox_root,
+        epilogue.receipts.root,
+        *epilogue.receipts.nodes[:RECEIPTS_HEIGHT],
+    ]
+    running = [trace.encode_int32([epilogue.receipts.count]), trace.encode_words(roots)]
+    cell = _build_state_record(epilogue.fields, epilogue.values)
+    return tuple(trace.compute_record_root(chunks) for chunks in (ending, cell, running))
+
+
+def _encode_values(fields: Sequence[Field], values: Sequence[Value]) -> trace.Chunk:
+    return trace.encode_words(
+        [
+            schema.compute_value_word(field, value)
+            for field, value in zip(fields, values, strict=True)
+        ]
+    )
+
+
+def _split_int32(lanes: Sequence[int]) -> list[trace.Chunk]:
+    size = trace.INT32_LANES
+    return [trace.encode_int32(lanes[at : at + size]) for at in range(0, len(lanes), size)]
+
+
+def _split_bytes(data: bytes) -> list[trace.Chunk]:
+    return [
+        trace.encode_bytes(data[at : at + CHUNK_BYTES]) for at in range(0, len(data), CHUNK_BYTES)
+    ]

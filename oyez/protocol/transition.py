@@ -1,0 +1,203 @@
+"""The state transition: what a batch of executed calls does to the state, and what it claims.
+
+`execute_call` (execution.py) runs the model; all it needs is known before the batch closes.
+`apply_batch` only hashes: it folds finished executions, in order, into the state and the claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from oyez.protocol import batch_data, cells, codec, receipts, trace, trace_records
+from oyez.protocol.batch_data import Row
+from oyez.protocol.constants import RECEIPTS_HEIGHT
+from oyez.protocol.execution import Execution, check_input, execute_call
+from oyez.protocol.merkle import Frontier
+from oyez.protocol.state import State
+from oyez.protocol.types import (
+    BatchHeader,
+    CallId,
+    Claim,
+    Hash32,
+    Manifest,
+    Outcome,
+    Receipt,
+    SeedRule,
+)
+
+__all__ = [
+    "BatchResult",
+    "Execution",
+    "apply_batch",
+    "check_input",
+    "compute_call_seed",
+    "execute_call",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What a batch makes of a state, and all that `propose` takes.
+
+    Attributes:
+        call_roots: trace roots of the calls, as in the rows.
+        last_record_proof: 24 siblings from the leaf upwards.
+    """
+
+    state: State
+    claim: Claim
+    receipts: tuple[Receipt, ...]
+    rows: tuple[Row, ...]
+    batch_data: bytes
+    call_roots: tuple[Hash32, ...]
+    last_record_proof: tuple[Hash32, ...]
+
+
+def apply_batch(
+    *,
+    state: State,
+    header: BatchHeader,
+    executions: Sequence[Execution],
+    manifests: Mapping[Hash32, Manifest],
+    outbox_root: Hash32,
+) -> BatchResult:
+    """Fold a batch's executions, in order of their call ids, into the state and the claim.
+
+    Args:
+        state: before the batch.
+        header: as the inbox closed the batch.
+        executions: of the batch's calls, each on the cell the ones before left.
+        manifests: by hash: of every entry, and of every cell met.
+        outbox_root: repeated as it is until the Outbox exists.
+
+    Raises:
+        ValueError: the executions are not this batch's calls, or one ran on another cell than
+            the state has for it.
+
+    Rule: TRANSITION-9
+    """
+    if [execution.entry.call_id for execution in executions] != [
+        header.first_call + index for index in range(header.count)
+    ]:
+        raise ValueError(f"batch {header.number} needs its {header.count} calls, in order")
+    receipts_tree = Frontier.empty(RECEIPTS_HEIGHT)
+    calls: list[trace.CallTrace] = []
+    built: list[Receipt] = []
+    for execution in executions:
+        before, state = state, _apply_execution(state, execution, manifests)
+        receipt = _build_receipt(execution, state)
+        receipts_tree = receipts_tree.append(codec.compute_receipt_leaf(receipt))
+        built.append(receipt)
+        ending = _Ending(execution, receipt, before, state, receipts_tree, outbox_root)
+        calls.append(_trace_call(ending, header, manifests))
+    claim_roots = (state.root, outbox_root, receipts_tree.root)
+    traced = trace.build_trace(calls, trace.build_last_record(*claim_roots))
+    rows = tuple(
+        Row(
+            outcome=execution.outcome,
+            code=execution.code,
+            detail=execution.detail,
+            positions=execution.positions,
+            output=execution.output,
+            call_root=call_root,
+        )
+        for execution, call_root in zip(executions, traced.call_roots, strict=True)
+    )
+    return BatchResult(
+        state=state,
+        claim=Claim(traced.root, *claim_roots),
+        receipts=tuple(built),
+        rows=rows,
+        batch_data=batch_data.encode_rows(rows),
+        call_roots=traced.call_roots,
+        last_record_proof=traced.last_record_proof,
+    )
+
+
+def compute_call_seed(manifest: Manifest, header: BatchHeader, call_id: CallId) -> Hash32:
+    """Return a call's seed: the author's constant, or made of the closing block's randomness.
+
+    Rule: TRANSITION-10
+    """
+    if manifest.seed_rule is SeedRule.CONSTANT:
+        return manifest.seed
+    return codec.compute_seed(header.prevrandao, call_id)
+
+
+def _apply_execution(
+    state: State, execution: Execution, manifests: Mapping[Hash32, Manifest]
+) -> State:
+    """Return the state after a call, whose cell must be the one it ran on."""
+    if state.get(execution.cell_key) != execution.cell_before:
+        raise ValueError(f"call {execution.entry.call_id} ran on another state of its cell")
+    if execution.outcome is not Outcome.ACCEPTED or execution.cell_after is None:
+        return state
+    fields = manifests[execution.manifest_hash].fields
+    return state.with_cell(execution.cell_key, execution.cell_after, fields)
+
+
+def _build_receipt(execution: Execution, state: State) -> Receipt:
+    return receipts.build_receipt(
+        entry=execution.entry,
+        outcome=execution.outcome,
+        code=execution.code,
+        detail=execution.detail,
+        output=execution.output,
+        positions=execution.positions,
+        cell_key=execution.cell_key,
+        cell_leaf=state.get_leaf(execution.cell_key),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """One call within its batch."""
+
+    execution: Execution
+    receipt: Receipt
+    before: State
+    after: State
+    receipts_tree: Frontier
+    outbox_root: Hash32
+
+
+def _trace_call(
+    ending: _Ending, header: BatchHeader, manifests: Mapping[Hash32, Manifest]
+) -> trace.CallTrace:
+    """Return a call's trace: prologue and epilogue around the positions that ran."""
+    execution, entry = ending.execution, ending.execution.entry
+    manifest = manifests[execution.manifest_hash]
+    before, after = execution.cell_before, execution.cell_after
+    values = cells.compute_values(
+        manifest, before, manifests[before.manifest_hash] if before is not None else None
+    )
+    prologue = trace_records.Prologue(
+        entry=entry,
+        seed=compute_call_seed(manifest, header, entry.call_id),
+        cell_key=execution.cell_key,
+        cell_leaf=ending.before.get_leaf(execution.cell_key),
+        version=before.version if before is not None else 0,
+        fields=manifest.fields,
+        values=values,
+        prompt=execution.prompt,
+        is_run=execution.positions > 0,
+        sampler=execution.first_sampler,
+    )
+    is_accepted = execution.outcome is Outcome.ACCEPTED and after is not None
+    epilogue = trace_records.Epilogue(
+        receipt=ending.receipt,
+        output=execution.output,
+        output_tokens=len(execution.tokens),
+        version=after.version if after is not None else 0,
+        fields=manifest.fields,
+        values=after.values if is_accepted and after is not None else values,
+        state_root=ending.after.root,
+        outbox_root=ending.outbox_root,
+        receipts=ending.receipts_tree,
+    )
+    return trace.CallTrace(
+        prologue=trace_records.compute_prologue(prologue),
+        positions=execution.position_roots,
+        epilogue=trace_records.build_epilogue(epilogue),
+    )
