@@ -11,18 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
-import web3
 from eth_abi.abi import encode
-from eth_account.signers.local import LocalAccount
-from eth_utils.address import to_canonical_address, to_checksum_address
+from eth_utils import abi as abi_types
 from eth_utils.crypto import keccak
 from vyper.compiler import compile_from_file_input
 from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
-from web3.types import TxParams
 
+from oyez.chain.client import Chain
+from oyez.chain.contracts import Transaction
 from oyez.chain.deployment import Deployment
+from oyez.chain.keys import Key
+from oyez.chain.sender import MemoryJournal, Sender
 from oyez.protocol.codec import compute_shape_words
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import ZERO_ADDRESS, Address, EngineKind, Hash32, ModelShape
@@ -30,7 +31,6 @@ from oyez.protocol.types import ZERO_ADDRESS, Address, EngineKind, Hash32, Model
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ("ModelRegistry", "ManifestGate", "ActionRegistry", "Inbox", "Rollup")
 EXAMPLES = ("BallotReader",)
-RECEIPT_SECONDS = 120
 
 Abi = list[dict[str, Any]]  # Any: JSON as the compiler gives it
 
@@ -130,7 +130,7 @@ def compute_create_address(deployer: Address, nonce: int) -> Address:
 def encode_arguments(abi: Abi, arguments: tuple[Any, ...]) -> bytes:  # Any: any ABI value
     """Encode a constructor's arguments."""
     inputs: Abi = next((entry["inputs"] for entry in abi if entry["type"] == "constructor"), [])
-    return encode([_type_of(argument) for argument in inputs], arguments)
+    return encode([abi_types.collapse_if_tuple(argument) for argument in inputs], arguments)
 
 
 def plan_deployment(
@@ -172,37 +172,29 @@ def plan_deployment(
     ]
 
 
-def deploy(w3: web3.Web3, account: LocalAccount, settings: DeploySettings) -> Deployment:
+def deploy(chain: Chain, key: Key, settings: DeploySettings) -> Deployment:
     """Deploy a rollup and return where it lives.
 
-    Nothing else may send from `account` meanwhile: a stray nonce breaks the predicted links, and
+    Nothing else may send from `key` meanwhile: a stray nonce breaks the predicted links, and
     Rollup's constructor refuses them.
 
     Raises:
-        Fatal: a creation reverted, or landed on another address.
+        Reverted: a constructor refuses its settings, in its own words.
+        Fatal: a contract landed on another address, or the account cannot pay.
     """
-    deployer = Address(to_canonical_address(account.address))
-    nonce = w3.eth.get_transaction_count(account.address)
-    contracts: dict[str, Address] = {}
-    first_block = 0
-    for i, (name, address, code) in enumerate(plan_deployment(settings, deployer, nonce)):
-        block = _create(w3, account, nonce + i, name, address, code)
-        first_block = first_block or block
-        contracts[name] = address
-    provider = w3.provider
-    if not isinstance(provider, web3.HTTPProvider):
-        raise Fatal("deploy over an HTTP endpoint: its URL stands in the deployment file")
+    plan = plan_deployment(settings, key.address, chain.fetch_nonce(key.address))
+    blocks = [_create(chain, key, name, address, code) for name, address, code in plan]
     return Deployment(
-        rpc=str(provider.endpoint_uri),
-        chain_id=w3.eth.chain_id,
-        deployment_block=first_block,
-        contracts=contracts,
+        rpc=chain.rpc,
+        chain_id=chain.chain_id,
+        deployment_block=blocks[0],
+        contracts={name: address for name, address, _ in plan},
     )
 
 
 def deploy_consumer(
-    w3: web3.Web3,
-    account: LocalAccount,
+    chain: Chain,
+    key: Key,
     *,
     rollup: Address,
     action_id: Hash32,
@@ -215,49 +207,21 @@ def deploy_consumer(
     The field's `index` is its place in the manifest; `name_hash` and `type_hash` are those that its
     leaf binds.
     """
-    deployer = Address(to_canonical_address(account.address))
-    nonce = w3.eth.get_transaction_count(account.address)
     artifact = compile_contracts()["BallotReader"]
     arguments = (rollup, action_id, index, name_hash, type_hash)
     code = artifact.bytecode + encode_arguments(artifact.abi, arguments)
-    address = compute_create_address(deployer, nonce)
-    _create(w3, account, nonce, "BallotReader", address, code)
+    address = compute_create_address(key.address, chain.fetch_nonce(key.address))
+    _create(chain, key, "BallotReader", address, code)
     return address
 
 
-def _create(
-    w3: web3.Web3, account: LocalAccount, nonce: int, name: str, address: Address, code: bytes
-) -> int:
-    """Send one creation, wait for it, and return its block's number."""
-    fee = 2 * w3.eth.get_block("latest").get("baseFeePerGas", 0) + w3.eth.max_priority_fee
-    request: dict[str, Any] = {  # Any: the fields of a transaction
-        "from": account.address,
-        "nonce": nonce,
-        "value": 0,
-        "data": "0x" + code.hex(),
-        "chainId": w3.eth.chain_id,
-        "maxFeePerGas": fee,
-        "maxPriorityFeePerGas": w3.eth.max_priority_fee,
-    }
-    try:
-        gas = w3.eth.estimate_gas(cast(TxParams, request))
-    except web3.exceptions.Web3RPCError as error:
-        raise Fatal(f"{name} cannot be deployed: {error}") from error
-    except web3.exceptions.ContractLogicError as error:
-        raise Fatal(f"{name} refuses these settings: {error}") from error
-    signed = account.sign_transaction({**request, "gas": gas})
-    sent = w3.eth.send_raw_transaction(signed.raw_transaction)
-    receipt = w3.eth.wait_for_transaction_receipt(sent, timeout=RECEIPT_SECONDS)
-    created = receipt["contractAddress"]
-    if receipt["status"] != 1 or created != to_checksum_address(address):
-        raise Fatal(f"{name} was not deployed at {to_checksum_address(address)}: start again")
-    return int(receipt["blockNumber"])
-
-
-def _type_of(argument: dict[str, Any]) -> str:
-    """Return an ABI argument's type with its tuples spelled out."""
-    kind = str(argument["type"])
-    if not kind.startswith("tuple"):
-        return kind
-    parts = ",".join(_type_of(part) for part in argument["components"])
-    return f"({parts}){kind[len('tuple') :]}"
+def _create(chain: Chain, key: Key, name: str, address: Address, code: bytes) -> int:
+    """Create one contract, wait for it, and return its block's number."""
+    sender = Sender(chain, key, MemoryJournal())
+    mined = sender.send(f"create {name}", Transaction(to=None, data=code, value=0))
+    if mined.created != address:
+        raise Fatal(
+            f"{name} did not land on 0x{address.hex()}: something else sends from 0x"
+            f"{key.address.hex()}; stop it and deploy again"
+        )
+    return mined.block

@@ -1,0 +1,56 @@
+"""ABIs are current, code fits, constants agree with Python's."""
+
+import re
+
+import pytest
+
+from oyez.chain import deploy
+from oyez.protocol import constants
+from scripts import abi
+
+TEXT = (deploy.ROOT / "contracts/constants.vy").read_text()
+
+
+def constant(name: str) -> int:
+    (value,) = re.findall(rf"^{name}: constant\(uint256\) = (.*)$", TEXT, re.M)
+    return int(eval(value, {}))  # the project's own file: an arithmetic expression
+
+
+def test_abi_files_are_current() -> None:
+    assert abi.find_stale() == []
+
+
+@pytest.mark.parametrize("name", [*deploy.CONTRACTS, *deploy.EXAMPLES])
+def test_code_is_at_most_24_000_bytes(name: str) -> None:
+    assert len(deploy.compile_contracts()[name].runtime) <= 24_000
+
+
+def test_every_shared_constant_has_one_value() -> None:
+    names = set(re.findall(r"^([A-Z0-9_]+): constant\(uint256\)", TEXT, re.M))
+    ours = {name for name, value in vars(constants).items() if isinstance(value, int)}
+
+    shared = sorted(names & ours)
+
+    assert len(shared) >= 25
+    assert {n: constant(n) for n in shared} == {n: getattr(constants, n) for n in shared}
+
+
+def test_every_tag_is_named_after_its_hash() -> None:
+    tags = dict(re.findall(r'^([A-Z_]+): constant\(bytes32\) = keccak256\("(.*)"\)$', TEXT, re.M))
+
+    assert tags == {name: f"oyez.{name.lower()}.v1" for name in tags}
+    assert set(tags) <= set(constants.TAG_NAMES)
+
+
+def test_each_source_is_below_450_lines() -> None:
+    for path in (deploy.ROOT / "contracts").rglob("*.vy*"):
+        assert len(path.read_text().splitlines()) < 450, path
+
+
+def test_each_reason_stands_at_one_check() -> None:
+    seen: dict[str, str] = {}
+    for path in (deploy.ROOT / "contracts").rglob("*.vy"):
+        for reason in re.findall(r'"([a-z]+: [^"]+)"', path.read_text()):
+            assert reason not in seen, (reason, path.name, seen[reason])
+            assert len(reason) <= 32, reason
+            seen[reason] = path.name
