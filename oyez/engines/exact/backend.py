@@ -1,0 +1,95 @@
+"""The seam between sessions and whatever does the arithmetic: C kernels or plain NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oyez.engines.exact import spec
+from oyez.engines.exact.weights import Model
+
+#: int32 [tokens, layers, width]: every layer's output x, Q14.
+Residuals = NDArray[np.int32]
+#: int16 [tokens, layers, 2 * kv_heads * head_size]: every layer's k, then v.
+Lanes = NDArray[np.int16]
+
+
+class Cache(Protocol):
+    """A session's keys and values."""
+
+    @property
+    def count(self) -> int:
+        """Positions held."""
+        ...
+
+    def fork(self) -> Cache:
+        """Return an independent copy."""
+        ...
+
+
+class Backend(Protocol):
+    """Runs one model; same inputs, same bits, whatever the backend."""
+
+    def new_cache(self) -> Cache:
+        """Return an empty cache."""
+        ...
+
+    def run(self, cache: Cache, tokens: Sequence[int]) -> tuple[Residuals, Lanes]:
+        """Append tokens (at least one, valid ids, within the context) to a cache."""
+        ...
+
+    def logits(self, x: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the logits of all tokens after the last layer's lanes x [width]; Q16."""
+        ...
+
+    def logits_of(self, x: NDArray[np.int32], tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the logits of some tokens after x; Q16."""
+        ...
+
+
+class ReferenceCache:
+    """Keys and values as plain lanes, int64 [positions, layers, k then v]."""
+
+    def __init__(self, lanes: spec.Int64) -> None:
+        """Hold these lanes."""
+        self.lanes = lanes
+
+    @property
+    def count(self) -> int:
+        """Positions held."""
+        return len(self.lanes)
+
+    def fork(self) -> ReferenceCache:
+        """Return an independent copy; lanes are never written in place."""
+        return ReferenceCache(self.lanes)
+
+
+class Reference:
+    """The plain NumPy backend: obviously right, about a second a block."""
+
+    def __init__(self, model: Model) -> None:
+        """Keep the model."""
+        self.model = model
+
+    def new_cache(self) -> ReferenceCache:
+        """Return an empty cache."""
+        shape = 0, len(self.model.layers), 2 * self.model.kv_heads * self.model.head_size
+        return ReferenceCache(np.zeros(shape, np.int64))
+
+    def run(self, cache: Cache, tokens: Sequence[int]) -> tuple[Residuals, Lanes]:
+        """Append tokens to a cache; see `Backend.run`."""
+        assert isinstance(cache, ReferenceCache)
+        residuals, fresh = spec.run(self.model, tokens, cache.lanes)
+        cache.lanes = np.concatenate([cache.lanes, fresh])
+        return residuals.astype(np.int32), fresh.astype(np.int16)
+
+    def logits(self, x: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return all logits; see `Backend.logits`."""
+        return spec.compute_logits(self.model, x.astype(np.int64)).astype(np.int32)
+
+    def logits_of(self, x: NDArray[np.int32], tokens: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return some logits; see `Backend.logits_of`."""
+        return spec.compute_logits(self.model, x.astype(np.int64), tokens.tolist()).astype(np.int32)

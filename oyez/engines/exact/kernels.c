@@ -1,0 +1,386 @@
+// Exact integer Llama: one block of tokens through all layers, on one thread.
+//
+// The engine's arithmetic (docs/spec/engine.md) as it is run: rows are repacked in tiles of 16,
+// every op exists once a path (portable, AVX2, AVX-512), and all paths give the same bits.
+#include "kernels.h"
+
+typedef void tile_function(const matrix *, const u8 *tile, const activation *, i64 tokens,
+                           u8 *unpacked, i64 *out);
+
+// What a path provides; see kernels_lanes.h for each op.
+typedef struct {
+    tile_function *tile;
+    u128 (*sum_squares)(const i32 *, i32);
+    void (*weigh)(const i32 *, const i32 *, i64, i32, i64 *);
+    i64 (*largest)(const i64 *, i32);
+    void (*split)(const i64 *, i32, i64, i16 *, i8 *, i8 *, double *);
+    void (*round_tile)(const i64 *, i64, i64, i32 *);
+    void (*add_tile)(const i64 *, i64, i32 *);
+    void (*rotate)(const i32 *, const i16 *, const i16 *, i32, i32, i16 *);
+    void (*gate)(const i32 *, const i32 *, i32, const i64 *, i64 *);
+    i64 (*scale_scores)(i64 *, i32, i64, i32);
+    i64 (*weigh_keys)(const i64 *, i32, i64, const i64 *, i32 *);
+    void (*divide)(const i64 *, i32, i64, i64 *);
+    void (*score_keys)(const i16 *, const i16 *, i32, i32, i64 *);
+    void (*mix_values)(const i32 *, const i16 *, i32, i32, i64 *);
+} operations;
+
+#define OPERATIONS(product, suffix)                                                                \
+    {                                                                                              \
+        product, sum_squares##suffix, weigh##suffix, largest##suffix, split##suffix,               \
+            round_tile##suffix, add_tile##suffix, rotate##suffix, gate##suffix,                    \
+            scale_scores##suffix, weigh_keys##suffix, divide##suffix, score_keys##suffix,          \
+            mix_values##suffix                                                                     \
+    }
+
+#define TARGET
+#define NAME(x) x##_portable
+#include "kernels_lanes.h"
+#undef NAME
+#undef TARGET
+#if OYEZ_X86
+#include "kernels_x86.h"
+#define TARGET TARGET_AVX2
+#define NAME(x) x##_avx2
+#include "kernels_lanes.h"
+#undef NAME
+#undef TARGET
+#define TARGET TARGET_AVX512
+#define NAME(x) x##_avx512
+#include "kernels_lanes.h"
+#undef NAME
+#undef TARGET
+#endif
+
+// The tile product in int64, for any model below 2^62 and any machine.
+static void tile_portable(const matrix *m, const u8 *tile, const activation *y, i64 tokens,
+                          u8 *unpacked, i64 *out) {
+    (void)unpacked;
+    memset(out, 0, sizeof(i64) * TILE_ROWS * (size_t)tokens);
+    for (i64 g = 0; g < m->columns / GROUP; g++, tile += tile_bytes(m->kind)) {
+        u8 quants[TILE_ROWS * GROUP];
+        i64 scales[TILE_ROWS], minima[TILE_ROWS];
+        const u8 *at = tile + scale_offset(m->kind);
+        for (int r = 0; r < TILE_ROWS; r++) {
+            scales[r] = half_to_integer(read_u16(at + 2 * r));
+            minima[r] = m->kind == Q4_1 ? half_to_integer(read_u16(at + 32 + 2 * r))
+                                        : -128 * scales[r];
+        }
+        for (int i = 0; i < 256; i++) {
+            quants[i] = m->kind == Q4_1 ? tile[i] & 15 : tile[i];
+            quants[i + 256] = m->kind == Q4_1 ? tile[i] >> 4 : tile[i + 256];
+        }
+        for (i64 t = 0; t < tokens; t++) {
+            const i16 *lanes = y->lanes + t * m->columns + GROUP * g;
+            i64 sum = (i64)y->sums[t * (m->columns / GROUP) + g];
+            i32 dots[TILE_ROWS] = {0};
+            for (int c = 0; c < 8; c++)
+                for (int r = 0; r < TILE_ROWS; r++)
+                    for (int k = 0; k < 4; k++)
+                        dots[r] += quants[64 * c + 4 * r + k] * lanes[4 * c + k];
+            for (int r = 0; r < TILE_ROWS; r++)
+                out[t * TILE_ROWS + r] += scales[r] * dots[r] + minima[r] * sum;
+        }
+    }
+}
+
+static const operations OPERATIONS_OF[] = {
+    OPERATIONS(tile_portable, _portable),
+#if OYEZ_X86
+    OPERATIONS(tile_avx2, _avx2),
+    OPERATIONS(tile_avx512, _avx512),
+#endif
+};
+
+// The fastest path of this machine. Own cpuid and xgetbv: __builtin_cpu_supports answers 0 in a
+// shared object built by zig.
+int oyez_fastest_path(void) {
+#if OYEZ_X86
+    u32 a, b, c, d, saved_low, saved_high, features;
+    if (!__get_cpuid(1, &a, &b, &features, &d) || !(features >> 27 & 1)) return PATH_PORTABLE;
+    __asm__ volatile("xgetbv" : "=a"(saved_low), "=d"(saved_high) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return PATH_PORTABLE;
+    int avx2 = (saved_low & 6) == 6 && (b >> 5 & 1) && (b >> 8 & 1) && (features >> 12 & 1) &&
+               (features >> 29 & 1);
+    int avx512 = avx2 && (saved_low & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 17 & 1) &&
+                 (b >> 30 & 1) && (b >> 31 & 1) && (c >> 11 & 1);
+    return avx512 ? PATH_AVX512 : avx2 ? PATH_AVX2 : PATH_PORTABLE;
+#else
+    return PATH_PORTABLE;
+#endif
+}
+
+i64 oyez_packed_bytes(i32 kind, i64 rows, i64 columns) {
+    return (rows + TILE_ROWS - 1) / TILE_ROWS * (columns / GROUP) * tile_bytes(kind);
+}
+
+// Repacks the file's rows in tiles; rows that fill up the last tile are zero.
+void oyez_pack(i32 kind, i64 rows, i64 columns, const u8 *data, u8 *tiles) {
+    i64 groups = columns / GROUP, block = kind == Q4_1 ? 20 : 34, scale = scale_offset(kind);
+    memset(tiles, 0, (size_t)oyez_packed_bytes(kind, rows, columns));
+    for (i64 row = 0; row < rows; row++)
+        for (i64 g = 0; g < groups; g++) {
+            const u8 *from = data + (row * groups + g) * block;
+            u8 *to = tiles + (row / TILE_ROWS * groups + g) * tile_bytes(kind);
+            i64 r = row % TILE_ROWS;
+            memcpy(to + scale + 2 * r, from, 2);
+            if (kind == Q4_1) {
+                memcpy(to + scale + 32 + 2 * r, from + 2, 2);
+                for (int c = 0; c < 4; c++) memcpy(to + 64 * c + 4 * r, from + 4 + 4 * c, 4);
+            } else {
+                for (int k = 0; k < GROUP; k++)
+                    to[64 * (k / 4) + 4 * r + k % 4] = from[2 + k] ^ 128;
+            }
+        }
+}
+
+static i64 padded(i64 count) { return (count + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; }
+
+static i64 largest_of(i64 a, i64 b) { return a > b ? a : b; }
+
+void oyez_scratch_free(scratch *s) {
+    if (!s) return;
+    void *parts[] = {s->y.lanes, s->y.high, s->y.low, s->y.sums, s->x,       s->q,        s->k,
+                     s->v,       s->rotated, s->wide, s->scores, s->weights, s->unpacked, s};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) free(parts[i]);
+}
+
+// Room for one block of tokens; NULL without memory.
+scratch *oyez_scratch_new(const model *m) {
+    scratch *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    i64 queries = (i64)m->heads * m->head_size, keys = (i64)m->kv_heads * m->head_size;
+    i64 widest = largest_of(largest_of(m->width, m->feed_forward), queries);
+    s->y.lanes = calloc(BLOCK * (size_t)widest, sizeof(i16));
+    s->y.high = calloc(BLOCK, (size_t)widest);
+    s->y.low = calloc(BLOCK, (size_t)widest);
+    s->y.sums = calloc(BLOCK * (size_t)(widest / GROUP), sizeof(double));
+    s->x = calloc(BLOCK * (size_t)m->width, sizeof(i32));
+    s->q = calloc(BLOCK * (size_t)padded(queries), sizeof(i32));
+    s->k = calloc(BLOCK * (size_t)padded(keys), sizeof(i32));
+    s->v = calloc(BLOCK * (size_t)padded(keys), sizeof(i32));
+    s->rotated = calloc((size_t)queries, sizeof(i16));
+    s->wide = calloc(BLOCK * (size_t)widest, sizeof(i64));
+    s->scores = calloc((size_t)padded(m->context), sizeof(i64));
+    s->weights = calloc((size_t)padded(m->context) + 2, sizeof(i32));
+    s->unpacked = aligned_alloc(64, 768 * (size_t)(widest / GROUP));
+    if (s->y.lanes && s->y.high && s->y.low && s->y.sums && s->x && s->q && s->k && s->v &&
+        s->rotated && s->wide && s->scores && s->weights && s->unpacked)
+        return s;
+    oyez_scratch_free(s);
+    return NULL;
+}
+
+// ENGINE-4: the embedding row of a token.
+static void embed(const matrix *m, i32 token, i32 *x) {
+    const u8 *at = m->data + token * m->row_bytes;
+    for (i64 g = 0; g < m->columns / GROUP; g++, at += m->kind == Q4_1 ? 20 : 34)
+        for (int k = 0; k < GROUP; k++) {
+            i64 scale = half_to_integer(read_u16(at)), weight;
+            if (m->kind == Q4_1) {
+                int quant = k < 16 ? at[4 + k] & 15 : at[4 + k - 16] >> 4;
+                weight = scale * quant + half_to_integer(read_u16(at + 2));
+            } else {
+                weight = scale * (i8)at[2 + k];
+            }
+            x[GROUP * g + k] = (i32)rounding_shift(weight, SCALE_BITS - RESIDUAL, SAT32);
+        }
+}
+
+static u64 square_root(u128 n) {
+    int bits = 0;
+    for (u128 rest = n; rest; rest >>= 1) bits++;
+    u64 root = 1ULL << ((bits + 1) / 2);
+    for (;;) {
+        u64 next = (u64)((root + n / root) >> 1);
+        if (next >= root) return root;
+        root = next;
+    }
+}
+
+// Brings the lanes t of token `row` to 15 bits as a matrix input.
+static void store_input(const operations *op, activation *y, i64 row, const i64 *t, i32 count,
+                        i64 shift, i64 format) {
+    i64 at = row * count;
+    op->split(t, count, shift, y->lanes + at, y->high + at, y->low + at,
+              y->sums + row * (count / GROUP));
+    y->format[row] = format - shift;
+}
+
+// ENGINE-5, 6, 7.
+static void normalise(const model *m, const operations *op, const norm *n, const i32 *x, i64 row,
+                      scratch *s) {
+    u128 squares = op->sum_squares(x, m->width);
+    u64 root = square_root((squares << 16) / (u64)m->width + (u64)m->epsilon);
+    int bits = bit_length(root);
+    i64 inverse = (i64)((1ULL << (bits + 15)) / root);
+    i64 *t = s->wide + row * m->width;
+    op->weigh(x, n->weights, inverse, m->width, t);
+    i64 largest = op->largest(t, m->width);
+    i64 shift = largest ? bit_length((u64)largest) - 14 : 0;
+    store_input(op, &s->y, row, t, m->width, shift, n->exponent + bits + 7);
+}
+
+// ENGINE-16.
+static void compress(const operations *op, const i64 *t, i32 count, i64 format, i64 row,
+                     scratch *s) {
+    i64 shift = bit_length((u64)op->largest(t, count)) - 14;
+    store_input(op, &s->y, row, t, count, shift > 0 ? shift : 0, format);
+}
+
+// ENGINE-8: the lanes of all rows, at out[token * stride + row]; stride is padded to tiles.
+static void multiply(const matrix *m, const operations *op, i64 tokens, i64 format, i64 limit,
+                     i32 *out, i64 stride, scratch *s) {
+    i64 sums[BLOCK * TILE_ROWS], size = m->columns / GROUP * tile_bytes(m->kind);
+    for (i64 row = 0; row < m->rows; row += TILE_ROWS) {
+        op->tile(m, m->tiles + row / TILE_ROWS * size, &s->y, tokens, s->unpacked, sums);
+        for (i64 t = 0; t < tokens; t++)
+            op->round_tile(sums + TILE_ROWS * t, SCALE_BITS + s->y.format[t] - format, limit,
+                           out + t * stride + row);
+    }
+}
+
+// ENGINE-18: adds a product to the residual; the rows are the width, a multiple of 32.
+static void add_product(const matrix *m, const operations *op, i64 tokens, scratch *s) {
+    i64 sums[BLOCK * TILE_ROWS], size = m->columns / GROUP * tile_bytes(m->kind);
+    for (i64 row = 0; row < m->rows; row += TILE_ROWS) {
+        op->tile(m, m->tiles + row / TILE_ROWS * size, &s->y, tokens, s->unpacked, sums);
+        for (i64 t = 0; t < tokens; t++)
+            op->add_tile(sums + TILE_ROWS * t, SCALE_BITS + s->y.format[t] - RESIDUAL,
+                         s->x + t * m->rows + row);
+    }
+}
+
+// ENGINE-17: gate and up, 16 rows at a time, to s->wide; the rows are a multiple of 32.
+static void multiply_gated(const model *m, const layer *l, const operations *op, i64 tokens,
+                           scratch *s) {
+    i64 sums[2][BLOCK * TILE_ROWS], size = l->gate.columns / GROUP * tile_bytes(l->gate.kind),
+                                    up_size = l->up.columns / GROUP * tile_bytes(l->up.kind);
+    for (i64 row = 0; row < m->feed_forward; row += TILE_ROWS) {
+        i64 tile = row / TILE_ROWS;
+        op->tile(&l->gate, l->gate.tiles + tile * size, &s->y, tokens, s->unpacked, sums[0]);
+        op->tile(&l->up, l->up.tiles + tile * up_size, &s->y, tokens, s->unpacked, sums[1]);
+        for (i64 t = 0; t < tokens; t++) {
+            i32 g[TILE_ROWS], u[TILE_ROWS];
+            i64 shift = SCALE_BITS + s->y.format[t] - LANE;
+            op->round_tile(sums[0] + TILE_ROWS * t, shift, SAT32, g);
+            op->round_tile(sums[1] + TILE_ROWS * t, shift, SAT32, u);
+            op->gate(g, u, TILE_ROWS, m->exponential, s->wide + t * m->feed_forward + row);
+        }
+    }
+}
+
+// A session's keys and values of one layer: per head, blocks of 16 keys [size / 2][16][2] and
+// pairs of values [size][2], `capacity` positions each.
+typedef struct {
+    i16 *keys, *values;
+    i64 capacity;
+} cache;
+
+// ENGINE-11: rotates a token's keys and files its keys and values; lanes is k then v.
+static void file_keys(const model *m, const layer *l, const operations *op, i64 position,
+                      const i32 *k, const i32 *v, cache c, i16 *lanes) {
+    i64 size = m->head_size, width = m->kv_heads * size;
+    const i16 *cosines = m->cosines + position * size / 2, *sines = m->sines + position * size / 2;
+    for (i64 head = 0; head < m->kv_heads; head++) {
+        i16 *key = lanes + head * size, *value = lanes + width + head * size;
+        op->rotate(k + head * size, cosines, sines, m->head_size / 2, l->k_format, key);
+        i16 *keys = c.keys + (head * c.capacity + position / 16 * 16) * size + position % 16 * 2;
+        i16 *values = c.values + (head * c.capacity + position / 2 * 2) * size + position % 2;
+        for (i64 i = 0; i < size; i++) {
+            value[i] = (i16)v[head * size + i];
+            keys[i / 2 * 32 + i % 2] = key[i];
+            values[2 * i] = value[i];
+        }
+    }
+}
+
+// ENGINE-11, 13, 14, 15: one token's queries against all keys up to its own.
+static void attend(const model *m, const layer *l, const operations *op, i64 position,
+                   const i32 *q, cache c, scratch *s, i64 *out) {
+    i32 size = m->head_size, count = (i32)position + 1;
+    const i16 *cosines = m->cosines + position * size / 2, *sines = m->sines + position * size / 2;
+    for (i64 head = 0; head < m->heads; head++) {
+        i64 sums[MAX_HEAD], shared = head * m->kv_heads / m->heads;
+        op->rotate(q + head * size, cosines, sines, size / 2, l->q_format, s->rotated);
+        const i16 *keys = c.keys + shared * c.capacity * size;
+        const i16 *values = c.values + shared * c.capacity * size;
+        op->score_keys(s->rotated, keys, count, size, s->scores);
+        i64 largest = op->scale_scores(s->scores, count, m->score_scale,
+                                       2 + l->q_format + l->k_format);
+        i64 total = op->weigh_keys(s->scores, count, largest, m->exponential, s->weights);
+        s->weights[count] = 0;
+        op->mix_values(s->weights, values, count, size, sums);
+        op->divide(sums, size, total, out + head * size);
+    }
+}
+
+// The path's ops, with the attention that this head size allows.
+static operations choose(const model *m) {
+    operations op = OPERATIONS_OF[m->path];
+#if OYEZ_X86
+    if (m->path == PATH_AVX512) op.score_keys = score_keys_vnni;
+    if (m->path == PATH_AVX512 && m->head_size % 64 == 0) op.mix_values = mix_values_vnni;
+#endif
+    return op;
+}
+
+// Runs 1 to 128 tokens at positions `start` on. Keys and values have m->layers parts; residuals
+// gets [token][layer][width], lanes [token][layer][k then v].
+void oyez_run(const model *m, scratch *s, const i32 *tokens, i32 count, i32 start, i16 *keys,
+              i16 *values, i64 capacity, i32 *residuals, i16 *lanes) {
+    const operations op = choose(m);
+    i64 size = m->head_size, queries = m->heads * size, width = m->kv_heads * size;
+    for (i64 t = 0; t < count; t++) embed(&m->embedding, tokens[t], s->x + t * m->width);
+    for (i64 index = 0; index < m->layers; index++) {
+        const layer *l = m->layer + index;
+        cache c = {keys + index * capacity * width, values + index * capacity * width, capacity};
+        for (i64 t = 0; t < count; t++)
+            normalise(m, &op, &l->attn_norm, s->x + t * m->width, t, s);
+        multiply(&l->q, &op, count, LANE, SAT32, s->q, padded(queries), s);
+        multiply(&l->k, &op, count, LANE, SAT32, s->k, padded(width), s);
+        multiply(&l->v, &op, count, l->v_format, SAT16, s->v, padded(width), s);
+        for (i64 t = 0; t < count; t++) {
+            i16 *out = lanes + (t * m->layers + index) * 2 * width;
+            file_keys(m, l, &op, start + t, s->k + t * padded(width), s->v + t * padded(width), c,
+                      out);
+            attend(m, l, &op, start + t, s->q + t * padded(queries), c, s, s->wide);
+            compress(&op, s->wide, (i32)queries, l->v_format + 8, t, s);
+        }
+        add_product(&l->output, &op, count, s);
+        for (i64 t = 0; t < count; t++)
+            normalise(m, &op, &l->ffn_norm, s->x + t * m->width, t, s);
+        multiply_gated(m, l, &op, count, s);
+        for (i64 t = 0; t < count; t++)
+            compress(&op, s->wide + t * m->feed_forward, m->feed_forward, 2 * LANE, t, s);
+        add_product(&l->down, &op, count, s);
+        for (i64 t = 0; t < count; t++)
+            memcpy(residuals + (t * m->layers + index) * m->width, s->x + t * m->width,
+                   sizeof(i32) * (size_t)m->width);
+    }
+}
+
+// ENGINE-19: the logits of all tokens after residual lanes x; room for whole tiles in `logits`.
+void oyez_logits(const model *m, scratch *s, const i32 *x, i32 *logits) {
+    const operations op = choose(m);
+    normalise(m, &op, &m->output_norm, x, 0, s);
+    multiply(&m->head, &op, 1, LANE, SAT32, logits, padded(m->head.rows), s);
+}
+
+// ENGINE-19: the logits of some tokens; the tiles of their rows, one row kept of each.
+void oyez_logits_of(const model *m, scratch *s, const i32 *x, const i32 *tokens, i32 count,
+                    i32 *logits) {
+    const operations op = choose(m);
+    i64 sums[TILE_ROWS], size = m->head.columns / GROUP * tile_bytes(m->head.kind);
+    normalise(m, &op, &m->output_norm, x, 0, s);
+    for (i64 i = 0; i < count; i++) {
+        const u8 *tile = m->head.tiles + tokens[i] / TILE_ROWS * size;
+        op.tile(&m->head, tile, &s->y, 1, s->unpacked, sums);
+        logits[i] = (i32)rounding_shift(sums[tokens[i] % TILE_ROWS],
+                                        SCALE_BITS + s->y.format[0] - LANE, SAT32);
+    }
+}
+
+// Sizes of the structures, so that the host can check that it lays them out alike.
+i64 oyez_model_bytes(void) { return sizeof(model); }
+i64 oyez_layer_bytes(void) { return sizeof(layer); }

@@ -1,0 +1,139 @@
+// Exact integer Llama: shared types and the total rounding shift.
+//
+// The arithmetic is docs/spec/engine.md; spec.py is the same in plain NumPy, and every path here
+// gives the same bits. Sums are int64 (portable) or float64 (AVX2, AVX-512), both exact: the host
+// checks that no partial sum of a model reaches 2^62, and 2^53 before it chooses a float64 path.
+#ifndef OYEZ_KERNELS_H
+#define OYEZ_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define OYEZ_X86 1
+#include <cpuid.h>
+#include <immintrin.h>
+#define TARGET_AVX2 __attribute__((target("avx2,fma,f16c,bmi2")))
+#define TARGET_AVX512                                                                              \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c,bmi2")))
+#else
+#define OYEZ_X86 0
+#endif
+
+typedef int8_t i8;
+typedef int16_t i16;
+typedef int32_t i32;
+typedef int64_t i64;
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef unsigned __int128 u128;
+
+enum { PATH_PORTABLE = 0, PATH_AVX2 = 1, PATH_AVX512 = 2 };
+enum { Q4_1 = 3, Q8_0 = 8 }; // GGML's codes of the row formats
+
+enum {
+    GROUP = 32,       // weights that share a scale
+    TILE_ROWS = 16,   // rows packed together
+    BLOCK = 128,      // most tokens of one call
+    MAX_HEAD = 256,   // most lanes of a head
+    SCALE_BITS = 24,  // scales are integers of 2^-24
+    RESIDUAL = 14,    // formats: fractional bits
+    LANE = 16,
+    ROPE = 14,
+    LOG2E_Q16 = 94548,
+};
+
+#define SAT16 32767LL
+#define SAT32 2147483647LL
+#define WIDE (1LL << 40)
+#define ONE_Q30 (1LL << 30)
+
+// A matrix in tiles of 16 rows by 32 columns: quants, 16 scales and, for Q4_1, 16 minima.
+// Byte (chunk, row, k) of a tile's quants is at chunk * 64 + row * 4 + k and holds column
+// 4 chunk + k; Q4_1 keeps columns 0 to 15 in the low nibbles, 16 to 31 in the high ones.
+typedef struct {
+    i32 rows, columns, kind, unused;
+    const u8 *tiles;
+    const u8 *data; // the file's own rows
+    i64 row_bytes;
+} matrix;
+
+typedef struct {
+    const i32 *weights;
+    i64 exponent;
+} norm;
+
+typedef struct {
+    matrix q, k, v, output, gate, up, down;
+    norm attn_norm, ffn_norm;
+    i32 q_format, k_format, v_format, unused;
+} layer;
+
+typedef struct {
+    i32 layers, width, feed_forward, heads, kv_heads, head_size, context, path;
+    i64 epsilon, score_scale;
+    i64 exponential[4];
+    const i16 *cosines, *sines;
+    const layer *layer;
+    norm output_norm;
+    matrix embedding, head;
+} model;
+
+// A block's matrix inputs, one row a token: y = 256 high + low, the sums of its groups, and the
+// fractional bits that its real value has.
+typedef struct {
+    i16 *lanes;
+    i8 *high, *low;
+    double *sums;
+    i64 format[BLOCK];
+} activation;
+
+typedef struct {
+    activation y;
+    i32 *x, *q, *k, *v;
+    i16 *rotated;
+    i64 *wide;
+    i64 *scores;
+    i32 *weights;
+    u8 *unpacked;
+} scratch;
+
+static inline i64 clamp(i64 value, i64 limit) {
+    return value > limit ? limit : value < -limit ? -limit : value;
+}
+
+// sat(floor((value + 2^(shift-1)) / 2^shift)), total for every shift; |value| < 2^62.
+static inline i64 rounding_shift(i64 value, i64 shift, i64 limit) {
+    if (shift >= 63) return 0;
+    if (shift > 0) return clamp((value + (1LL << (shift - 1))) >> shift, limit);
+    i64 left = shift < -62 ? 62 : -shift;
+    i64 most = limit >> left;
+    if (value > most) return limit;
+    if (value < -most) return -limit;
+    return value * (1LL << left);
+}
+
+static inline int bit_length(u64 value) { return value ? 64 - __builtin_clzll(value) : 0; }
+
+// A finite binary16 number as an integer of 2^-24.
+static inline i64 half_to_integer(u16 bits) {
+    int exponent = (bits >> 10) & 31;
+    i64 fraction = bits & 1023;
+    i64 magnitude = exponent ? (fraction | 1024) << (exponent - 1) : fraction;
+    return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+static inline u16 read_u16(const u8 *at) {
+    u16 value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static inline i64 tile_bytes(i32 kind) { return kind == Q4_1 ? 320 : 544; }
+static inline i64 scale_offset(i32 kind) { return kind == Q4_1 ? 256 : 512; }
+
+#endif

@@ -1,0 +1,283 @@
+// Tile products and attention for AVX2 and AVX-512 VNNI.
+//
+// A tile's dot products with the high and low bytes of the activations are int32 and cannot
+// overflow: 32 * 255 * 128 < 2^20 a group. They are joined, converted to float64 and summed with
+// the group's scale and minimum by FMA, exactly (see kernels.h), in units of 2^-24; scales are
+// kept as their real values, so the last step multiplies by 2^24.
+
+#define UNITS 16777216.0
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+// ---------------------------------------------------------------- AVX-512: one zmm holds 16 rows
+
+// Splits a tile's quants into eight vectors of 16 rows by 4 columns.
+TARGET_AVX512 static inline void unpack512(const u8 *tile, i32 kind, __m512i *quants) {
+    const __m512i nibble = _mm512_set1_epi8(15);
+    UNROLL for (int j = 0; j < 4; j++) {
+        __m512i bytes = _mm512_loadu_si512(tile + 64 * j);
+        if (kind == Q4_1) {
+            quants[j] = _mm512_and_si512(bytes, nibble);
+            quants[j + 4] = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble);
+        } else {
+            quants[j] = bytes;
+            quants[j + 4] = _mm512_loadu_si512(tile + 64 * (j + 4));
+        }
+    }
+}
+
+// Scales in [0] and [1], minima in [2] and [3], eight rows each, as real numbers.
+TARGET_AVX512 static inline void scales512(const u8 *tile, i32 kind, __m512d *scales) {
+    const u8 *at = tile + scale_offset(kind);
+    __m512 d = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)at));
+    __m512 m = kind == Q4_1 ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(at + 32)))
+                            : _mm512_mul_ps(d, _mm512_set1_ps(-128.0f));
+    scales[0] = _mm512_cvtps_pd(_mm512_castps512_ps256(d));
+    scales[1] = _mm512_cvtps_pd(_mm512_extractf32x8_ps(d, 1));
+    scales[2] = _mm512_cvtps_pd(_mm512_castps512_ps256(m));
+    scales[3] = _mm512_cvtps_pd(_mm512_extractf32x8_ps(m, 1));
+}
+
+TARGET_AVX512 static inline __m512i four_bytes512(const i8 *at) {
+    i32 word;
+    memcpy(&word, at, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+
+// Adds one group of `tokens` tokens (a constant of the caller) to their sums.
+TARGET_AVX512 static inline __attribute__((always_inline)) void
+add_group512(const __m512i *quants, const __m512d *scales, const i8 *high, const i8 *low,
+             i64 columns, const double *sums, i64 groups, int tokens, __m512d *total) {
+    __m512i upper[4], lower[4];
+    UNROLL for (int t = 0; t < tokens; t++) upper[t] = lower[t] = _mm512_setzero_si512();
+    UNROLL for (int c = 0; c < 8; c++)
+        UNROLL for (int t = 0; t < tokens; t++) {
+            upper[t] = _mm512_dpbusd_epi32(upper[t], quants[c],
+                                           four_bytes512(high + t * columns + 4 * c));
+            lower[t] = _mm512_dpbusd_epi32(lower[t], quants[c],
+                                           four_bytes512(low + t * columns + 4 * c));
+        }
+    UNROLL for (int t = 0; t < tokens; t++) {
+        __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(upper[t], 8), lower[t]);
+        __m512d first = _mm512_cvtepi32_pd(_mm512_castsi512_si256(dot));
+        __m512d second = _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(dot, 1));
+        __m512d sum = _mm512_set1_pd(sums[t * groups]);
+        total[2 * t] = _mm512_fmadd_pd(scales[0], first, total[2 * t]);
+        total[2 * t] = _mm512_fmadd_pd(scales[2], sum, total[2 * t]);
+        total[2 * t + 1] = _mm512_fmadd_pd(scales[1], second, total[2 * t + 1]);
+        total[2 * t + 1] = _mm512_fmadd_pd(scales[3], sum, total[2 * t + 1]);
+    }
+}
+
+TARGET_AVX512 static inline void store512(const __m512d *total, int tokens, i64 *out) {
+    UNROLL for (int i = 0; i < 2 * tokens; i++) {
+        __m512d units = _mm512_mul_pd(total[i], _mm512_set1_pd(UNITS));
+        _mm512_storeu_si512(out + 8 * i, _mm512_cvtpd_epi64(units));
+    }
+}
+
+// One to three tokens: read the tile once, unpacking as it comes, prefetching ahead.
+TARGET_AVX512 static inline __attribute__((always_inline)) void
+stream512(const u8 *tile, i32 kind, i64 groups, const activation *y, i64 columns, i64 first,
+          int tokens, i64 *out) {
+    __m512d total[8];
+    UNROLL for (int i = 0; i < 2 * tokens; i++) total[i] = _mm512_setzero_pd();
+    for (i64 g = 0; g < groups; g++, tile += tile_bytes(kind)) {
+        __m512i quants[8];
+        __m512d scales[4];
+        for (int line = 0; line < 5; line++)
+            _mm_prefetch((const char *)tile + 2560 + 64 * line, _MM_HINT_T0);
+        unpack512(tile, kind, quants);
+        scales512(tile, kind, scales);
+        add_group512(quants, scales, y->high + first * columns + GROUP * g,
+                     y->low + first * columns + GROUP * g, columns, y->sums + first * groups + g,
+                     groups, tokens, total);
+    }
+    store512(total, tokens, out);
+}
+
+// Four tokens (or one of the rest) against a tile that is already unpacked.
+TARGET_AVX512 static inline __attribute__((always_inline)) void
+reuse512(const __m512i *quants, const __m512d *scales, i64 groups, const activation *y,
+         i64 columns, i64 first, int tokens, i64 *out) {
+    __m512d total[8];
+    UNROLL for (int i = 0; i < 2 * tokens; i++) total[i] = _mm512_setzero_pd();
+    for (i64 g = 0; g < groups; g++)
+        add_group512(quants + 8 * g, scales + 4 * g, y->high + first * columns + GROUP * g,
+                     y->low + first * columns + GROUP * g, columns, y->sums + first * groups + g,
+                     groups, tokens, total);
+    store512(total, tokens, out);
+}
+
+TARGET_AVX512 static void tile_avx512(const matrix *m, const u8 *tile, const activation *y,
+                                      i64 tokens, u8 *unpacked, i64 *out) {
+    i64 columns = m->columns, groups = columns / GROUP;
+    if (tokens == 1) {
+        stream512(tile, m->kind, groups, y, columns, 0, 1, out);
+    } else if (tokens == 2) {
+        stream512(tile, m->kind, groups, y, columns, 0, 2, out);
+    } else if (tokens == 3) {
+        stream512(tile, m->kind, groups, y, columns, 0, 3, out);
+    } else {
+        __m512i *quants = (__m512i *)unpacked;
+        __m512d *scales = (__m512d *)(unpacked + 512 * groups);
+        for (i64 g = 0; g < groups; g++) {
+            unpack512(tile + g * tile_bytes(m->kind), m->kind, quants + 8 * g);
+            scales512(tile + g * tile_bytes(m->kind), m->kind, scales + 4 * g);
+        }
+        i64 t = 0;
+        for (; t + 4 <= tokens; t += 4)
+            reuse512(quants, scales, groups, y, columns, t, 4, out + t * TILE_ROWS);
+        for (; t < tokens; t++)
+            reuse512(quants, scales, groups, y, columns, t, 1, out + t * TILE_ROWS);
+    }
+}
+
+TARGET_AVX512 static inline __m512i pair512(const i16 *at) {
+    i32 word;
+    memcpy(&word, at, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+
+TARGET_AVX512 static inline __m512i join512(__m256i high, __m256i low) {
+    return _mm512_add_epi64(_mm512_slli_epi64(_mm512_cvtepi32_epi64(high), 8),
+                            _mm512_cvtepi32_epi64(low));
+}
+
+// As score_keys; q is split in bytes, so int32 sums hold to 256 lanes. size % 4 == 0.
+TARGET_AVX512 static void score_keys_vnni(const i16 *q, const i16 *keys, i32 count, i32 size,
+                                          i64 *scores) {
+    i16 high[MAX_HEAD], low[MAX_HEAD];
+    for (i32 i = 0; i < size; i++) {
+        high[i] = q[i] >> 8;
+        low[i] = q[i] & 255;
+    }
+    for (i32 block = 0; block * 16 < count; block++) {
+        const i16 *k = keys + (i64)block * 16 * size;
+        __m512i upper[2], lower[2];
+        upper[0] = upper[1] = lower[0] = lower[1] = _mm512_setzero_si512();
+        for (i32 i = 0; i < size; i += 4, k += 64)
+            UNROLL for (int j = 0; j < 2; j++) {
+                __m512i lanes = _mm512_loadu_si512(k + 32 * j);
+                upper[j] = _mm512_dpwssd_epi32(upper[j], lanes, pair512(high + i + 2 * j));
+                lower[j] = _mm512_dpwssd_epi32(lower[j], lanes, pair512(low + i + 2 * j));
+            }
+        __m512i h = _mm512_add_epi32(upper[0], upper[1]), l = _mm512_add_epi32(lower[0], lower[1]);
+        _mm512_storeu_si512(scores + 16 * block,
+                            join512(_mm512_castsi512_si256(h), _mm512_castsi512_si256(l)));
+        _mm512_storeu_si512(scores + 16 * block + 8, join512(_mm512_extracti64x4_epi64(h, 1),
+                                                             _mm512_extracti64x4_epi64(l, 1)));
+    }
+}
+
+// As mix_values; p is split in bytes, int32 sums hold for 128 keys. size % 64 == 0, p[count] = 0.
+TARGET_AVX512 static void mix_values_vnni(const i32 *p, const i16 *values, i32 count, i32 size,
+                                          i64 *sums) {
+    for (i32 lane = 0; lane < size; lane += 64) {
+        __m512i total[8];
+        UNROLL for (int i = 0; i < 8; i++) total[i] = _mm512_setzero_si512();
+        for (i32 begin = 0; begin < count; begin += 128) {
+            i32 end = begin + 128 < count ? begin + 128 : count;
+            __m512i upper[4], lower[4];
+            UNROLL for (int i = 0; i < 4; i++) upper[i] = lower[i] = _mm512_setzero_si512();
+            for (i32 key = begin; key < end; key += 2) {
+                i32 a = p[key], b = p[key + 1];
+                __m512i high = _mm512_set1_epi32((a >> 8) | (b >> 8) << 16);
+                __m512i low = _mm512_set1_epi32((a & 255) | (b & 255) << 16);
+                const i16 *v = values + (i64)key * size + 2 * lane;
+                UNROLL for (int i = 0; i < 4; i++) {
+                    __m512i lanes = _mm512_loadu_si512(v + 32 * i);
+                    upper[i] = _mm512_dpwssd_epi32(upper[i], lanes, high);
+                    lower[i] = _mm512_dpwssd_epi32(lower[i], lanes, low);
+                }
+            }
+            UNROLL for (int i = 0; i < 4; i++) {
+                total[2 * i] = _mm512_add_epi64(
+                    total[2 * i],
+                    join512(_mm512_castsi512_si256(upper[i]), _mm512_castsi512_si256(lower[i])));
+                total[2 * i + 1] =
+                    _mm512_add_epi64(total[2 * i + 1], join512(_mm512_extracti64x4_epi64(upper[i], 1),
+                                                               _mm512_extracti64x4_epi64(lower[i], 1)));
+            }
+        }
+        UNROLL for (int i = 0; i < 8; i++) _mm512_storeu_si512(sums + lane + 8 * i, total[i]);
+    }
+}
+
+// ---------------------------------------------------------------- AVX2: one ymm holds 8 rows
+
+TARGET_AVX2 static inline __m256i four_bytes256(const i8 *at) {
+    i32 word;
+    memcpy(&word, at, sizeof word);
+    return _mm256_set1_epi32(word);
+}
+
+// Dots of 8 rows of a Q4_1 tile. Eight sums of two products of 15 * 128 stay below 2^15.
+TARGET_AVX2 static inline __m256i dot_nibbles(const u8 *quants, const i8 *high, const i8 *low) {
+    const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1);
+    __m256i upper = _mm256_setzero_si256(), lower = upper;
+    UNROLL for (int c = 0; c < 4; c++) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(quants + 64 * c));
+        __m256i first = _mm256_and_si256(bytes, nibble);
+        __m256i second = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
+        upper = _mm256_add_epi16(upper, _mm256_maddubs_epi16(first, four_bytes256(high + 4 * c)));
+        upper =
+            _mm256_add_epi16(upper, _mm256_maddubs_epi16(second, four_bytes256(high + 4 * c + 16)));
+        lower = _mm256_add_epi16(lower, _mm256_maddubs_epi16(first, four_bytes256(low + 4 * c)));
+        lower =
+            _mm256_add_epi16(lower, _mm256_maddubs_epi16(second, four_bytes256(low + 4 * c + 16)));
+    }
+    upper = _mm256_slli_epi32(_mm256_madd_epi16(upper, one), 8);
+    return _mm256_add_epi32(upper, _mm256_madd_epi16(lower, one));
+}
+
+// Dots of 8 rows of a Q8_0 tile, whose bytes are widened: maddubs would saturate.
+TARGET_AVX2 static inline __m256i dot_bytes(const u8 *quants, const i16 *lanes) {
+    const __m256i byte = _mm256_set1_epi16(255);
+    __m256i dot = _mm256_setzero_si256();
+    for (int c = 0; c < 8; c++, lanes += 4) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(quants + 64 * c));
+        u32 even = (u16)lanes[0] | (u32)(u16)lanes[2] << 16;
+        u32 odd = (u16)lanes[1] | (u32)(u16)lanes[3] << 16;
+        __m256i first = _mm256_madd_epi16(_mm256_and_si256(bytes, byte), _mm256_set1_epi32((i32)even));
+        __m256i second = _mm256_madd_epi16(_mm256_srli_epi16(bytes, 8), _mm256_set1_epi32((i32)odd));
+        dot = _mm256_add_epi32(dot, _mm256_add_epi32(first, second));
+    }
+    return dot;
+}
+
+TARGET_AVX2 static void tile_avx2(const matrix *m, const u8 *tile, const activation *y, i64 tokens,
+                                  u8 *unpacked, i64 *out) {
+    (void)unpacked;
+    i64 columns = m->columns, groups = columns / GROUP;
+    for (i64 t = 0; t < tokens; t++)
+        for (int half = 0; half < 2; half++, out += 8) {
+            __m256d first = _mm256_setzero_pd(), second = first;
+            const u8 *at = tile;
+            for (i64 g = 0; g < groups; g++, at += tile_bytes(m->kind)) {
+                i64 lane = t * columns + GROUP * g;
+                __m256i dot = m->kind == Q4_1
+                                  ? dot_nibbles(at + 32 * half, y->high + lane, y->low + lane)
+                                  : dot_bytes(at + 32 * half, y->lanes + lane);
+                const u8 *scale = at + scale_offset(m->kind) + 16 * half;
+                __m256 d = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)scale));
+                __m256 min = m->kind == Q4_1
+                                 ? _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(scale + 32)))
+                                 : _mm256_mul_ps(d, _mm256_set1_ps(-128.0f));
+                __m256d sum = _mm256_set1_pd(y->sums[t * groups + g]);
+                __m256d dot1 = _mm256_cvtepi32_pd(_mm256_castsi256_si128(dot));
+                __m256d dot2 = _mm256_cvtepi32_pd(_mm256_extracti128_si256(dot, 1));
+                first = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(d)), dot1, first);
+                first = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(min)), sum, first);
+                second = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(d, 1)), dot2, second);
+                second = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(min, 1)), sum, second);
+            }
+            double sums[8];
+            _mm256_storeu_pd(sums, _mm256_mul_pd(first, _mm256_set1_pd(UNITS)));
+            _mm256_storeu_pd(sums + 4, _mm256_mul_pd(second, _mm256_set1_pd(UNITS)));
+            for (int r = 0; r < 8; r++) out[r] = (i64)sums[r];
+        }
+}
