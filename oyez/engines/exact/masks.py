@@ -1,0 +1,137 @@
+"""Allowed tokens at a glance: the vectorised twin of `oyez.protocol.masks`.
+
+Inside a string only two things matter: which continuation bytes are due, and how much room is
+left. For each of the few continuations, every token's *demand* is computed once: the bytes it
+takes of the limit, those its last open character still needs included. A mask is a comparison.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oyez.protocol.constants import MAX_STRING_BYTES
+from oyez.protocol.machine import Machine, MachineState, Phase
+from oyez.protocol.types import Field, FieldType, Role
+from oyez.protocol.vocabulary import Vocabulary
+
+_NEVER = 1 << 14
+_INTEGER_BYTES = frozenset(b"-0123456789,}]")
+
+#: What an open character still needs: (bytes, lowest, highest of the next one).
+_Continuation = tuple[int, int, int]
+_CLOSED: _Continuation = (0, 0, 0)
+
+
+class Masks:
+    """Masks of one vocabulary; remembers what it has computed."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        """Index the tokens; tables are made at first use."""
+        self.vocabulary = vocabulary
+        self._demands: dict[_Continuation, NDArray[np.int16]] = {}
+        self._strings: dict[tuple[_Continuation, int], NDArray[np.int32]] = {}
+        self._numeric = [
+            (token, data)
+            for token, data in enumerate(vocabulary.tokens)
+            if data is not None and _INTEGER_BYTES.issuperset(data)
+        ]
+        self._longest = max(map(len, vocabulary.ids_by_bytes), default=0)
+
+    def get_allowed(self, machine: Machine, state: MachineState) -> NDArray[np.int32]:
+        """Return the ids of the allowed tokens, ascending; do not write to the array.
+
+        The machine is one for this vocabulary's missing bytes.
+
+        Rule: ENGINE-23
+        """
+        if state.phase is Phase.STRING:
+            return self._get_string(machine, state)
+        if state.phase is Phase.INTEGER:
+            allowed = [token for token, data in self._numeric if _is_alive(machine, state, data)]
+            return np.array(allowed, np.int32)
+        return np.array([], np.int32)
+
+    def _get_string(self, machine: Machine, state: MachineState) -> NDArray[np.int32]:
+        continuation = (state.need, state.low, state.high) if state.need else _CLOSED
+        # A token of the longest kind, with an open character, never demands more than this.
+        room = min(machine.get_field(state).limit - state.length, self._longest + 3)
+        key = continuation, room
+        if key not in self._strings:
+            demands = self._get_demands(continuation)
+            self._strings[key] = np.flatnonzero(demands <= room).astype(np.int32)
+        return self._strings[key]
+
+    def _get_demands(self, continuation: _Continuation) -> NDArray[np.int16]:
+        """Return every token's demand after a continuation, `_NEVER` for a dead one."""
+        if continuation not in self._demands:
+            self._demands[continuation] = _compute_demands(self.vocabulary, continuation)
+        return self._demands[continuation]
+
+
+def _is_alive(machine: Machine, state: MachineState, data: bytes) -> bool:
+    """Say whether a token keeps the machine alive without passing the scalar's end."""
+    after: MachineState | None = state
+    for index, byte in enumerate(data):
+        after = machine.step(state, byte)
+        if after is None:
+            return False
+        if after.field != state.field or after.phase is not state.phase:
+            return index == len(data) - 1
+        state = after
+    return True
+
+
+def _compute_demands(vocabulary: Vocabulary, start: _Continuation) -> NDArray[np.int16]:
+    """Run all tokens at once through the table of a string's bytes.
+
+    The table is read off the reference machine itself, on a field without other bounds.
+    """
+    table, needs, closed, dead, first = _build_table(vocabulary.missing, start)
+    lengths = np.array([0 if data is None else len(data) for data in vocabulary.tokens])
+    joined = np.frombuffer(b"".join(data or b"" for data in vocabulary.tokens), np.uint8)
+    begins = np.cumsum(lengths) - lengths
+    states = np.where(lengths > 0, first, dead)
+    for column in range(int(lengths.max(initial=0))):
+        alive = np.flatnonzero((lengths > column) & (states != dead))
+        states[alive] = table[states[alive], joined[begins[alive] + column]]
+    demands = np.where(states == closed, lengths - 1, lengths + needs[states])
+    return np.where(states == dead, _NEVER, demands).astype(np.int16)
+
+
+def _build_table(
+    missing: bytes, start: _Continuation
+) -> tuple[NDArray[np.intp], NDArray[np.intp], int, int, int]:
+    """Return (next state by state and byte, needs by state, closed, dead, first state)."""
+    field = Field(b"s", FieldType.STRING, Role.WRITES, b"", limit=MAX_STRING_BYTES)
+    machine = Machine([field], missing)
+    numbers: dict[_Continuation, int] = {}
+    rows: list[list[_Continuation | None]] = []
+    queue = [_CLOSED, start]
+    while queue:
+        continuation = queue.pop()
+        if continuation in numbers:
+            continue
+        numbers[continuation] = len(rows)
+        state = MachineState(Phase.STRING, 0, 0, *continuation)
+        row: list[_Continuation | None] = []
+        for byte in range(256):
+            after = machine.step(state, byte)
+            if after is None:
+                row.append(None)
+            elif after.phase is not Phase.STRING:
+                row.append((-1, 0, 0))
+            else:
+                row.append((after.need, after.low, after.high) if after.need else _CLOSED)
+        rows.append(row)
+        queue.extend(item for item in row if item is not None and item[0] >= 0)
+    closed, dead = len(rows), len(rows) + 1
+    table = np.full((len(rows) + 2, 256), dead)
+    for number, row in enumerate(rows):
+        for byte, item in enumerate(row):
+            if item is not None:
+                table[number, byte] = closed if item[0] < 0 else numbers[item]
+    needs = np.zeros(len(rows) + 2, np.intp)
+    for continuation, number in numbers.items():
+        needs[number] = continuation[0]
+    return table, needs, closed, dead, numbers[start]

@@ -1,0 +1,84 @@
+"""Builds the roots of layer records from a block's lanes, many positions at once.
+
+The vectorised twin of `oyez.protocol.trace`: chunks of x (int32), then of k and v as one run
+(int16, quad order, fields reversed), filler lanes at the type's minimum, the rest PAD.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oyez.engines.exact.backend import Lanes, Residuals
+from oyez.protocol import trace
+from oyez.protocol.constants import CHUNK_BYTES, RECORD_HEIGHT
+from oyez.protocol.trace import INT16_LANES, INT32_LANES, PAD_INT16, PAD_INT32, ChunkType
+from oyez.protocol.types import Hash32
+
+_LEAF_BYTES = CHUNK_BYTES + 2
+
+
+def compute_layer_roots(residuals: Residuals, lanes: Lanes) -> list[tuple[Hash32, ...]]:
+    """Return the record roots of every position of a block, one per layer.
+
+    Rule: ENGINE-22
+    """
+    positions, layers, _ = residuals.shape
+    records = positions * layers
+    chunks = np.concatenate(
+        [
+            _encode_int32(residuals.reshape(records, -1)),
+            _encode_reversed(lanes.reshape(records, -1)),
+        ],
+        axis=1,
+    )
+    live = chunks.shape[1]
+    data = chunks.data.cast("B")
+    sha256 = hashlib.sha256
+    leaves = [
+        sha256(data[at : at + _LEAF_BYTES]).digest()
+        for at in range(0, records * live * _LEAF_BYTES, _LEAF_BYTES)
+    ]
+    empty = trace.pad_tree().empty
+    roots = []
+    for begin in range(0, len(leaves), live):
+        level = leaves[begin : begin + live]
+        for height in range(RECORD_HEIGHT):
+            if len(level) % 2:
+                level.append(empty[height])
+            level = [sha256(level[i] + level[i + 1]).digest() for i in range(0, len(level), 2)]
+        roots.append(Hash32(level[0]))
+    return [tuple(roots[at : at + layers]) for at in range(0, records, layers)]
+
+
+def _encode_int32(lanes: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return leaf preimages [records, chunks, 1,026] of int32 lanes [records, width]."""
+    padded = _pad(lanes, INT32_LANES, PAD_INT32)
+    words = padded.reshape(-1, 8)[:, ::-1].astype(">i4")
+    return _frame(words.view(np.uint8).reshape(len(lanes), -1, CHUNK_BYTES), ChunkType.INT32)
+
+
+def _encode_reversed(lanes: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """Return leaf preimages [records, chunks, 1,026] of int16 lanes [records, lanes]."""
+    padded = _pad(lanes, INT16_LANES, PAD_INT16)
+    # Lane 4a + 2w + b of a group is field 2a + b of word w; reversed, field 0 comes first.
+    words = padded.reshape(-1, 8, 2, 2).transpose(0, 2, 1, 3).astype(">i2")
+    data = np.ascontiguousarray(words).view(np.uint8).reshape(len(lanes), -1, CHUNK_BYTES)
+    return _frame(data, ChunkType.INT16_REVERSED)
+
+
+def _pad(lanes: NDArray[np.generic], size: int, filler: int) -> NDArray[np.generic]:
+    """Fill the last chunk up."""
+    missing = -lanes.shape[1] % size
+    return np.pad(lanes, ((0, 0), (0, missing)), constant_values=filler)
+
+
+def _frame(data: NDArray[np.uint8], kind: ChunkType) -> NDArray[np.uint8]:
+    """Put a leaf's two first bytes before each chunk."""
+    framed = np.empty((*data.shape[:2], _LEAF_BYTES), np.uint8)
+    framed[:, :, 0] = 0
+    framed[:, :, 1] = kind
+    framed[:, :, 2:] = data
+    return framed
