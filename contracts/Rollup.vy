@@ -161,7 +161,7 @@ def propose(
     assert (
         parent_status == c.STATUS_PENDING
         or (parent_status == c.STATUS_FINAL and n == assertions.head + 1)
-    ), "rollup: parent is past or unknown"
+    ), "rollup: parent past or unknown"
     batch: IInbox.Batch = staticcall assertions.INBOX.batch(n)
     assert batch.batch_hash != empty(bytes32), "rollup: batch not closed"
     assert trace._fold_last_record(claim, last_record_proof) == claim.trace_root, "rollup: last record"

@@ -6,14 +6,16 @@ the first compilation in a process is slow.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyrevm
+import pytest
 from eth_abi.abi import decode, encode
 from eth_utils.abi import collapse_if_tuple
 from eth_utils.address import to_canonical_address, to_checksum_address
@@ -59,6 +61,14 @@ class Reverted(Exception):
         super().__init__(reason)
 
 
+@contextlib.contextmanager
+def reverts(reason: str) -> Iterator[None]:
+    """Expect a call inside to revert with exactly this reason."""
+    with pytest.raises(Reverted) as refusal:
+        yield
+    assert refusal.value.reason == reason
+
+
 @dataclass(frozen=True)
 class Event:
     name: str
@@ -98,7 +108,8 @@ class World:
         return int(self.evm.get_balance(to_checksum_address(who)))
 
     def code(self, who: Address) -> bytes:
-        return bytes(self.evm.get_code(to_checksum_address(who)) or b"")
+        """Deployed code; revm pads what it has analysed with 33 zeros of its own."""
+        return bytes(self.evm.get_code(to_checksum_address(who)) or b"")[:-33]
 
     def create(self, code: bytes, sender: Address, value: int = 0) -> Address:
         """Create a contract; a failed creation burns no nonce here, so predictions hold."""
