@@ -166,9 +166,13 @@ class Inbox(Contract):
         """Return a closed batch's record."""
         return BatchRecord(*self.read("batch", number, at=at))
 
-    def fetch_quote(self, action_id: Hash32, data: bytes, at: At = "latest") -> int:
-        """Return the fee in wei of a call with this input."""
-        return int(self.read("quote", action_id, data, at=at))
+    def fetch_quote(self, action_id: Hash32, input_bytes: int, at: At = "latest") -> int:
+        """Return the fee in wei of a call with an input of this length."""
+        return int(self.read("quote", action_id, input_bytes, at=at))
+
+    def fetch_period(self, which: str, at: At = "latest") -> int:
+        """Return `min_batch_seconds` or `max_batch_seconds`."""
+        return int(self.read(which, at=at))
 
     def build_submit(
         self, *, action_id: Hash32, cell: bytes, data: bytes, manifest_hash: Hash32, fee: int
@@ -194,6 +198,29 @@ class Assertion:
     created_at: int
     allowance: int
     status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """A staker's word; `status` is 0 none, 1 live, 2 slashed."""
+
+    status: int
+    proposals: int
+    championships: int
+    requested_at: int
+    tip: Hash32
+
+
+@dataclass(frozen=True, slots=True)
+class RollupSettings:
+    """The Rollup's immutables: periods in seconds, the stake in wei."""
+
+    inbox: Address
+    game: Address
+    challenge_window: int
+    response_window: int
+    sequencer_grace: int
+    stake: int
 
 
 class Rollup(Contract):
@@ -245,6 +272,18 @@ class Rollup(Contract):
     def fetch_finality(self, call_id: int, number: int, at: At = "latest") -> Finality:
         """Return how far a call of a batch has come."""
         return Finality(self.read("finality", call_id, number, at=at))
+
+    def fetch_stake(self, staker: Address, at: At = "latest") -> Stake:
+        """Return what a staker has at risk."""
+        return Stake(*self.read("stake", staker, at=at))
+
+    def fetch_sequencer(self, at: At = "latest") -> Address:
+        """Return the address that proposes first."""
+        return Address(self.read("sequencer", at=at))
+
+    def fetch_settings(self, at: At = "latest") -> RollupSettings:
+        """Return the periods and the stake of this deployment."""
+        return RollupSettings(*self.read("settings", at=at))
 
     def build_propose(
         self,

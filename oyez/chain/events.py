@@ -74,6 +74,9 @@ class AssertionFinalized:
 
 Event = CallQueued | BatchClosed | AssertionProposed | AssertionFinalized
 
+#: Times on chain are words; what lies above this is a lie, and no store could hold it.
+MAX_TIME = 1 << 40
+
 #: Event name -> the contract that logs it.
 SOURCES = {
     "CallQueued": "Inbox",
@@ -103,12 +106,10 @@ def decode(log: Log) -> Event | None:
     facts = contracts.decode_log(contract, name, log)
     place = Place(log.block, log.block_hash, log.index, log.transaction)
     if name == "CallQueued":
-        try:
-            kind = EntryKind(facts["kind"])
-        except ValueError as error:
-            raise Temporary("the node gave a damaged CallQueued log: use another RPC") from error
+        if facts["kind"] not in iter(EntryKind) or facts["timestamp"] >= MAX_TIME:
+            raise Temporary("the node gave a damaged CallQueued log: use another RPC")
         entry = Entry(
-            kind=kind,
+            kind=EntryKind(facts["kind"]),
             call_id=CallId(facts["call_id"]),
             timestamp=facts["timestamp"],
             caller=Address(facts["caller"]),

@@ -100,6 +100,7 @@ class ManifestSource:
         return engine.shape
 
     def collect(self, entries: Iterable[Entry], at: At = "latest") -> dict[Hash32, Manifest]:
-        """Return the manifests that these entries run."""
-        hashes = dict.fromkeys(entry.manifest_hash for entry in entries)
-        return {manifest_hash: self.fetch(manifest_hash, at) for manifest_hash in hashes}
+        """Return the manifests that these entries run, beside all those fetched before."""
+        for entry in entries:
+            self.fetch(entry.manifest_hash, at)
+        return dict(self._known)

@@ -11,18 +11,13 @@ from typing import Protocol, runtime_checkable
 
 from oyez.derivation.history import Batch
 from oyez.engines.base import Engine
-from oyez.protocol import codec, masks, transition
-from oyez.protocol.constants import OUTBOX_HEIGHT
+from oyez.protocol import assertions, codec, masks, transition
 from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import Machine, MachineState
-from oyez.protocol.merkle import compute_root
 from oyez.protocol.state import State
 from oyez.protocol.transition import BatchResult, Execution
-from oyez.protocol.types import CallId, Cell, Entry, Hash32, Manifest
+from oyez.protocol.types import CallId, Cell, Entry, Hash32, Manifest, Outcome
 from oyez.protocol.vocabulary import Vocabulary
-
-#: Until the Outbox exists every batch repeats genesis's outbox root.
-EMPTY_OUTBOX_ROOT = codec.compute_outbox_root(0, compute_root((), OUTBOX_HEIGHT))
 
 
 @runtime_checkable
@@ -53,11 +48,21 @@ class CellReplay:
         return self.executions[-1]
 
 
-def execute(entry: Entry, manifest: Manifest, cell: Cell | None, engine: Engine) -> Execution:
-    """Run one call on its cell; never raises for a valid entry."""
+def execute(
+    entry: Entry, cell: Cell | None, fetch_manifest: Callable[[Hash32], Manifest], engine: Engine
+) -> Execution:
+    """Run one call on its cell; never raises for a valid entry.
+
+    `fetch_manifest` gives the entry's manifest, and the one the cell was stored under.
+    """
     allowed = engine.allowed if isinstance(engine, Masked) else masks.allowed_tokens
     return transition.execute_call(
-        entry=entry, manifest=manifest, cell=cell, engine=engine, allowed=allowed
+        entry=entry,
+        manifest=fetch_manifest(entry.manifest_hash),
+        cell=cell,
+        engine=engine,
+        allowed=allowed,
+        previous=None if cell is None else fetch_manifest(cell.manifest_hash),
     )
 
 
@@ -73,20 +78,34 @@ def execute_all(
     engine: Engine,
     known: Mapping[CallId, Execution] | None = None,
 ) -> list[Execution]:
-    """Run entries in order on a state; what is `known` already is not run again."""
+    """Run entries in order on a state; what is `known` already is not run again.
+
+    `manifests` holds those of the entries and of the cells they meet.
+    """
     known = known or {}
     changed: dict[Hash32, Cell] = {}
     executions = []
     for entry in entries:
-        manifest = manifests[entry.manifest_hash]
         execution = known.get(entry.call_id)
         if execution is None:
-            key = get_cell_key(entry, manifest)
-            execution = execute(entry, manifest, changed.get(key, state.get(key)), engine)
+            key = get_cell_key(entry, manifests[entry.manifest_hash])
+            cell = changed.get(key, state.get(key))
+            execution = execute(entry, cell, manifests.__getitem__, engine)
         if execution.cell_after is not None:
             changed[execution.cell_key] = execution.cell_after
         executions.append(execution)
     return executions
+
+
+def fold_state(
+    state: State, executions: Iterable[Execution], manifests: Mapping[Hash32, Manifest]
+) -> State:
+    """Return the state after finished executions, in order; nothing is run or traced."""
+    for execution in executions:
+        if execution.outcome is Outcome.ACCEPTED and execution.cell_after is not None:
+            fields = manifests[execution.cell_after.manifest_hash].fields
+            state = state.with_cell(execution.cell_key, execution.cell_after, fields)
+    return state
 
 
 def derive(
@@ -98,7 +117,8 @@ def derive(
 ) -> BatchResult:
     """Apply a batch to the state before it: the state after it, receipts, rows and the claim.
 
-    `known` holds executions already made, which are not repeated.
+    `known` holds executions already made, which are not repeated; `manifests` those of the
+    entries and of the cells they meet.
 
     Rule: DERIVE-8
     """
@@ -108,8 +128,7 @@ def derive(
         header=batch.header,
         executions=executions,
         manifests=manifests,
-        outbox_root=EMPTY_OUTBOX_ROOT,
-        shape=engine.shape,
+        outbox_root=assertions.compute_empty_outbox_root(),
     )
 
 
@@ -123,8 +142,10 @@ def derive_all(
     `collect` is `ManifestSource.collect`.
     """
     state = State.empty()
+    manifests: dict[Hash32, Manifest] = {}
     for batch in batches:
-        result = derive(state, batch, collect(batch.entries), engine)
+        manifests |= collect(batch.entries)
+        result = derive(state, batch, manifests, engine)
         state = result.state
         yield result
 
@@ -154,10 +175,9 @@ def replay_cell(
     for entry in entries[: call_id + 1]:
         if entry.action_id != target.action_id:
             continue
-        manifest = fetch_manifest(entry.manifest_hash)
-        if get_cell_key(entry, manifest) != key:
+        if get_cell_key(entry, fetch_manifest(entry.manifest_hash)) != key:
             continue
-        execution = execute(entry, manifest, cell, engine)
+        execution = execute(entry, cell, fetch_manifest, engine)
         cell = execution.cell_after
         executions.append(execution)
     return CellReplay(tuple(executions), sum(e.positions for e in executions))

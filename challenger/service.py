@@ -1,0 +1,195 @@
+"""One step of the challenger: read, replay one call, build one batch, judge what can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from challenger.deriver import Deriver
+from challenger.replayer import Replayer
+from challenger.store import Store
+from challenger.verdict import Verdict, judge
+from challenger.watcher import Watcher
+from oyez.chain.client import Chain
+from oyez.chain.deployment import Deployment
+from oyez.derivation.history import Batch
+from oyez.derivation.manifests import ManifestSource
+from oyez.engines.base import Engine
+from oyez.protocol import codec
+from oyez.protocol.errors import Invalid, Temporary
+from oyez.protocol.transition import BatchResult
+from oyez.protocol.types import Hash32
+from oyez.service import Log
+
+#: Receives what is decided, as JSON: {"event": "verdict", ...}.
+Report = Callable[[dict[str, Any]], None]  # Any: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a challenger is made of; each is a seam that a test can replace."""
+
+    chain: Chain
+    deployment: Deployment
+    engine: Engine
+    store: Store
+    log: Log
+    report: Report
+
+
+class ChallengerService:
+    """Derives everything from the chain alone and says of each assertion whether it is true."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Begin at the deployment; replayed calls come from the store."""
+        self._parts = parts
+        self._rollup = parts.deployment.address("Rollup")
+        self._chain_id = parts.chain.chain_id
+        self._watcher = Watcher(parts.chain, parts.deployment)
+        self._manifests = ManifestSource(parts.chain, parts.deployment, parts.engine)
+        self._begin()
+        self._write()
+
+    def step(self) -> bool:
+        """Do the next thing; False when there was nothing to do.
+
+        Raises:
+            Temporary, Invalid: the node is down, behind or wrong; what was derived is derived
+                again where it may be affected.
+            Rewind: the chain changed its mind.
+        """
+        busy = self._read()
+        busy = self._replay() or busy
+        busy = self._build() or busy
+        return self._judge() or busy
+
+    def rewind(self) -> None:
+        """Forget all that was derived; it is read again from the chain.
+
+        Rule: CHAL-8
+        """
+        self._watcher.reset()
+        self._begin()
+        self._write()
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """What was judged, in order."""
+        return list(self._verdicts.values())
+
+    def _begin(self) -> None:
+        parts = self._parts
+        self._deriver = Deriver()
+        self._replayer = Replayer(parts.engine, self._manifests, parts.store)
+        self._results: list[tuple[Batch, BatchResult]] = []
+        self._verdicts: dict[Hash32, Verdict] = {}
+        self._final: set[Hash32] = set()
+
+    def _read(self) -> bool:
+        window = self._watcher.fetch()
+        if window is None:
+            return False
+        try:
+            self._deriver.add(window, lambda batch: self._watcher.verify(batch, window))
+        except (Temporary, Invalid):
+            # Half of the window is in: nothing of what was derived can be kept.
+            self.rewind()
+            raise
+        self._watcher.accept(window)
+        return True
+
+    def _replay(self) -> bool:
+        entries = self._deriver.entries
+        if not entries:
+            return False
+        execution, is_new = self._replayer.run(entries[0])
+        entries.popleft()
+        self._parts.log(
+            "replayed",
+            call=execution.entry.call_id,
+            outcome=execution.outcome.name,
+            code=execution.code.name,
+            positions=execution.positions,
+            source="model" if is_new else "store",
+        )
+        return True
+
+    def _build(self) -> bool:
+        """Build the next batch, once its calls are replayed."""
+        batches, entries = self._deriver.batches, self._deriver.entries
+        if not batches:
+            return False
+        last = batches[0].entries[-1].call_id
+        if entries and entries[0].call_id <= last:
+            return False
+        result = self._replayer.build(batches[0])
+        batch = batches.popleft()
+        self._results.append((batch, result))
+        self._parts.log("derived", batch=batch.number, state_root=result.claim.state_root)
+        return True
+
+    def _judge(self) -> bool:
+        """Judge every assertion whose batch was built."""
+        waiting = self._deriver.proposed
+        ready = [event for event in waiting if event.batch <= len(self._results)]
+        for event in ready:
+            batch, result = self._results[event.batch - 1]
+            try:
+                verdict = judge(
+                    event,
+                    batch,
+                    result,
+                    chain_id=self._chain_id,
+                    rollup=self._rollup,
+                    parent_is_true=self._is_true(event.parent),
+                )
+            except Invalid:
+                self.rewind()
+                raise
+            waiting.remove(event)
+            self._verdicts[verdict.assertion_id] = verdict
+            self._tell(verdict)
+        news = self._note_final()
+        if ready or news:
+            self._write()
+        return bool(ready or news)
+
+    def _is_true(self, assertion_id: Hash32) -> bool:
+        if assertion_id == codec.compute_genesis_id(self._chain_id, self._rollup):
+            return True
+        verdict = self._verdicts.get(assertion_id)
+        return verdict is not None and verdict.matches
+
+    def _note_final(self) -> bool:
+        """Say once of each judged assertion that it became final; of a false one, loudly.
+
+        Rule: CHAL-9
+        """
+        news = (self._deriver.finalized & self._verdicts.keys()) - self._final
+        for assertion_id in sorted(news, key=lambda known: self._verdicts[known].batch):
+            verdict = self._verdicts[assertion_id]
+            self._final.add(assertion_id)
+            name = "final" if verdict.matches else "false_final"
+            self._parts.log(name, batch=verdict.batch, assertion=assertion_id)
+            self._parts.report({"event": name, **verdict.to_json()})
+        return bool(news)
+
+    def _tell(self, verdict: Verdict) -> None:
+        facts: dict[str, object] = {"batch": verdict.batch, "assertion": verdict.assertion_id}
+        if not verdict.matches:
+            facts["ours"] = verdict.ours
+            facts["differs"] = ",".join(verdict.differs)
+            facts["first_call"] = "none" if verdict.first_call is None else verdict.first_call
+        facts["data"] = verdict.data
+        self._parts.log("match" if verdict.matches else "mismatch", **facts)
+        self._parts.report({"event": "verdict", **verdict.to_json()})
+
+    def _write(self) -> None:
+        self._parts.store.write_verdicts(
+            [
+                {**verdict.to_json(), "final": verdict.assertion_id in self._final}
+                for verdict in self._verdicts.values()
+            ],
+            len(self._results),
+        )

@@ -1,0 +1,59 @@
+"""The HTTP service in a thread of its own: it reads the store while the loop writes it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+
+from oyez.protocol.errors import Fatal
+from oyez.protocol.types import ModelShape
+from sequencer import routes
+from sequencer.metrics import Metrics
+from sequencer.store import Store
+
+STOP_SECONDS = 5
+
+
+def build_app(store: Store, shape: ModelShape, metrics: Metrics) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(title="Oyez sequencer", docs_url=None, redoc_url=None)
+    app.include_router(routes.build_router(routes.Reader(store, shape), metrics))
+    return app
+
+
+class Server:
+    """Serves an application on a port that is bound before `__init__` returns."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        """Bind the port, 0 for a free one; Fatal when it is taken."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except OSError as error:
+            self._socket.close()
+            raise Fatal(
+                f"cannot listen on {host} port {port} ({error.strerror}): give another --port"
+            ) from error
+        self.port: int = self._socket.getsockname()[1]
+        # The loop has its own log, one line per decision; uvicorn's would drown it.
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and close the port."""
+        self._server.should_exit = True
+        self._thread.join(STOP_SECONDS)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._socket])

@@ -1,0 +1,85 @@
+"""`oyez serve`: run a sequencer until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import click
+
+from oyez import service
+from oyez.chain.client import connect
+from oyez.chain.sender import Sender
+from oyez.commands import settings as options
+from oyez.engines.exact import load_engine
+from sequencer.app import Server, build_app
+from sequencer.batcher import Policy
+from sequencer.metrics import Metrics
+from sequencer.service import Parts, SequencerService
+from sequencer.store import open_store
+
+
+@click.command()
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    help="Folder of the store and of serve.json  [default: $OYEZ_HOME/sequencer].",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=0, show_default=True, help="Port to listen on; 0 is a free one.")
+@click.option(
+    "--close-after",
+    type=click.IntRange(min=0),
+    help="Seconds from a batch's first call to its closing  [default: the Inbox's least].",
+)
+@options.pass_settings
+def serve(
+    settings: options.Settings, home: Path | None, host: str, port: int, close_after: int | None
+) -> None:
+    """Run a sequencer: execute calls, close batches, propose and finalize.
+
+    The key is the sequencer's, from OYEZ_KEY or a keystore file. HOME/serve.json says where the
+    HTTP service listens.
+    """
+    stop = threading.Event()
+    service.stop_on_signals(stop)
+    log = service.log_to_stderr
+    home = home or options.get_home() / "sequencer"
+    deployment = options.load_deployment(settings)
+    key = options.load_key(settings)
+    chain = connect(deployment.rpc, deployment.chain_id)
+    store = open_store(home / "sequencer.db")
+    log("loading", home=home, rpc=deployment.rpc, sequencer=key.address)
+    engine = load_engine(settings.model)
+    metrics = Metrics()
+    try:
+        sequencer = SequencerService(
+            Parts(
+                chain=chain,
+                deployment=deployment,
+                engine=engine,
+                store=store,
+                sender=Sender(chain, key, store, pause=stop.wait),
+                metrics=metrics,
+                clock=time.monotonic,
+                log=log,
+            ),
+            None if close_after is None else Policy(close_after),
+        )
+        server = Server(build_app(store, engine.shape, metrics), host, port)
+        server.start()
+        try:
+            url = (
+                f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+            )
+            document = {"url": url, "host": host, "port": server.port, "pid": os.getpid()}
+            service.write_json(home / "serve.json", document)
+            log("serving", url=url)
+            service.run(sequencer, stop, log)
+        finally:
+            server.stop()
+    finally:
+        store.close()
+    log("stopped")

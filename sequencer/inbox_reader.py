@@ -1,0 +1,114 @@
+"""Reads the chain into the store, window by window, and takes nothing that does not hash.
+
+Logs of a lying or lagging node do no lasting harm: a batch that does not hash to what the Inbox
+keeps is forgotten, and read again.
+"""
+
+from __future__ import annotations
+
+from oyez.chain import events
+from oyez.chain.client import Chain
+from oyez.chain.contracts import Inbox
+from oyez.chain.deployment import Deployment
+from oyez.derivation import follow, history
+from oyez.protocol.errors import Temporary
+from oyez.service import Log
+from sequencer.rows import ClosedBatch, NewAssertion
+from sequencer.store import Store
+
+
+class InboxReader:
+    """Follows the Inbox and the Rollup."""
+
+    def __init__(self, chain: Chain, deployment: Deployment, store: Store, log: Log) -> None:
+        """Take the chain to read and the store to fill."""
+        self._chain = chain
+        self._deployment = deployment
+        self._inbox = Inbox(chain, deployment)
+        self._store = store
+        self._log = log
+
+    def read(self) -> bool:
+        """Read one window; False when the chain has not grown.
+
+        Raises:
+            Rewind: the chain changed its mind about a block that was read.
+            Temporary, Invalid: the node is down, behind, or wrong.
+        """
+        window = follow.fetch_window(self._chain, self._deployment, self._store.get_checkpoint())
+        if window is None:
+            return False
+        try:
+            self._apply(window)
+        except history.AlteredBatch:
+            self._forget_open()
+            raise
+        return True
+
+    def rewind(self) -> None:
+        """Go back to the newest block that is still in the chain."""
+        common = follow.find_common(self._chain, self._store.list_checkpoints())
+        self._store.rewind(common)
+        self._log("rewound", block=-1 if common is None else common.number)
+
+    def _apply(self, window: follow.Window) -> None:
+        queued: list[events.CallQueued] = []
+        closed: list[ClosedBatch] = []
+        proposed: list[NewAssertion] = []
+        finalized: list[events.AssertionFinalized] = []
+        assembler = history.Assembler(
+            next_call=self._store.count_calls(),
+            next_batch=self._store.count_batches() + 1,
+            open_entries=[entry for entry, _ in self._store.list_open()],
+        )
+        for event in window.events:
+            match event:
+                case events.CallQueued():
+                    assembler.add_call(event)
+                    queued.append(event)
+                case events.BatchClosed():
+                    batch = assembler.close(event)
+                    history.verify_recorded(self._inbox, batch, window.last.hash)
+                    closed.append(ClosedBatch(batch, event.place.block))
+                case events.AssertionProposed():
+                    proposed.append(self._date(event))
+                case events.AssertionFinalized():
+                    finalized.append(event)
+        self._store.apply_window(
+            queued=queued,
+            closed=closed,
+            proposed=proposed,
+            finalized=finalized,
+            checkpoint=window.last,
+            time=window.time,
+        )
+        for call in queued:
+            self._log("queued", call=call.entry.call_id, batch=call.batch)
+        for item in closed:
+            header = item.batch.header
+            self._log(
+                "closed",
+                batch=header.number,
+                first_call=header.first_call,
+                count=header.count,
+                batch_hash=item.batch.batch_hash,
+            )
+        for assertion in finalized:
+            self._log("final", batch=assertion.batch, assertion=assertion.assertion_id)
+
+    def _date(self, event: events.AssertionProposed) -> NewAssertion:
+        block = self._chain.fetch_block(event.place.block)
+        if block.hash != event.place.block_hash:
+            raise Temporary(f"block {block.number} changed while it was read: reading again")
+        return NewAssertion(event.assertion_id, event.batch, block.number, block.timestamp)
+
+    def _forget_open(self) -> None:
+        """Forget the open batch's entries: one of them may be the altered one.
+
+        Rule: SEQ-12
+        """
+        blocks = [block for _, block in self._store.list_open()]
+        if not blocks:
+            return
+        earlier = [c for c in self._store.list_checkpoints() if c.number < min(blocks)]
+        self._store.rewind(earlier[0] if earlier else None)

@@ -1,0 +1,124 @@
+"""Sequencer and challenger of a local rollup, driven step by step: no thread, no sleep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from challenger import service as challenger_service
+from challenger import store as challenger_store
+from oyez.chain import client
+from oyez.chain.sender import Sender
+from oyez.protocol.errors import Invalid, Rewind, Temporary
+from sequencer import service as sequencer_service
+from sequencer import store as sequencer_store
+from sequencer.batcher import Policy
+from sequencer.metrics import Metrics
+from tests.local_rollup import LocalRollup
+
+
+class Lines:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, object]]] = []
+
+    def __call__(self, event: str, /, **facts: object) -> None:
+        self.lines.append((event, facts))
+
+    def named(self, event: str) -> list[dict[str, object]]:
+        return [facts for name, facts in self.lines if name == event]
+
+
+class Counting:
+    """An engine that counts the contexts it opens."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.opened = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def open(self, prefix: Any) -> Any:
+        self.opened += 1
+        return self._engine.open(prefix)
+
+
+class SequencerActor:
+    """An honest sequencer; `restart` is what a kill and a new process come to."""
+
+    def __init__(self, rollup: LocalRollup, home: Path, *, rpc: str | None = None) -> None:
+        self.rollup = rollup
+        self.home = home
+        self.rpc = rpc or rollup.anvil.rpc
+        self.log = Lines()
+        self.engine = Counting(rollup.engine)
+        self.metrics = Metrics()
+        self.restart()
+
+    def restart(self) -> None:
+        self.chain = client.connect(self.rpc, self.rollup.anvil.chain_id)
+        self.store = sequencer_store.open_store(self.home / "sequencer.db")
+        sender = Sender(self.chain, self.rollup.keys[0], self.store, pause=lambda _: None)
+        self.sender = sender
+        self.service = sequencer_service.SequencerService(
+            sequencer_service.Parts(
+                chain=self.chain,
+                deployment=self.rollup.deployment,
+                engine=self.engine,
+                store=self.store,
+                sender=sender,
+                metrics=self.metrics,
+                clock=lambda: 0.0,
+                log=self.log,
+            ),
+            Policy(close_after=2),
+        )
+
+    def run(self) -> None:
+        run(self.service)
+
+
+class ChallengerActor:
+    """An honest challenger."""
+
+    def __init__(self, rollup: LocalRollup, home: Path, *, rpc: str | None = None) -> None:
+        self.rollup = rollup
+        self.home = home
+        self.rpc = rpc or rollup.anvil.rpc
+        self.log = Lines()
+        self.reports: list[dict[str, Any]] = []
+        self.engine = Counting(rollup.engine)
+        self.restart()
+
+    def restart(self) -> None:
+        self.service = challenger_service.ChallengerService(
+            challenger_service.Parts(
+                chain=client.connect(self.rpc, self.rollup.anvil.chain_id),
+                deployment=self.rollup.deployment,
+                engine=self.engine,
+                store=challenger_store.open_store(self.home),
+                log=self.log,
+                report=self.reports.append,
+            )
+        )
+
+    def run(self) -> None:
+        run(self.service)
+
+
+def run(service: Any) -> None:
+    """Step until there is nothing to do, as `oyez.service.run` would with a patient clock."""
+    failures = 0
+    while True:
+        try:
+            if not service.step():
+                return
+            failures = 0
+        except Rewind:
+            service.rewind()
+        except (Temporary, Invalid):
+            failures += 1
+            if failures == 5:
+                raise
