@@ -1,0 +1,212 @@
+"""Prologue, sampler and epilogue, laid out by hand as docs/spec/trace.md draws them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from oyez.protocol import codec, merkle, schema, trace_records
+from oyez.protocol.decoding import DecodeStep, StepKind
+from oyez.protocol.machine import MachineState, Phase
+from oyez.protocol.types import ZERO_HASH, Code, Hash32, Outcome, Receipt, Value
+from tests.unit.protocol.actions import build_action, build_entry
+
+PAD = -(2**31)
+ACTION = build_action()
+ENTRY = build_entry(ACTION)
+VALUES: tuple[Value, ...] = (b"bad", b"hello", 2)
+
+
+def int32(*lanes: int) -> bytes:
+    """Lay out an int32 chunk with its type in front."""
+    filled = [*lanes, *[PAD] * (256 - len(lanes))]
+    words = [filled[at : at + 8][::-1] for at in range(0, 256, 8)]
+    return b"\x01" + b"".join(
+        lane.to_bytes(4, "big", signed=True) for word in words for lane in word
+    )
+
+
+def words(*values: int | bytes) -> bytes:
+    """Lay out a bytes32 chunk with its type in front."""
+    return b"\x03" + b"".join(codec.encode_word(value) for value in values).ljust(1024, b"\0")
+
+
+def text(data: bytes) -> bytes:
+    """Lay out a bytes chunk with its type in front."""
+    return b"\x04" + data.ljust(1024, b"\0")
+
+
+def record(*chunks: bytes) -> Hash32:
+    leaves = [codec.sha256(b"\0" + chunk) for chunk in chunks]
+    pad = codec.sha256(bytes(1026))
+    level = [*leaves, *[pad] * (16 - len(leaves))]
+    while len(level) > 1:
+        level = [codec.sha256(level[i] + level[i + 1]) for i in range(0, len(level), 2)]
+    return level[0]
+
+
+def cell_record() -> Hash32:
+    json = b'{"mood": "bad", "note": "hello", "count": 2}'
+    value_words = [
+        schema.compute_value_word(field, value)
+        for field, value in zip(ACTION.fields, VALUES, strict=True)
+    ]
+    return record(int32(3, len(json)), words(*value_words), text(json))
+
+
+def test_prompt_positions_have_one_constant_sampler() -> None:
+    # Rule: TRACE-16
+    assert trace_records.compute_prompt_sampler() == record(int32(PAD, 0))
+
+
+def test_sampler_says_what_comes_next() -> None:
+    # Rule: TRACE-17
+    string = MachineState(Phase.STRING, 1, 5, 2, 0x80, 0xBF)
+    integer = MachineState(Phase.INTEGER, 2, 3, negative=True, value=2**200 + 7)
+    end = MachineState(Phase.END, 2)
+    steps = [
+        DecodeStep(11, StepKind.FORCED, MachineState(Phase.PREFIX, 0, 3), 3),
+        DecodeStep(12, StepKind.FORCED, MachineState(Phase.PREFIX, 0, 9), 9),
+        DecodeStep(13, StepKind.SAMPLED, string, 12),
+        DecodeStep(14, StepKind.CHOSEN, integer, 15),
+        DecodeStep(15, StepKind.FORCED, end, 16),
+    ]
+    assert trace_records.build_samplers(steps) == [
+        record(int32(11, 1, 1, 3, 0, 0, 3, 0, 0, 0, 0), words(0), int32(12)),
+        record(int32(12, 1, 2, 9, 0, 0, 9, 0, 0, 0, 0), words(0)),
+        record(int32(13, 2, 3, 12, 1, 1, 5, 2, 0x80, 0xBF, 0), words(0)),
+        record(int32(14, 3, 4, 15, 3, 2, 3, 0, 0, 0, 1), words(2**200 + 7), int32(15)),
+        record(int32(15, 1, 5, 16, 5, 2, 0, 0, 0, 0, 0), words(0)),
+        record(int32(PAD, 4, 5, 16, 5, 2, 0, 0, 0, 0, 0), words(0)),
+    ]
+
+
+def test_long_queue_takes_the_chunks_it_needs() -> None:
+    # Rule: TRACE-17
+    steps = [
+        DecodeStep(token, StepKind.FORCED, MachineState(Phase.PREFIX, 0, 1), token)
+        for token in range(300)
+    ]
+    first = trace_records.build_samplers(steps)[0]
+    queue = range(1, 300)
+    lanes = int32(0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0)
+    assert first == record(lanes, words(0), int32(*queue[:256]), int32(*queue[256:]))
+
+
+def test_prologue_holds_entry_cell_and_token_list() -> None:
+    # Rule: TRACE-18
+    key, leaf, seed = (Hash32(bytes([n]) * 32) for n in (1, 2, 3))
+    pad = record()
+    prologue = trace_records.Prologue(
+        entry=ENTRY,
+        seed=seed,
+        cell_key=key,
+        cell_leaf=leaf,
+        version=7,
+        fields=ACTION.fields,
+        values=VALUES,
+        prompt=tuple(range(300)),
+        is_run=True,
+        sampler=pad,
+    )
+
+    def entry_record(count: int, is_run: int) -> Hash32:
+        return record(
+            int32(1, 0, len(ENTRY.input), count, is_run),
+            words(
+                codec.compute_entry_hash(ENTRY),
+                ENTRY.call_id,
+                ENTRY.timestamp,
+                ENTRY.caller,
+                ENTRY.value,
+                ENTRY.fee,
+                ENTRY.action_id,
+                ENTRY.manifest_hash,
+                seed,
+                key,
+                leaf,
+                7,
+            ),
+            text(b""),
+            text(ENTRY.input),
+        )
+
+    def root(*slots: Hash32, last: Hash32 = pad) -> Hash32:
+        return merkle.compute_root([*slots, *[pad] * (31 - len(slots)), last], 5, SLOTS)
+
+    tokens = record(int32(*range(256)), int32(*range(256, 300)))
+    assert trace_records.compute_prologue(prologue) == root(
+        entry_record(300, 1), cell_record(), tokens
+    )
+    # A prompt too long to run is counted, not listed; a refused input has no prompt.
+    for prompt, count in ((tuple(range(300)), 300), (None, PAD)):
+        refused = dataclasses.replace(prologue, prompt=prompt, is_run=False)
+        assert trace_records.compute_prologue(refused) == root(
+            entry_record(count, 0), cell_record()
+        )
+    sampler = Hash32(b"\x05" * 32)
+    empty = dataclasses.replace(prologue, prompt=(), sampler=sampler)
+    assert trace_records.compute_prologue(empty) == root(
+        entry_record(0, 1), cell_record(), last=sampler
+    )
+
+
+SLOTS = merkle.Tree(merkle.compute_sha256_node, (record(),) * 6)
+
+
+def test_epilogue_holds_receipt_cell_and_running_roots() -> None:
+    # Rule: TRACE-19
+    output = b'{"mood": "bad", "note": "hello"}'
+    receipt = Receipt(
+        call_id=ENTRY.call_id,
+        outcome=Outcome.REJECTED,
+        code=Code.GUARD,
+        detail=2,
+        manifest_hash=ACTION.hash,
+        cell_key=Hash32(b"\x01" * 32),
+        cell_leaf=ZERO_HASH,
+        output_hash=codec.keccak(output),
+        positions=50,
+        fee=9,
+    )
+    frontier = merkle.Frontier.empty(8)
+    leaves = [codec.keccak(bytes([n])) for n in range(3)]
+    for leaf in leaves:
+        frontier = frontier.append(leaf)
+    state_root, outbox_root = Hash32(b"\x0a" * 32), Hash32(b"\x0b" * 32)
+
+    actual = trace_records.build_epilogue(
+        trace_records.Epilogue(
+            receipt=receipt,
+            output=output,
+            output_tokens=12,
+            version=4,
+            fields=ACTION.fields,
+            values=VALUES,
+            state_root=state_root,
+            outbox_root=outbox_root,
+            receipts=frontier,
+        )
+    )
+
+    pair = merkle.compute_keccak_node(leaves[0], leaves[1])
+    assert actual == (
+        record(
+            int32(2, 6, 2, 50, 12, len(output)),
+            words(
+                codec.compute_receipt_leaf(receipt),
+                receipt.call_id,
+                ACTION.hash,
+                receipt.cell_key,
+                ZERO_HASH,
+                receipt.output_hash,
+                9,
+                4,
+            ),
+            text(output),
+        ),
+        cell_record(),
+        record(
+            int32(3),
+            words(state_root, outbox_root, merkle.compute_root(leaves, 8), leaves[2], pair),
+        ),
+    )
