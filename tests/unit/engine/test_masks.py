@@ -59,7 +59,7 @@ def walk(machine: Machine, rng: random.Random) -> list[MachineState]:
             break
         if state.phase in (Phase.STRING, Phase.INTEGER):
             seen.append(state)
-        byte, state = rng.choice(list(machine.allowed_bytes(state).items()))
+        _, state = rng.choice(list(machine.allowed_bytes(state).items()))
         if rng.random() < 0.02:
             break
     return seen

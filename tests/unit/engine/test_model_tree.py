@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import struct
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_token_records_spell_every_id() -> None:
         b"\x06\0\x02bc",
         b"\x01\0\x01a",
     ]
-    assert list(model_tree.iterate_vocabulary(vocabulary))[0] == b"\0\1a\0\1\0\1\0\0\0\0"
+    assert next(model_tree.iterate_vocabulary(vocabulary)) == b"\0\1a\0\1\0\1\0\0\0\0"
 
 
 def test_any_changed_byte_of_a_row_changes_the_root(
@@ -159,4 +160,7 @@ def test_position_cost_and_shape(tiny_models: dict[str, Model], real_model: Mode
     # Rule: MODEL-14
     # Rule: MODEL-17
     assert model_tree.compute_position_cost(real_model) == 1
+    # 28.3M + 3 * 106.2M weights are 2.58 units.
+    tripled = dataclasses.replace(real_model, layers=real_model.layers * 3)
+    assert model_tree.compute_position_cost(tripled) == 3
     assert model_tree.compute_position_cost(tiny_models["plain"]) == 1

@@ -269,7 +269,7 @@ def test_tiny_model_is_near_float64(
 def test_real_model_is_near_float64(model_path: Path, real_model: Model) -> None:
     # Rule: ENGINE-19
     vocabulary = build_vocabulary(parse_tokenizer_metadata(open_gguf(model_path)))
-    tokens = vocabulary.greedy(b"The city lies on the river and has always been a place of trade.")
+    tokens = vocabulary.greedy(b"The city lies on the river and has")
     residuals, _ = spec.run(real_model, tokens, np.zeros((0, 30, 384), np.int64))
     actual = np.stack([spec.compute_logits(real_model, x) for x in residuals[-4:, -1]]) / 65_536
     expected = floating.forward(model_path, tokens)[-4:]
