@@ -1,0 +1,318 @@
+"""The SDK: one object for publishing, calling, reading, proving and verifying.
+
+Writing needs a key; reading needs neither key nor model; only `verify` runs a model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oyez import (
+    answers,
+    cell_state,
+    full_verification,
+    proof,
+    proving,
+    refusal,
+    unposted,
+    verification,
+)
+from oyez import status as statuses
+from oyez.answers import Action, Published, Queued, Stake
+from oyez.chain import client as chain_client
+from oyez.chain import contracts, events, sender
+from oyez.protocol import codec, transition
+from oyez.protocol.errors import Fatal, Invalid, Temporary
+from oyez.protocol.types import Address, CallId, Finality, Hash32, Manifest, Outcome
+from oyez.reader import Reader
+
+if TYPE_CHECKING:
+    from oyez.chain.deployment import Deployment
+    from oyez.chain.keys import Key
+    from oyez.engines.base import Engine
+
+POLL_SECONDS = 0.5
+#: What is sent above the quote is 1/8 of it: other calls may raise the price meanwhile.
+FEE_MARGIN = 8
+
+
+class Client:
+    """One deployment, seen through one chain connection."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        key: Key | None = None,
+        engine: Engine | None = None,
+        *,
+        sequencer: str | None = None,
+        model: Path | None = None,
+        report: Callable[[str], None] = lambda _: None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Connect.
+
+        Args:
+            deployment: where the rollup lives.
+            key: signs transactions; None: this client only reads.
+            engine: runs the model in `verify`; None: loaded when first needed.
+            sequencer: address of the sequencer's service, for what is not posted yet.
+            model: GGUF file to load in place of the installed one.
+            report: is told what a long command is doing.
+            pause: waits these seconds between two looks at the chain.
+
+        Raises:
+            Temporary: the chain does not answer.
+            Fatal: it is another chain.
+        """
+        self.deployment = deployment
+        self.chain = chain_client.connect(deployment.rpc, deployment.chain_id)
+        self.inbox = contracts.Inbox(self.chain, deployment)
+        self.rollup = contracts.Rollup(self.chain, deployment)
+        self.actions = contracts.ActionRegistry(self.chain, deployment)
+        self.reader = Reader(self.chain, deployment)
+        self._key = key
+        self._engine = engine
+        self._model = model
+        self._sequencer = sequencer
+        self._report = report
+        self._pause = pause
+
+    @property
+    def address(self) -> Address:
+        """The key's account; Invalid when there is no key."""
+        return self._need_key().address
+
+    def load_engine(self) -> Engine:
+        """Return the model, loaded when first used.
+
+        Raises:
+            Fatal: the file is missing, cut short, or another than the pinned one.
+        """
+        if self._engine is None:
+            from oyez.engines import exact
+
+            self._engine = exact.load_engine(self._model)
+        return self._engine
+
+    def publish(self, data: bytes) -> Published:
+        """Publish an action's manifest bytes under the key's account.
+
+        The bytes are parsed here first, by the rules that the chain applies.
+
+        Raises:
+            Invalid: the manifest breaks a rule, or this author has published it already.
+            InsufficientBalance: the key's account cannot pay.
+        """
+        self.parse_manifest(data)
+        manifest_hash = codec.keccak(data)
+        mined = self._send("publish", self.actions.build_publish(data))
+        return Published(
+            action_id=codec.compute_action_id(self.address, manifest_hash),
+            manifest_hash=manifest_hash,
+            transaction=mined.hash,
+            block=mined.block,
+            gas_used=mined.gas_used,
+        )
+
+    def parse_manifest(self, data: bytes) -> Manifest:
+        """Parse manifest bytes by the bounds of the model that they name.
+
+        Raises:
+            Invalid: the manifest breaks a rule, or names a model that is not listed.
+        """
+        return self.reader.parse_manifest(data)
+
+    def fetch_action(self, action_id: Hash32) -> Action:
+        """Return an action with its current manifest; Invalid: it was never published here."""
+        manifest_hash = self.reader.fetch_current_manifest(action_id)
+        data = self.reader.fetch_manifest_bytes(manifest_hash)
+        manifest = self.reader.fetch_manifest(manifest_hash)
+        return Action(
+            action_id=action_id,
+            author=Address(self.actions.read("author", action_id)),
+            manifest_hash=manifest_hash,
+            manifest=manifest,
+            data=data,
+            missing=self.reader.models.fetch_shape(manifest.model).missing,
+        )
+
+    def find_bad_byte(self, action: Action, data: bytes) -> int | None:
+        """Return the offset of the byte for which a call would end REJECTED(BAD_INPUT)."""
+        return transition.check_input(data, action.missing)
+
+    def call(
+        self, action_id: Hash32, data: bytes, *, cell: bytes = b"", fee: int | None = None
+    ) -> Queued:
+        """Queue a call of the current manifest and return it once it is mined.
+
+        `data` is the input, `cell` the cell's name for an action with named cells. `fee` is sent
+        in wei, else the inbox's quote and a small margin; what is too much is credited.
+
+        Raises:
+            Invalid: the inbox refuses it.
+            InsufficientBalance: the key's account cannot pay.
+
+        Rule: SDK-1
+        """
+        expected = self.reader.fetch_current_manifest(action_id)
+        try:
+            quote = self.inbox.fetch_quote(action_id, len(data))
+        except chain_client.Reverted as error:
+            raise refusal.explain(error) from error
+        paid = quote + quote // FEE_MARGIN if fee is None else fee
+        if paid < quote:
+            raise Invalid(
+                "SDK-1", f"a fee of {paid} wei is too low, the inbox asks {quote}: leave --fee out"
+            )
+        submit = self.inbox.build_submit(
+            action_id=action_id, cell=cell, data=data, manifest_hash=expected, fee=paid
+        )
+        mined = self._send("submit", submit)
+        for log in mined.logs:
+            found = events.decode(log) if log.address == self.inbox.address else None
+            if isinstance(found, events.CallQueued):
+                entry = found.entry
+                return Queued(entry.call_id, found.batch, entry.fee, paid, mined.hash)
+        raise Fatal("the inbox queued nothing: the deployment file names another contract")
+
+    def status(self, call_id: CallId) -> statuses.CallStatus:
+        """Return what became of a call, by the chain alone; Invalid: there is no such call."""
+        return statuses.fetch_status(self.reader, call_id)
+
+    def wait(
+        self,
+        call_id: CallId,
+        *,
+        until: str = "executed",
+        timeout: float | None = None,
+        report: Callable[[statuses.CallStatus], None] = lambda _: None,
+    ) -> statuses.CallStatus:
+        """Wait for a call and return its status.
+
+        `until` is "executed" (its outcome is known: from the sequencer's service where one was
+        given, else from the chain), "posted" or "final"; `timeout` in seconds, None waits for
+        ever; `report` is told the status at every look.
+
+        Raises:
+            Temporary: the time is over; the call itself is not lost.
+        """
+        waited = 0.0
+        found = self.status(call_id)
+        while True:
+            if found.outcome is Outcome.NONE and self._sequencer is not None:
+                found = unposted.fetch_call(self._sequencer, found)
+            report(found)
+            if statuses.is_reached(found, until):
+                return found
+            if timeout is not None and waited >= timeout:
+                raise Temporary(
+                    f"call {call_id} is {found.finality.name} after {timeout:g} s; it is queued "
+                    f"and not lost: ask again with `oyez status {call_id}`"
+                )
+            self._pause(POLL_SECONDS)
+            waited += POLL_SECONDS
+            if self._has_moved(found):
+                found = self.status(call_id)
+
+    def _has_moved(self, found: statuses.CallStatus) -> bool:
+        """Ask for the finality alone: the whole history is read only when it changed."""
+        now = self.rollup.fetch_finality(found.call_id, found.batch)
+        unread = now in (Finality.POSTED, Finality.FINAL) and found.source in ("none", "sequencer")
+        return now is not found.finality or unread
+
+    def state(
+        self, action_id: Hash32, cell: str = "", *, level: str = "final"
+    ) -> cell_state.CellState:
+        """Return a cell's fields, rebuilt from posted batch data that hashes to the roots.
+
+        `cell` is the cell's name or 0x address; empty: the shared one, or the key's own. `level`
+        is "final" or "posted".
+        """
+        return cell_state.fetch_cell(
+            self.reader, action_id, self.compute_k(action_id, cell), level=level
+        )
+
+    def unposted_state(self, action_id: Hash32, cell: str = "") -> dict[str, Any]:
+        """Return what the sequencer's service says of a cell; nothing checks it.
+
+        Raises:
+            Invalid: no service was named.
+
+        Rule: SDK-2
+        """
+        if self._sequencer is None:
+            raise Invalid("SDK-2", "give the address of the sequencer's service: --sequencer URL")
+        action = self.fetch_action(action_id)
+        own = self._key.address if self._key is not None else None
+        return unposted.fetch_state(self._sequencer, action, cell, own)
+
+    def compute_k(self, action_id: Hash32, cell: str) -> bytes:
+        """Return the word that names a cell; Invalid: the name does not fit the action."""
+        own = self._key.address if self._key is not None else None
+        kind = self.fetch_action(action_id).manifest.cell_kind
+        return cell_state.compute_k(kind, cell, own)
+
+    def prove_field(
+        self, action_id: Hash32, field: str, *, cell: str = "", batch: int | None = None
+    ) -> proof.FieldDocument | proof.AbsenceDocument:
+        """Return the proof of one field under a final root, ready for `verify_field`."""
+        k = self.compute_k(action_id, cell)
+        return proving.prove_field(self.reader, action_id, k, field, batch=batch)
+
+    def prove_receipt(self, call_id: CallId) -> proof.ReceiptDocument:
+        """Return the proof of a call's receipt, ready for `verify_receipt`."""
+        return proving.prove_receipt(self.reader, call_id)
+
+    def check(self, document: proof.Document) -> bool:
+        """Ask the Rollup's view whether a proof holds."""
+        return bool(self.rollup.read(document.view, *document.arguments))
+
+    def verify(self, call_id: CallId, manifest_data: bytes | None = None) -> verification.Verdict:
+        """Re-execute a final call and all earlier ones of its cell, and compare."""
+        verifier = verification.Verifier(self.reader, self.load_engine, self._report)
+        return verifier.verify_call(call_id, manifest_data)
+
+    def verify_full(
+        self, *, batch: int | None = None, call_id: int | None = None
+    ) -> full_verification.FullVerdict:
+        """Re-execute everything up to a final batch and compare all roots."""
+        return full_verification.verify_batches(
+            self.reader, self.load_engine, batch=batch, call_id=call_id, report=self._report
+        )
+
+    def fetch_stake(self, owner: Address | None = None) -> Stake:
+        """Return an account's stake, the key's by default."""
+        account = self.address if owner is None else owner
+        required = self.rollup.fetch_settings().stake
+        return answers.build_stake(account, self.rollup.fetch_stake(account), required)
+
+    def deposit_stake(self, amount: int | None = None) -> Stake:
+        """Deposit the key's stake, in wei what the Rollup requires by default, and return it.
+
+        Raises:
+            Invalid: another amount than is required, slashed, or there is a stake already.
+            InsufficientBalance: the key's account cannot pay.
+        """
+        paid = answers.decide_deposit(self.fetch_stake(), amount)
+        self._send("deposit_stake", self.rollup.build_deposit(paid))
+        return self.fetch_stake()
+
+    def _need_key(self) -> Key:
+        """Return the key that signs.
+
+        Rule: SDK-4
+        """
+        if self._key is None:
+            raise Invalid("SDK-4", "this needs a key: give --keystore FILE or set OYEZ_KEY")
+        return self._key
+
+    def _send(self, intent: str, transaction: contracts.Transaction) -> chain_client.Mined:
+        way = sender.Sender(self.chain, self._need_key(), sender.MemoryJournal())
+        try:
+            return way.send(intent, transaction)
+        except chain_client.Reverted as error:
+            raise refusal.explain(error) from error

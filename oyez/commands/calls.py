@@ -1,0 +1,148 @@
+"""`oyez call` sends a call and may wait for it; `oyez status` says what became of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oyez.commands import arguments, output
+from oyez.commands.settings import Settings, build_client, pass_settings
+from oyez.protocol.types import CallId, Hash32, Outcome
+
+if TYPE_CHECKING:
+    from oyez.status import CallStatus
+
+WAITS = ("executed", "posted", "final")
+
+
+@click.command()
+@click.argument("action_id", type=arguments.HASH)
+@click.argument("text", required=False)
+@click.option("--input-file", type=click.Path(path_type=Path), help="Read the input's bytes here.")
+@click.option("--input-hex", metavar="HEX", help="The input's bytes as hex.")
+@click.option("--cell", default="", help="Name of the cell, for an action with named cells.")
+@click.option("--fee", type=click.IntRange(min=0), metavar="WEI", help="Send this, not the quote.")
+@click.option("--force", is_flag=True, help="Send an input that will be rejected.")
+@click.option(
+    "--wait",
+    type=click.Choice(WAITS),
+    is_flag=False,
+    flag_value="executed",
+    help="Wait until the call is executed, posted or final  [alone: executed].",
+)
+@click.option("--timeout", type=click.FloatRange(min=0), help="Stop waiting after these seconds.")
+@pass_settings
+def call(
+    settings: Settings,
+    *,
+    action_id: Hash32,
+    text: str | None,
+    input_file: Path | None,
+    input_hex: str | None,
+    cell: str,
+    fee: int | None,
+    force: bool,
+    wait: str | None,
+    timeout: float | None,
+) -> None:
+    """Send TEXT to an action and print the call's id.
+
+    The fee is the inbox's quote; what is sent beyond the fee is credited to the caller.
+    """
+    data = arguments.build_input(text, input_file, input_hex)
+    client = build_client(settings, signing=True)
+    action = client.fetch_action(action_id)
+    warning = arguments.check_input(
+        data, client.find_bad_byte(action, data), action.manifest.max_input, force=force
+    )
+    if warning is not None:
+        click.echo(f"oyez: {warning}", err=True)
+    queued = client.call(action_id, data, cell=cell.encode(), fee=fee)
+    result: dict[str, Any] = {
+        "call_id": queued.call_id,
+        "batch": queued.batch,
+        "action_id": output.format_hex(action_id),
+        "fee": queued.fee,
+        "paid": queued.paid,
+        "transaction": output.format_hex(queued.transaction),
+    }
+    lines = [f"call {queued.call_id} queued in batch {queued.batch}"]
+    lines.append(f"fee {output.format_ether(queued.fee)}")
+    if queued.paid > queued.fee:
+        lines[-1] += f", {output.format_ether(queued.paid - queued.fee)} credited"
+    if wait is not None:
+        # known before waiting: whoever interrupts the wait has not lost the call
+        click.echo(f"oyez: call {queued.call_id} is queued, waiting", err=True)
+        progress = output.Progress()
+        found = client.wait(
+            queued.call_id,
+            until=wait,
+            timeout=timeout,
+            report=lambda now: progress.show(f"call {now.call_id}: {describe_stage(now)}"),
+        )
+        progress.clear()
+        result |= build_status(found)
+        lines += describe(found)
+    output.emit(result, lines, as_json=settings.json)
+
+
+@click.command()
+@click.argument("call_id", type=arguments.CALL_ID)
+@pass_settings
+def status(settings: Settings, *, call_id: CallId) -> None:
+    """Say what became of a call: how final it is, how it ended, what the model wrote."""
+    found = build_client(settings).status(call_id)
+    output.emit(build_status(found), describe(found), as_json=settings.json)
+
+
+def build_status(found: CallStatus) -> dict[str, Any]:
+    """Return a call's status as JSON."""
+    entry = found.entry
+    return {
+        "call_id": found.call_id,
+        "finality": found.finality.name,
+        "batch": found.batch,
+        "action_id": output.format_hex(entry.action_id),
+        "caller": output.format_hex(entry.caller),
+        "input": decode_text(entry.input),
+        "fee": entry.fee,
+        "outcome": found.outcome.name,
+        "code": found.code.name,
+        "detail": found.detail,
+        "output": decode_text(found.output),
+        "source": found.source,
+    }
+
+
+def describe_stage(found: CallStatus) -> str:
+    """Return where a call stands, in a few words."""
+    if found.outcome is Outcome.NONE:
+        return f"{found.finality.name}, not executed yet"
+    return f"{found.finality.name}, {describe_outcome(found)}"
+
+
+def describe_outcome(found: CallStatus) -> str:
+    """Return an outcome as the protocol writes it: ACCEPTED, REJECTED(code)."""
+    if found.outcome is Outcome.REJECTED:
+        return f"REJECTED({found.code.name}), detail {found.detail}"
+    return found.outcome.name
+
+
+def describe(found: CallStatus) -> list[str]:
+    """Return a call's status as lines of text."""
+    entry = found.entry
+    lines = [
+        f"call {found.call_id} of {output.format_hex(entry.caller)}: {describe_stage(found)}",
+        f"input  {decode_text(entry.input)!r}",
+    ]
+    if found.outcome is not Outcome.NONE:
+        lines.append(f"output {decode_text(found.output)!r}")
+        lines.append(f"source {found.source}, batch {found.batch}")
+    return lines
+
+
+def decode_text(data: bytes) -> str:
+    """Return bytes as text for people; what is not UTF-8 shows as an escape."""
+    return data.decode("utf-8", "backslashreplace")

@@ -1,0 +1,59 @@
+"""`oyez prove` prints a proof: of a field, or of a call's receipt."""
+
+from __future__ import annotations
+
+import click
+
+from oyez import proof
+from oyez.commands import arguments, output
+from oyez.commands.settings import Settings, build_client, pass_settings
+from oyez.protocol.errors import Invalid
+from oyez.protocol.types import Hash32
+
+
+@click.command()
+@click.argument("subject", metavar="ACTION_ID|CALL_ID")
+@click.argument("field", required=False)
+@click.option("--cell", default="", help="Name, or address, of the cell.")
+@click.option("--batch", type=click.IntRange(min=0), help="A final batch  [default: the last]")
+@click.option("--check", is_flag=True, help="Ask the Rollup's view; exit code 1 if it says no.")
+@pass_settings
+def prove(
+    settings: Settings,
+    *,
+    subject: str,
+    field: str | None,
+    cell: str,
+    batch: int | None,
+    check: bool,
+) -> None:
+    """Print the proof of FIELD of an action's cell, or of a call's receipt.
+
+    The proof of a field is what the Rollup's verify_field takes, of a receipt what verify_receipt
+    takes. A cell that was never written has no field to prove: then the proof is of its absence,
+    for verify_absent, and the exit code is 1.
+    """
+    client = build_client(settings)
+    document: proof.Document
+    if field is None:
+        call_id = arguments.decode_call_id(subject)
+        if call_id is None or cell or batch is not None:
+            raise Invalid("CLI-6", "give ACTION_ID FIELD with --cell and --batch, or a CALL_ID")
+        document = client.prove_receipt(call_id)
+    else:
+        found = arguments.decode_hex(subject)
+        if found is None or len(found) != 32:
+            raise Invalid("CLI-6", f"{subject!r} is no action id: give 0x and 64 hex digits")
+        document = client.prove_field(Hash32(found), field, cell=cell, batch=batch)
+    result = document.build_json()
+    is_negative = isinstance(document, proof.AbsenceDocument)
+    if is_negative:
+        click.echo("oyez: the cell was never written: this proves its absence", err=True)
+    if check:
+        holds = client.check(document)
+        click.echo(f"oyez: {document.view} says {'yes' if holds else 'no'}", err=True)
+        is_negative = is_negative or not holds
+    # the proof is the answer in both forms, so that it can be piped
+    output.emit(result, [output.format_json(result)], as_json=settings.json)
+    if is_negative:
+        click.get_current_context().exit(output.Exit.NEGATIVE)

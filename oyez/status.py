@@ -1,0 +1,74 @@
+"""What became of a call: how final it is, how it ended, and who says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from oyez.protocol.errors import Invalid
+from oyez.protocol.types import BatchNumber, CallId, Code, Entry, Finality, Outcome
+from oyez.reader import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class CallStatus:
+    """What became of a call.
+
+    Attributes:
+        source: who says how it ended: "final" and "posted" are checked against the chain's
+            roots, "sequencer" is its word; "none" while nobody does.
+    """
+
+    call_id: CallId
+    entry: Entry
+    batch: BatchNumber
+    finality: Finality
+    outcome: Outcome = Outcome.NONE
+    code: Code = Code.NONE
+    detail: int = 0
+    output: bytes = b""
+    source: str = "none"
+
+
+def fetch_status(reader: Reader, call_id: CallId) -> CallStatus:
+    """Return what became of a call, by the chain alone.
+
+    Raises:
+        Invalid: READER-5, the inbox holds no such call.
+
+    Rule: READER-5
+    """
+    history = reader.fetch_history()
+    entries = history.entries
+    if not 0 <= call_id < len(entries):
+        raise Invalid(
+            "READER-5", f"the inbox holds no call {call_id}: it holds {len(entries)} calls"
+        )
+    batch = history.find_batch(call_id)
+    number = batch.number if batch is not None else BatchNumber(len(history.batches) + 1)
+    finality = reader.rollup.fetch_finality(call_id, number, history.block.hash)
+    found = CallStatus(call_id, entries[call_id], number, finality)
+    if batch is None or finality not in (Finality.POSTED, Finality.FINAL):
+        return found
+    level = "final" if finality is Finality.FINAL else "posted"
+    path = reader.select(history, level=level, until=number)
+    if len(path) < number:
+        return found
+    posted = reader.rebuild(history, path)[-1]
+    index = call_id - batch.header.first_call
+    row = posted.rows[index]
+    return replace(
+        found,
+        outcome=row.outcome,
+        code=row.code,
+        detail=row.detail,
+        output=row.output,
+        source=level,
+    )
+
+
+def is_reached(found: CallStatus, until: str) -> bool:
+    """Tell whether a call has come as far as "executed", "posted" or "final"."""
+    if until == "executed":
+        return found.outcome is not Outcome.NONE
+    wanted = Finality.POSTED if until == "posted" else Finality.FINAL
+    return found.finality >= wanted and found.outcome is not Outcome.NONE
