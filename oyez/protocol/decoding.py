@@ -94,12 +94,9 @@ class _Run:
     def append(self, token: int, kind: StepKind) -> None:
         """Append one token and step the machine over its bytes."""
         self.verify_room()
-        for byte in self.vocabulary.bytes_of(token):
-            after = self.machine.step(self.state, byte)
-            if after is None:
-                raise Invalid("DECODE-1", f"token {token} leaves the schema at byte {byte:#04x}")
-            self.state = after
-            self.output.append(byte)
+        data = self.vocabulary.bytes_of(token)
+        self.state = self.machine.walk(self.state, data)
+        self.output += data
         self.steps.append(DecodeStep(token, kind, self.state, len(self.output)))
         self._pending.append(token)
 
@@ -237,7 +234,8 @@ def tokenise_example(
         vocabulary: of the model.
 
     Raises:
-        Invalid: TOKENS-4 if the values are not an output of this schema.
+        Invalid: TOKENS-4 if the values are not an output of this schema, SCHEMA-2 or SCHEMA-4 if
+            one is of another type or not given.
     """
     machine = Machine(fields, vocabulary.missing)
     output = schema.format_output(fields, values)
@@ -261,11 +259,7 @@ def tokenise_example(
         text = vocabulary.join(part)
         if not part or not output.startswith(text, at):
             raise Invalid("TOKENS-4", f"the example leaves the schema at offset {at} of its output")
-        for byte in text:
-            after = machine.step(state, byte)
-            if after is None:
-                raise Invalid("TOKENS-4", f"the example leaves the schema after offset {at}")
-            state = after
+        state = machine.walk(state, text)
         tokens.extend(part)
         at += len(text)
     return tuple(tokens)

@@ -214,6 +214,19 @@ class Machine:
             return MachineState(Phase.END, state.field)
         return None
 
+    def walk(self, state: MachineState, data: bytes) -> MachineState:
+        """Return the state after bytes that are allowed one after another.
+
+        Raises:
+            Invalid: DECODE-1 if one of them is not.
+        """
+        for offset, byte in enumerate(data):
+            after = self.step(state, byte)
+            if after is None:
+                raise Invalid("DECODE-1", f"{data!r} leaves the schema at its byte {offset}")
+            state = after
+        return state
+
     def _value_phase(self, number: int) -> Phase:
         """Return the phase of a written field's value."""
         kind = self._written[number].field.type

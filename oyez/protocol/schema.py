@@ -111,10 +111,17 @@ def format_output(fields: Sequence[Field], values: Mapping[int, Value]) -> bytes
     Args:
         fields: the state's fields, all of them.
         values: by field index; at least one for each written field.
+
+    Raises:
+        Invalid: SCHEMA-4 if a written field has no value, SCHEMA-2 if one is of another type.
     """
-    return _format_object(
-        (field, values[index]) for index, field in enumerate(fields) if field.role is Role.WRITES
-    )
+    pairs: list[tuple[Field, Value]] = []
+    for index, field in enumerate(fields):
+        if field.role is Role.WRITES:
+            if index not in values:
+                raise Invalid("SCHEMA-4", f"no value is given for the field {field.name!r}")
+            pairs.append((field, values[index]))
+    return _format_object(pairs)
 
 
 def _format_object(pairs: Iterable[tuple[Field, Value]]) -> bytes:

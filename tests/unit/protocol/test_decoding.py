@@ -17,7 +17,7 @@ from oyez.protocol.types import Code, Field, FieldType, Role, Value
 from oyez.protocol.vocabulary import Vocabulary
 from tests.manifests import random_fields
 from tests.scripted_session import ADVERSARIES, VOCABULARY, ScriptedSession, build_adversary
-from tests.unit.protocol.test_machine import BOOLEAN, choice, integer, text, walk
+from tests.unit.protocol.test_machine import BOOLEAN, after, choice, integer, text
 
 SEED = int(os.environ.get("OYEZ_SEED", "1"))
 
@@ -86,7 +86,7 @@ def test_steps_tell_state_and_length_after_each_token() -> None:
     assert decoded.tokens == tuple(step.token for step in decoded.steps)
     assert VOCABULARY.join(decoded.tokens) == decoded.output
     for step in decoded.steps:
-        assert walk(machine, decoded.output[: step.output_length]) == step.state_after
+        assert after(machine, decoded.output[: step.output_length]) == step.state_after
     assert decoded.steps[-1].state_after.phase is Phase.END
 
 

@@ -35,7 +35,7 @@ def choice(*options: bytes, name: bytes = b"e") -> Field:
 BOOLEAN = Field(b"b", FieldType.BOOLEAN, Role.WRITES, False)
 
 
-def walk(machine: Machine, output: bytes) -> MachineState | None:
+def reach(machine: Machine, output: bytes) -> MachineState | None:
     """Return the state after the bytes, or None if one of them is not allowed."""
     state: MachineState | None = machine.start()
     for byte in output:
@@ -47,9 +47,7 @@ def walk(machine: Machine, output: bytes) -> MachineState | None:
 
 def after(machine: Machine, output: bytes) -> MachineState:
     """Return the state after bytes that are allowed."""
-    state = walk(machine, output)
-    assert state is not None
-    return state
+    return machine.walk(machine.start(), output)
 
 
 def language(fields: Sequence[Field]) -> set[bytes]:
@@ -116,7 +114,7 @@ def test_wide_integers_agree_with_the_plain_rule(seed: int) -> None:
     value = rng.choice([low, high, rng.randint(low, high), low + 10 ** rng.randint(0, 60)])
     written = str(value)[: rng.randint(0, 78)]
     if not can_complete(low, high, written):
-        assert walk(machine, b'{"n": ' + written.encode()) is None
+        assert reach(machine, b'{"n": ' + written.encode()) is None
         return
     state = after(machine, b'{"n": ' + written.encode())
     expected = {c for c in "0123456789-" if can_complete(low, high, written + c)}
@@ -271,6 +269,21 @@ def test_the_first_written_field_not_ended() -> None:
         assert machine.compute_unended(after(machine, output)) == index
     last = Machine([integer(1, 9), kept], MISSING)
     assert last.compute_unended(after(last, b'{"n": 5')) == 0
+
+
+def test_braces_names_and_separators_are_as_they_are() -> None:
+    """Rule: DECODE-1: each other byte, everywhere between values and after the end."""
+    fields = [choice(b"x"), BOOLEAN]
+    machine = Machine(fields, MISSING)
+    output = b'{"e": "x", "b": true}'
+    for at in range(len(output) + 1):
+        state = machine.walk(machine.start(), output[:at])
+        allowed = {byte for byte in range(256) if machine.step(state, byte) is not None}
+        assert allowed == set(machine.allowed_bytes(state))
+        assert allowed == (set(b"tf") if output[at:] == b"true}" else set(output[at : at + 1]))
+    with pytest.raises(Invalid, match="leaves the schema at its byte 6") as caught:
+        machine.walk(machine.start(), b'{"e": x')
+    assert caught.value.rule == "DECODE-1"
 
 
 def test_states_are_hashable_values() -> None:

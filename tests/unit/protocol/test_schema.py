@@ -122,6 +122,8 @@ def test_states_hold_all_fields_and_outputs_the_written_ones() -> None:
     assert state == b'{"k": "old", "n": 1, "a": [], "b": false}'
     assert json.loads(state) == {"k": "old", "n": 1, "a": [], "b": False}
     assert schema.format_output(fields, {1: 5, 3: True}) == b'{"n": 5, "b": true}'
+    with pytest.raises(Invalid, match="no value is given for the field b'b'"):
+        schema.format_output(fields, {1: 5})
 
 
 @given(st.integers(0, 2**32))
