@@ -319,6 +319,8 @@ def _block(found: dict[str, Any]) -> Block:
 
 
 def _logs(found: list[dict[str, Any]]) -> list[Log]:
+    if not isinstance(found, list):
+        raise TypeError("logs are a list")
     return [_log(item) for item in found]
 
 

@@ -105,6 +105,8 @@ def _read_keystore(
         ) from None
     except ValueError:
         raise Fatal(f"{path} is no keystore: it holds no JSON") from None
+    if not isinstance(document, dict):
+        raise Fatal(f"{path} is no keystore: it holds no JSON object")
     password = environment.get(PASSWORD_VARIABLE)
     if password is None and prompt is not None:
         password = prompt(f"password of {path}: ")
@@ -112,7 +114,7 @@ def _read_keystore(
         raise Fatal(f"the keystore {path} needs its password: set {PASSWORD_VARIABLE}")
     try:
         secret = decode_keyfile_json(document, password)
-    except (ValueError, KeyError, TypeError, NotImplementedError):
+    except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
         raise Fatal(
             f"cannot open the keystore {path}: wrong password, or the file is damaged"
         ) from None

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from oyez.chain.client import Chain
+from oyez.derivation import history
+from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Hash32
+from sequencer.store import Store
+from tests.actors.liar import Liar
 from tests.local_rollup import LocalRollup, build_counter
+from tests.rpc_proxy import RpcProxy
 from tests.services import ChallengerActor, SequencerActor
 
 
@@ -56,3 +63,260 @@ def test_calls_become_final_and_the_challenger_agrees(
         (True, True, "ok"),
         (True, True, "ok"),
     ]
+
+
+def final_ids(rollup: LocalRollup) -> list[Hash32]:
+    contract = rollup.sequencer.rollup
+    return [contract.fetch_final_id(n) for n in range(1, contract.fetch_head() + 1)]
+
+
+def honest_ids(rollup: LocalRollup) -> list[Hash32]:
+    """The ids that a derivation from the chain alone gives."""
+    reader = rollup.sequencer.reader
+    found = history.fetch_history(rollup.chain, rollup.deployment)
+    parent, ids = reader.genesis_id, []
+    for batch, result in zip(found.batches, rollup.derive(), strict=True):
+        parent = reader.compute_id(parent, 0, batch, result.claim)
+        ids.append(parent)
+    return ids
+
+
+class KilledError(BaseException):
+    """The process is gone: no handler of the service may see it."""
+
+
+class Executioner:
+    """Kills an incarnation of the sequencer before its second durable operation."""
+
+    WRITES = ("apply_window", "put_execution", "put_result", "put_signed", "drop_signed")
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = 1
+        self.log: list[str] = []
+        for owner, name in [*((Store, name) for name in self.WRITES), (Chain, "send_raw")]:
+            monkeypatch.setattr(owner, name, self._wrap(name, getattr(owner, name)))
+
+    def _wrap(self, name: str, original: Any) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if self.left == 0:
+                raise KilledError
+            self.left -= 1
+            self.log.append(name)
+            return original(*args, **kwargs)
+
+        return wrapped
+
+
+def test_a_sequencer_killed_before_every_operation_repeats_and_loses_nothing(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: SEQ-2, SEQ-4, SEQ-5, SEQ-6, SEQ-8."""
+    call(rollup, action, b"one", b"two", b"bad\nline")
+    sequencer = SequencerActor(rollup, tmp_path)
+    nonce = rollup.chain.fetch_nonce(rollup.keys[0].address)
+    with monkeypatch.context() as patch:
+        executioner = Executioner(patch)
+        incarnations = 0
+        while True:
+            executioner.left = 1
+            incarnations += 1
+            try:
+                sequencer.restart()
+                sequencer.run()
+            except KilledError:
+                sequencer.store.close()
+                continue
+            head = rollup.sequencer.rollup.fetch_head()
+            if head == 1:
+                break
+            if incarnations == 60:
+                pytest.fail(f"no progress: {executioner.log}")
+            rollup.anvil.advance(601)
+
+    assert incarnations > 8
+    # Two calls reach the model; a kill before the first store of one may run it once more.
+    assert executioner.log.count("put_execution") == 3
+    assert sequencer.engine.opened <= 2 * 2
+    # Exactly one close, one propose, one finalize.
+    assert rollup.chain.fetch_nonce(rollup.keys[0].address) == nonce + 3
+    found = history.fetch_history(rollup.chain, rollup.deployment)
+    assert [event.assertion_id for event in found.proposed] == honest_ids(rollup)
+    assert final_ids(rollup) == honest_ids(rollup)
+
+
+def test_a_restart_runs_no_call_again(rollup: LocalRollup, action: Hash32, tmp_path: Path) -> None:
+    """Rule: SEQ-4, CHAL-4."""
+    sequencer = SequencerActor(rollup, tmp_path / "s")
+    challenger = ChallengerActor(rollup, tmp_path / "c")
+    call(rollup, action, b"one", b"two")
+    sequencer.run()
+    challenger.run()
+    assert (sequencer.engine.opened, challenger.engine.opened) == (2, 2)
+
+    sequencer.restart()
+    challenger.restart()
+    call(rollup, action, b"three")
+    sequencer.run()
+    challenger.run()
+
+    assert (sequencer.engine.opened, challenger.engine.opened) == (3, 3)
+    assert [v.matches for v in challenger.service.verdicts] == [True, True]
+
+
+def test_a_sequencer_with_an_empty_home_derives_and_repeats_nothing(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    call(rollup, action, b"one", b"two")
+    SequencerActor(rollup, tmp_path / "first").run()
+    nonce = rollup.chain.fetch_nonce(rollup.keys[0].address)
+
+    fresh = SequencerActor(rollup, tmp_path / "second")
+    fresh.run()
+    assert rollup.chain.fetch_nonce(rollup.keys[0].address) == nonce
+    assert fresh.engine.opened == 2
+
+    rollup.anvil.advance(601)
+    fresh.run()
+    assert final_ids(rollup) == honest_ids(rollup)
+
+
+def test_a_reorg_is_derived_again(rollup: LocalRollup, action: Hash32, tmp_path: Path) -> None:
+    """Rule: SEQ-3, DERIVE-1, DERIVE-2, CHAL-8."""
+    sequencer = SequencerActor(rollup, tmp_path / "s")
+    challenger = ChallengerActor(rollup, tmp_path / "c")
+    call(rollup, action, b"kept")
+    sequencer.run()
+    challenger.run()
+    before = rollup.anvil.snapshot()
+    call(rollup, action, b"dropped", b"dropped too")
+    sequencer.run()
+    challenger.run()
+    assert len(challenger.service.verdicts) == 2
+
+    rollup.anvil.restore(before)
+    call(rollup, action, b"other")
+    sequencer.run()
+    challenger.run()
+    rollup.anvil.advance(601)
+    sequencer.run()
+    challenger.run()
+
+    assert len(sequencer.log.named("rewound")) == 1
+    assert sequencer.store.count_calls() == 2
+    assert [v.assertion_id for v in challenger.service.verdicts] == honest_ids(rollup)
+    assert all(v.matches for v in challenger.service.verdicts)
+    assert final_ids(rollup) == honest_ids(rollup)
+
+
+def test_altered_logs_stop_both_until_the_node_is_honest(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: SEQ-12, CHAL-6, DERIVE-3."""
+    with RpcProxy(rollup.anvil.rpc, {b"honest text": b"altered one"}) as proxy:
+        sequencer = SequencerActor(rollup, tmp_path / "s", rpc=proxy.url)
+        challenger = ChallengerActor(rollup, tmp_path / "c", rpc=proxy.url)
+        call(rollup, action, b"honest text")
+        with pytest.raises(history.AlteredBatch):
+            sequencer.run()
+        with pytest.raises(history.AlteredBatch):
+            challenger.run()
+        assert proxy.changed > 0
+        assert sequencer.store.count_batches() == 0
+        sequencer.store.close()
+
+    sequencer.rpc = challenger.rpc = rollup.anvil.rpc
+    sequencer.restart()
+    challenger.restart()
+    sequencer.run()
+    challenger.run()
+    assert [v.matches for v in challenger.service.verdicts] == [True]
+    entry = sequencer.store.get_entry(0)
+    assert entry is not None
+    assert entry.input == b"honest text"
+
+
+@pytest.mark.parametrize("false_call", [0, 1, 2])
+def test_the_first_false_call_is_named(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path, false_call: int
+) -> None:
+    """Rule: CHAL-1, CHAL-3."""
+    liar = Liar(rollup)
+    challenger = ChallengerActor(rollup, tmp_path)
+    call(rollup, action, b"one", b"two", b"three")
+    rollup.close_batch()
+    posted = liar.propose(false_call=false_call)
+    challenger.run()
+
+    (verdict,) = challenger.service.verdicts
+    assert verdict.assertion_id == posted.assertion_id
+    assert not verdict.matches
+    assert verdict.first_call == false_call
+    assert "trace_root" in verdict.differs
+    assert verdict.our_call_root != verdict.posted_call_root
+    assert verdict.ours == honest_ids(rollup)[0]
+    assert [report["match"] for report in challenger.reports] == [False]
+
+
+def test_a_false_state_root_under_true_rows_is_named(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-1, CHAL-2."""
+    liar = Liar(rollup)
+    challenger = ChallengerActor(rollup, tmp_path)
+    call(rollup, action, b"one", b"two")
+    rollup.close_batch()
+    liar.propose(false_roots={"state_root": Hash32(b"\x01" * 32)})
+    challenger.run()
+
+    (verdict,) = challenger.service.verdicts
+    assert (verdict.matches, verdict.first_call, verdict.data) == (False, None, "ok")
+    assert verdict.differs == ("trace_root", "state_root")
+
+
+def test_a_true_batch_on_a_false_parent_is_false(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-1."""
+    liar = Liar(rollup)
+    challenger = ChallengerActor(rollup, tmp_path)
+    call(rollup, action, b"one")
+    rollup.close_batch()
+    liar.propose(false_roots={"receipts_root": Hash32(b"\x01" * 32)})
+    call(rollup, action, b"two")
+    rollup.close_batch()
+    liar.propose()
+    challenger.run()
+
+    assert [v.matches for v in challenger.service.verdicts] == [False, False]
+    assert challenger.service.verdicts[1].differs == ("parent",)
+
+
+def test_worthless_batch_data_beside_a_true_claim_is_noted(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-2."""
+    liar = Liar(rollup)
+    challenger = ChallengerActor(rollup, tmp_path)
+    call(rollup, action, b"one")
+    rollup.close_batch()
+    liar.propose(batch_data=b"\xff\x00")
+    challenger.run()
+    (verdict,) = challenger.service.verdicts
+    assert (verdict.matches, verdict.data) == (True, "damaged")
+
+
+def test_a_false_assertion_that_becomes_final_is_reported_and_stops_the_sequencer(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-9, SEQ-13."""
+    liar = Liar(rollup)
+    challenger = ChallengerActor(rollup, tmp_path / "c")
+    sequencer = SequencerActor(rollup, tmp_path / "s")
+    call(rollup, action, b"one")
+    rollup.close_batch()
+    liar.propose(false_call=0)
+    rollup.finalize()
+    challenger.run()
+    assert [report["event"] for report in challenger.reports] == ["verdict", "false_final"]
+    with pytest.raises(Fatal, match="batch 1 became final as"):
+        sequencer.run()

@@ -1,0 +1,85 @@
+"""A sequencer that lies: it holds the real key and posts false assertions with valid proofs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from oyez.derivation import history, replay
+from oyez.protocol import merkle, trace
+from oyez.protocol.batch_data import encode_rows
+from oyez.protocol.constants import LAST_CALL, LAST_POSITION, LAST_SLOT
+from oyez.protocol.state import State
+from oyez.protocol.transition import BatchResult, Execution
+from oyez.protocol.types import CallId, Claim, Hash32
+from oyez.testing.scripted import ScriptedEngine
+from tests.local_rollup import LocalRollup
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What the liar posted."""
+
+    assertion_id: Hash32
+    claim: Claim
+
+
+class Liar:
+    """Posts one assertion per batch, false where told."""
+
+    def __init__(self, rollup: LocalRollup) -> None:
+        self.rollup = rollup
+        self.parent = rollup.sequencer.reader.genesis_id
+        self.state = State.empty()
+        self.done = 0
+
+    def propose(
+        self,
+        *,
+        false_call: int | None = None,
+        false_roots: dict[str, Hash32] | None = None,
+        batch_data: bytes | None = None,
+    ) -> Posted:
+        """Post the next closed batch.
+
+        `false_call` is run on another model, the calls after it follow from what that gave;
+        `false_roots` replaces roots of the claim, the trace root following from the others;
+        `batch_data` replaces the rows.
+        """
+        rollup = self.rollup
+        found = history.fetch_history(rollup.chain, rollup.deployment)
+        batch = found.batches[self.done]
+        result = self._derive(batch, false_call)
+        claim = result.claim
+        if false_roots:
+            claim = self._force(replace(claim, **false_roots), result)
+        rows = encode_rows(result.rows) if batch_data is None else batch_data
+        rollup.send(
+            rollup.sequencer.rollup.build_propose(
+                parent=self.parent,
+                attempt=0,
+                claim=claim,
+                last_record_proof=result.last_record_proof,
+                batch_data=rows,
+            )
+        )
+        self.parent = rollup.sequencer.reader.compute_id(self.parent, 0, batch, claim)
+        self.state = result.state
+        self.done += 1
+        return Posted(self.parent, claim)
+
+    def _derive(self, batch: history.Batch, false_call: int | None) -> BatchResult:
+        manifests = self.rollup.sequencer.reader.collect(batch.entries)
+        known: dict[CallId, Execution] = {}
+        state = self.state
+        for entry in batch.entries:
+            model = ScriptedEngine(seed=99) if entry.call_id == false_call else self.rollup.engine
+            (execution,) = replay.execute_all(state, [entry], manifests, model)
+            known[entry.call_id] = execution
+            state = replay.fold_state(state, [execution], manifests)
+        return replay.derive(self.state, batch, manifests, self.rollup.engine, known)
+
+    def _force(self, claim: Claim, result: BatchResult) -> Claim:
+        record = trace.build_last_record(claim.state_root, claim.outbox_root, claim.receipts_root)
+        index = trace.compute_outer_index(LAST_CALL, LAST_POSITION, LAST_SLOT)
+        root = merkle.fold_proof(record, index, result.last_record_proof, trace.record_tree())
+        return replace(claim, trace_root=Hash32(root))
