@@ -130,13 +130,23 @@ class World:
         self.abis[address] = artifact.abi
         return Contract(self, address)
 
-    def call(self, to: Address, data: bytes, *, sender: Address, value: int, view: bool) -> bytes:
+    def call(
+        self,
+        to: Address,
+        data: bytes,
+        *,
+        sender: Address,
+        value: int,
+        view: bool,
+        gas: int | None = None,
+    ) -> bytes:
         try:
             output = self.evm.message_call(
                 to_checksum_address(sender),
                 to_checksum_address(to),
                 data,
                 value,
+                gas,
                 is_static=view,
             )
         except RuntimeError as failure:
@@ -203,9 +213,13 @@ class Contract:
         (entry,) = [e for e in entries if e["type"] == "function"]
         view = entry["stateMutability"] in ("view", "pure")
 
-        def call(*arguments: Any, sender: Address = CALLER, value: int = 0) -> Any:
+        def call(
+            *arguments: Any, sender: Address = CALLER, value: int = 0, gas: int | None = None
+        ) -> Any:
             data = encode_call(entry, *arguments)
-            output = self.world.call(self.address, data, sender=sender, value=value, view=view)
+            output = self.world.call(
+                self.address, data, sender=sender, value=value, view=view, gas=gas
+            )
             results = decode([collapse_if_tuple(o) for o in entry["outputs"]], output)
             named = tuple(_name_parts(o, r) for o, r in zip(entry["outputs"], results, strict=True))
             return named[0] if len(named) == 1 else named or None

@@ -1,0 +1,342 @@
+"""Who pays and who is paid: parties with code that refuse, burn gas, call back, force ether in.
+
+After everything: balance >= stakes + credits + escrow, and nobody else's money has moved.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from eth_utils.abi import function_abi_to_4byte_selector
+from hypothesis import settings as budget
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tests.contracts.conftest import publish
+from tests.contracts.harness import (
+    CALLER,
+    ETHER,
+    GRAVE,
+    SEQUENCER,
+    STRANGER,
+    Contract,
+    Reverted,
+    World,
+    encode_call,
+    reverts,
+    settings,
+)
+from tests.contracts.manifests import BALLOT
+from tests.contracts.proposals import (
+    ZERO,
+    close_batch_of,
+    finalize_one,
+    make_proposal,
+    propose,
+    stake,
+)
+
+ACCEPT, REFUSE, BURN_GAS, CALL_BACK = range(4)
+D = 120
+
+
+def call_of(contract: Contract, name: str, *arguments: Any) -> bytes:
+    (entry,) = [e for e in contract.world.abis[contract.address] if e.get("name") == name]
+    return encode_call(entry, *arguments)
+
+
+@pytest.fixture
+def attacker(world: World) -> Contract:
+    return world.deploy("tests/contracts/Attacker.vy")
+
+
+def overpay(world: World, attacker: Contract, ballot: bytes, wei: int) -> None:
+    fee = world.inbox.quote(ballot, 0)
+    data = call_of(world.inbox, "submit", ballot, b"", b"", ZERO, 0)
+    attacker.do(world.inbox.address, data, value=fee + wei)
+    assert world.inbox.credit(attacker.address) == wei
+
+
+def test_credit_is_paid_once_and_to_whomever_its_owner_names(world: World, ballot: bytes) -> None:
+    """Rule: INBOX-10"""
+    fee = world.inbox.quote(ballot, 0)
+    world.inbox.submit(ballot, b"", b"", ZERO, 0, value=fee + 9)
+    before = world.balance(STRANGER)
+    world.inbox.withdraw(STRANGER)
+
+    assert world.event("CreditWithdrawn") == {"owner": CALLER, "to": STRANGER, "amount": 9}
+    assert world.balance(STRANGER) - before == 9
+    assert world.inbox.credit(CALLER) == world.inbox.total_credits() == 0
+    for who in (CALLER, STRANGER):
+        with reverts("inbox: no credit"):
+            world.inbox.withdraw(STRANGER, sender=who)
+    assert world.balance(world.inbox.address) == fee
+
+
+def test_who_refuses_payment_keeps_the_credit(
+    world: World, ballot: bytes, attacker: Contract
+) -> None:
+    overpay(world, attacker, ballot, 5)
+    attacker.set(REFUSE, bytes(20), b"")
+    pay_self = call_of(world.inbox, "withdraw", attacker.address)
+    with reverts("attacker: refused"):
+        attacker.do(world.inbox.address, pay_self)
+    assert world.inbox.credit(attacker.address) == world.inbox.total_credits() == 5
+    attacker.do(world.inbox.address, call_of(world.inbox, "withdraw", STRANGER))
+    assert world.inbox.total_credits() == 0
+
+
+def test_who_burns_gas_burns_his_own(world: World, ballot: bytes, attacker: Contract) -> None:
+    overpay(world, attacker, ballot, 5)
+    attacker.set(BURN_GAS, bytes(20), b"")
+    pay_self = call_of(world.inbox, "withdraw", attacker.address)
+    with pytest.raises(Reverted):
+        attacker.do(world.inbox.address, pay_self, gas=3_000_000)
+    assert world.inbox.credit(attacker.address) == 5
+
+
+@pytest.mark.parametrize("name", ["withdraw", "burn", "close_batch", "submit"])
+def test_a_callback_finds_the_inbox_locked(
+    world: World, ballot: bytes, attacker: Contract, name: str
+) -> None:
+    overpay(world, attacker, ballot, 5)
+    world.pass_time(10)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "withdraw": (attacker.address,),
+        "burn": (),
+        "close_batch": (),
+        "submit": (ballot, b"", b"", ZERO, 0),
+    }
+    attacker.set(CALL_BACK, world.inbox.address, call_of(world.inbox, name, *arguments[name]))
+    attacker.do(world.inbox.address, call_of(world.inbox, "withdraw", attacker.address))
+
+    assert attacker.called_back() == 1
+    assert not attacker.answered()
+    assert world.balance(attacker.address) == 5
+    assert world.inbox.total_credits() == 0
+    world.solvent()
+
+
+def test_a_callback_may_read(world: World, ballot: bytes, attacker: Contract) -> None:
+    """Views are never locked: what they answer is what will stand."""
+    overpay(world, attacker, ballot, 5)
+    credit = call_of(world.inbox, "credit", attacker.address)
+    attacker.set(CALL_BACK, world.inbox.address, credit)
+    attacker.do(world.inbox.address, call_of(world.inbox, "withdraw", attacker.address))
+
+    assert attacker.answered()
+
+
+def test_a_stake_is_not_paid_twice_to_one_who_calls_back(world: World, attacker: Contract) -> None:
+    stake(world)
+    attacker.do(world.rollup.address, call_of(world.rollup, "deposit_stake"), value=ETHER)
+    attacker.do(world.rollup.address, call_of(world.rollup, "request_withdrawal"))
+    world.pass_time(D)
+    again = call_of(world.rollup, "withdraw_stake", attacker.address)
+    attacker.set(CALL_BACK, world.rollup.address, again)
+    attacker.do(world.rollup.address, again)
+
+    assert attacker.called_back() == 1
+    assert not attacker.answered()
+    assert world.balance(attacker.address) == ETHER
+    assert world.balance(world.rollup.address) == world.rollup.total_stakes() == ETHER
+
+
+def test_who_refuses_his_stake_may_name_another(world: World, attacker: Contract) -> None:
+    attacker.do(world.rollup.address, call_of(world.rollup, "deposit_stake"), value=ETHER)
+    attacker.do(world.rollup.address, call_of(world.rollup, "request_withdrawal"))
+    world.pass_time(D)
+    attacker.set(REFUSE, bytes(20), b"")
+    with reverts("attacker: refused"):
+        to_self = call_of(world.rollup, "withdraw_stake", attacker.address)
+        attacker.do(world.rollup.address, to_self)
+    assert world.rollup.total_stakes() == ETHER
+    attacker.do(world.rollup.address, call_of(world.rollup, "withdraw_stake", STRANGER))
+    assert world.rollup.total_stakes() == 0
+
+
+def test_surge_is_burned_by_anyone_and_by_nobody_earned(world: World) -> None:
+    """Rule: INBOX-11"""
+    action_id = publish(world, BALLOT.change(fixed=2_046))
+    surge = 0
+    for _ in range(20):
+        fee = world.inbox.quote(action_id, 0)
+        world.inbox.submit(action_id, b"", b"", ZERO, 0, value=fee + 1)
+        world.pass_time(0)
+        surge += fee - 10**15 - 2_046 * 10**9
+    owed = world.inbox.escrow() + world.inbox.total_credits()
+    assert world.balance(world.inbox.address) == owed + surge
+    grave = world.balance(GRAVE)
+    world.inbox.burn(sender=STRANGER)
+
+    assert surge > 0
+    assert world.event("SurgeBurned") == {"amount": surge}
+    assert world.balance(GRAVE) - grave == surge
+    assert world.balance(world.inbox.address) == owed
+    with reverts("inbox: nothing to burn"):
+        world.inbox.burn(sender=STRANGER)
+
+
+def test_forced_ether_is_burned_and_books_stay(
+    world: World, ballot: bytes, attacker: Contract
+) -> None:
+    stake(world)
+    fee = world.inbox.quote(ballot, 0)
+    world.inbox.submit(ballot, b"", b"", ZERO, 0, value=fee + 3)
+    attacker.force(world.inbox.address, value=77)
+    attacker.force(world.rollup.address, value=88)
+    assert (world.inbox.escrow(), world.inbox.total_credits()) == (fee, 3)
+    assert world.balance(world.inbox.address) == fee + 3 + 77
+    world.inbox.burn()
+    assert world.event("SurgeBurned") == {"amount": 77}
+    assert world.balance(world.inbox.address) == fee + 3
+    assert world.rollup.total_stakes() == ETHER
+    assert world.balance(world.rollup.address) == ETHER + 88
+    world.solvent()
+
+
+def test_plain_ether_is_refused(world: World) -> None:
+    for contract in (world.inbox, world.rollup, world.actions, world.models, world.gate):
+        with pytest.raises(Reverted):
+            world.call(contract.address, b"", sender=CALLER, value=1, view=False)
+        assert world.balance(contract.address) == 0
+
+
+def test_what_is_not_payable_takes_nothing(world: World, ballot: bytes) -> None:
+    for contract in (world.inbox, world.rollup, world.actions):
+        for entry in world.abis[contract.address]:
+            if entry["type"] == "function" and entry["stateMutability"] == "nonpayable":
+                empty = bytes(32 * 64)
+                selector = function_abi_to_4byte_selector(entry)
+                with pytest.raises(Reverted):
+                    world.call(
+                        contract.address, selector + empty, sender=CALLER, value=1, view=False
+                    )
+    payable = {
+        entry["name"]
+        for contract in (world.inbox, world.rollup, world.actions)
+        for entry in world.abis[contract.address]
+        if entry.get("stateMutability") == "payable" and entry["type"] == "function"
+    }
+    assert payable == {"submit", "deposit_stake"}
+
+
+class Books(RuleBasedStateMachine):
+    """Anyone does anything in any order; a plain ledger beside it must agree at every step."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(settings(max_batch_work=4_096, leak_per_second=100))
+        self.action_id = publish(self.world, BALLOT.change(fixed=300))
+        self.escrow: dict[int, int] = {}
+        self.credit: dict[bytes, int] = {}
+        self.pending: list[bytes] = []
+        self.staked = 0
+        self.attacker = self.world.deploy("tests/contracts/Attacker.vy")
+
+    @rule(
+        extra=st.integers(0, 3),
+        who=st.sampled_from([CALLER, STRANGER]),
+        text=st.binary(max_size=99),
+    )
+    def submit(self, extra: int, who: bytes, text: bytes) -> None:
+        inbox = self.world.inbox
+        try:
+            fee = inbox.quote(self.action_id, len(text))
+            inbox.submit(self.action_id, b"", text, ZERO, 0, value=fee + extra, sender=who)
+        except Reverted as refusal:
+            assert refusal.reason.startswith(("inbox: busy", "inbox: full until"))  # noqa: PT017
+            return
+        n = self.world.event("CallQueued")["batch"]
+        self.escrow[n] = self.escrow.get(n, 0) + 10**15 + 10**9 * (300 + len(text))
+        self.credit[who] = self.credit.get(who, 0) + extra
+
+    @rule(seconds=st.sampled_from([0, 1, 5, 10, 30, 600]))
+    def wait(self, seconds: int) -> None:
+        self.world.pass_time(seconds)
+
+    @rule()
+    def close(self) -> None:
+        try:
+            self.world.inbox.close_batch(sender=STRANGER)
+        except Reverted as refusal:
+            assert refusal.reason.startswith("inbox: ")  # noqa: PT017
+
+    @rule()
+    def deposit(self) -> None:
+        if self.staked == 0:
+            stake(self.world)
+            self.staked = ETHER
+
+    @rule()
+    def propose(self) -> None:
+        rollup = self.world.rollup
+        head = rollup.head()
+        parent = self.pending[-1] if self.pending else rollup.final_id(head)
+        n = head + len(self.pending) + 1
+        if self.staked and self.world.inbox.batch(n).batch_hash != ZERO:
+            self.pending.append(propose(self.world, parent, make_proposal(salt=n)))
+
+    @rule()
+    def finalize(self) -> None:
+        if not self.pending:
+            return
+        try:
+            self.world.rollup.finalize(self.pending[0], sender=STRANGER)
+        except Reverted as refusal:
+            assert refusal.reason in ("rollup: fork too young",)  # noqa: PT017
+            return
+        self.pending.pop(0)
+        amount = self.escrow.pop(self.world.rollup.head())
+        self.credit[SEQUENCER] = self.credit.get(SEQUENCER, 0) + amount
+
+    @rule(who=st.sampled_from([CALLER, STRANGER, SEQUENCER]))
+    def withdraw(self, who: bytes) -> None:
+        owed = self.credit.pop(who, 0)
+        if owed == 0:
+            with reverts("inbox: no credit"):
+                self.world.inbox.withdraw(who, sender=who)
+        else:
+            self.world.inbox.withdraw(who, sender=who)
+            assert self.world.event("CreditWithdrawn")["amount"] == owed
+
+    @rule(wei=st.integers(1, 9))
+    def force(self, wei: int) -> None:
+        self.attacker.force(self.world.inbox.address, value=wei)
+
+    @rule()
+    def burn(self) -> None:
+        inbox = self.world.inbox
+        over = self.world.balance(inbox.address) - inbox.escrow() - inbox.total_credits()
+        if over:
+            inbox.burn(sender=STRANGER)
+            assert self.world.event("SurgeBurned") == {"amount": over}
+            assert self.world.balance(inbox.address) == inbox.escrow() + inbox.total_credits()
+
+    @invariant()
+    def the_ledgers_agree(self) -> None:
+        world = self.world
+        assert world.inbox.escrow() == sum(self.escrow.values())
+        assert world.inbox.total_credits() == sum(self.credit.values())
+        for who, owed in self.credit.items():
+            assert world.inbox.credit(who) == owed
+        assert world.rollup.total_stakes() == self.staked
+        assert world.rollup.stake(SEQUENCER).proposals == len(self.pending)
+        world.solvent()
+
+
+TestBooks = Books.TestCase
+TestBooks.settings = budget(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+def test_close_then_finalize_leaves_only_credit(world: World, ballot: bytes) -> None:
+    stake(world)
+    for i in range(3):
+        finalize_one(world, ballot, make_proposal(salt=i), calls=i + 1)
+    assert world.inbox.escrow() == 0
+    world.inbox.withdraw(SEQUENCER, sender=SEQUENCER)
+    world.inbox.withdraw(CALLER)
+    assert world.inbox.total_credits() == 0
+    assert world.balance(world.inbox.address) == 0
+    close_batch_of(world, ballot)
