@@ -203,8 +203,7 @@ class Client:
         waited = 0.0
         found = self.status(call_id)
         while True:
-            if found.outcome is Outcome.NONE and self._sequencer is not None:
-                found = unposted.fetch_call(self._sequencer, found)
+            found = self._ask_sequencer(found)
             report(found)
             if statuses.is_reached(found, until):
                 return found
@@ -217,6 +216,16 @@ class Client:
             waited += POLL_SECONDS
             if self._has_moved(found):
                 found = self.status(call_id)
+
+    def _ask_sequencer(self, found: statuses.CallStatus) -> statuses.CallStatus:
+        """Return the status with the service's outcome; the chain answers where it does not."""
+        if found.outcome is not Outcome.NONE or self._sequencer is None:
+            return found
+        try:
+            return unposted.fetch_call(self._sequencer, found)
+        except Temporary as error:
+            self._report(f"{error}; waiting for the chain")
+            return found
 
     def _has_moved(self, found: statuses.CallStatus) -> bool:
         """Ask for the finality alone: the whole history is read only when it changed."""

@@ -33,7 +33,7 @@ def fetch_call(service: str, found: CallStatus) -> CallStatus:
         return replace(
             found,
             outcome=Outcome[document["outcome"]],
-            code=Code[document["code"] or Code.NONE.name],
+            code=Code[document["code"]],
             detail=int(document["detail"]),
             output=bytes.fromhex(document["output_hex"][2:]),
             source="sequencer",
@@ -60,16 +60,16 @@ def fetch_state(
     document = _fetch(url, asked)
     if isinstance(document, str):
         raise Invalid("SDK-7", f"the sequencer has no such state: {document}")
-    if not isinstance(document.get("fields"), dict):
+    if not isinstance(document.get("state"), dict):
         raise _malformed(service)
     return {
         "action_id": "0x" + action.action_id.hex(),
         "cell": asked["cell"],
-        "level": document.get("state"),
+        "level": document.get("finality"),
         "call_id": document.get("call_id"),
         "version": document.get("version"),
         "manifest_hash": document.get("manifest_hash"),
-        "state": document["fields"],
+        "state": document["state"],
     }
 
 
