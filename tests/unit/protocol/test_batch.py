@@ -16,6 +16,7 @@ from oyez.protocol import (
     merkle,
     receipts,
     trace,
+    trace_records,
     transition,
 )
 from oyez.protocol.batch_data import Row
@@ -253,6 +254,7 @@ def test_entries_root_and_the_check_of_a_batch() -> None:
         (header, [*batch[:2], dataclasses.replace(batch[2], fee=0)]),
         (dataclasses.replace(header, number=BatchNumber(0)), batch),
         (dataclasses.replace(header, count=0), []),
+        (dataclasses.replace(header, count=4), batch),
         (dataclasses.replace(header, first_call=CallId(4)), batch),
     ):
         with pytest.raises(Invalid, match="BATCH-5"):
@@ -287,6 +289,68 @@ def test_receipts_are_proven_in_their_calls_place() -> None:
                 )
     with pytest.raises(ValueError, match="no receipt 4"):
         receipts.build_receipt_proof(leaves, 4)
+
+
+def test_receipt_counts_nowhere_but_in_its_place() -> None:
+    # Rule: RECEIPT-5
+    receipt = apply(execute_all(State.empty(), 1)).receipts[0]
+    leaf = codec.compute_receipt_leaf(receipt)
+    for first_call, height, index in ((1, 8, 1), (0, 7, 0), (0, 9, 0)):
+        leaves = [*[ZERO_HASH] * index, leaf]
+        with pytest.raises(Invalid):
+            receipts.verify_receipt(
+                root=merkle.compute_root(leaves, height),
+                first_call=first_call,
+                receipt=receipt,
+                siblings=merkle.build_proof(leaves, height, index),
+            )
+
+
+def test_calls_are_traced_between_the_state_before_and_after() -> None:
+    # Rule: TRANSITION-9
+    executions = execute_all(State.empty(), 6)
+    assert [execution.code for execution in executions] == [0, 2, 0, 0, 2, 5]
+    result = apply(executions)
+    header = build_header([execution.entry for execution in executions])
+    frontier = merkle.Frontier.empty(8)
+    initial, cell, now = tuple(f.initial for f in ACTION.fields), None, State.empty()
+    for execution, call_root in zip(executions, result.call_roots, strict=True):
+        call_id = execution.entry.call_id
+        met = cell.values if cell is not None else initial
+        prologue = trace_records.Prologue(
+            entry=execution.entry,
+            seed=codec.compute_seed(header.prevrandao, call_id),
+            cell_key=execution.cell_key,
+            cell_leaf=now.get_leaf(execution.cell_key),
+            version=cell.version if cell is not None else 0,
+            fields=ACTION.fields,
+            values=met,
+            prompt=execution.prompt,
+            is_run=execution.code is not Code.BAD_INPUT,
+            sampler=trace.record_tree().empty[0],
+        )
+        if execution.code is Code.NONE:
+            cell = execution.cell_after
+            assert cell is not None
+            now = now.with_cell(execution.cell_key, cell, ACTION.fields)
+        frontier = frontier.append(codec.compute_receipt_leaf(result.receipts[call_id]))
+        epilogue = trace_records.Epilogue(
+            receipt=result.receipts[call_id],
+            output=execution.output,
+            output_tokens=len(execution.tokens),
+            version=cell.version if cell is not None else 0,
+            fields=ACTION.fields,
+            values=cell.values if cell is not None else initial,
+            state_root=now.root,
+            outbox_root=OUTBOX,
+            receipts=frontier,
+        )
+        expected = trace.CallTrace(
+            trace_records.compute_prologue(prologue),
+            execution.position_roots,
+            trace_records.build_epilogue(epilogue),
+        )
+        assert call_root == expected.compute_root()
 
 
 def test_rejected_call_on_an_absent_cell_has_cell_leaf_zero() -> None:

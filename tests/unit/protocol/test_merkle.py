@@ -95,6 +95,10 @@ def test_frontier_grows_to_every_root(height: int) -> None:
     edge = merkle.Frontier.empty(height)
     for count in range((1 << height) + 1):
         assert edge.root == merkle.compute_root(leaves(count), height)
+        for level, node in enumerate(edge.nodes):
+            first = count >> (level + 1) << (level + 1)
+            full = merkle.compute_root(leaves(count)[first : first + (1 << level)], level)
+            assert node == (full if count >> level & 1 else ZERO_HASH)
         if count < 1 << height:
             edge = edge.append(leaves(count + 1)[-1])
 

@@ -106,6 +106,16 @@ def test_no_present_cell_can_be_proven_absent(cells: list[Hash32], data: st.Data
     assert caught.value.rule == "STATE-7"
 
 
+def test_leaf_found_must_lie_on_the_keys_path() -> None:
+    # Rule: STATE-7
+    first, second, third = (Hash32(bytes([n]) + bytes(31)) for n in (0x00, 0x40, 0x80))
+    tree = build([first, second, third])
+    proof = tree.build_proof(first)
+    renamed = sparse.SparseProof(proof.siblings, (third, leaf_of(first)))
+    with pytest.raises(Invalid, match="does not lie on the key's path"):
+        sparse.verify_sparse(tree.root, first, renamed)
+
+
 def test_sibling_of_another_length_is_invalid() -> None:
     # Rule: STATE-6
     with pytest.raises(Invalid, match="must have 32"):

@@ -153,6 +153,18 @@ def test_present_cell_is_never_proven_absent() -> None:
             state.verify_absent(root=full.root, key=key, proof=forged)
 
 
+def test_field_tree_of_another_height_is_refused() -> None:
+    # Rule: STATE-10
+    # A root made over a lower tree folds, and must still not count.
+    leaf = codec.compute_field_leaf(0, b"mood", schema.compute_type_hash(FIELDS[0]), ZERO_HASH)
+    for height in (4, 6):
+        siblings = merkle.build_proof([leaf], height, 0)
+        fields_root = merkle.compute_root([leaf], height)
+        root = codec.compute_cell_leaf(key_of(0), MANIFEST, fields_root, 1)
+        with pytest.raises(Invalid, match="STATE-10"):
+            verify(root, key_of(0), 0, ZERO_HASH, state.FieldProof(MANIFEST, 1, siblings, ()))
+
+
 def test_proof_of_what_does_not_exist_is_refused() -> None:
     full = state_of(1)
     with pytest.raises(KeyError):

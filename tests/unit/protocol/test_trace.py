@@ -155,6 +155,23 @@ def test_last_record_is_proven_under_the_trace_root(count: int) -> None:
         trace.verify_last_record(claim, built.last_record_proof[:-1])
 
 
+def test_last_call_of_a_full_batch_holds_the_last_record_beside_its_epilogue() -> None:
+    # Rule: TRACE-14
+    call = trace.CallTrace(record("prologue"), (record("token"),), (record("a"), record("b")))
+    pad, pad_position = trace.record_tree().empty[0], trace.record_tree().empty[5]
+    level = merkle.Tree(merkle.compute_sha256_node, trace.record_tree().empty[5:])
+
+    built = trace.build_trace([call] * 256, record("last"))
+
+    slots = [*call.epilogue, *[pad] * 29, record("last")]
+    epilogue = merkle.compute_root(slots, 5, trace.record_tree())
+    positions = [call.prologue, *call.positions, *[pad_position] * 2045, epilogue]
+    last_call = merkle.compute_root(positions, 11, level)
+    assert built.call_roots == (*[call.compute_root()] * 255, last_call)
+    assert built.root == merkle.compute_root(built.call_roots, 8, level)
+    assert trace.compute_trace_root(built.call_roots, record("last")) == built.root
+
+
 def test_trace_of_257_calls_is_refused() -> None:
     call = trace.CallTrace(record("prologue"), (), (record("a"),))
     with pytest.raises(ValueError, match="at most 256"):

@@ -167,6 +167,19 @@ def test_guard_that_fails_to_compute_comes_before_one_that_is_false() -> None:
     assert (execution.code, execution.detail) == (Code.COMPUTE, 1)
 
 
+def test_expressions_see_the_entry() -> None:
+    # Rule: TRANSITION-4
+    caller = int.from_bytes(CALLER[:19] + b"\x01", "big")
+    seen = {OpCode.CALLER: caller, OpCode.VALUE: 5, OpCode.TIME: 77}
+    for code, number in seen.items():
+        equal = (Op(code), Op(OpCode.CONST, 3), Op(OpCode.EQ))
+        action = build_action(
+            constants=(0, 3, 0, number), expressions=(Expression(2, equal), Expression(None, equal))
+        )
+        given: dict[str, Any] = {"caller": CALLER[:19] + b"\x01", "value": 5, "timestamp": 77}
+        assert execute(action, **given).code is Code.NONE
+
+
 def test_entries_of_another_kind_or_manifest_are_a_fault_of_the_caller() -> None:
     action = build_action()
     for changes in ({"kind": EntryKind.EXPIRY}, {"manifest_hash": Hash32(bytes(32))}):
