@@ -65,6 +65,8 @@ def run(service: Service, stop: threading.Event, log: Log) -> None:
 
     Raises:
         Fatal: going on would do harm; whatever was done is stored.
+
+    Rule: SEQ-17
     """
     backoff = FIRST_BACKOFF_SECONDS
     while not stop.is_set():

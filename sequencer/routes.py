@@ -57,7 +57,10 @@ class Reader:
         }
 
     def get_call(self, call_id: int) -> dict[str, Any]:  # Any: JSON
-        """Return a call and what became of it; 404 when the inbox has none of that number."""
+        """Return a call and what became of it; 404 when the inbox has none of that number.
+
+        Rule: SEQ-15
+        """
         entry, number = self._store.get_entry(call_id), self._store.get_batch_number(call_id)
         if entry is None or number is None:
             total = self._store.count_calls()
@@ -92,6 +95,8 @@ class Reader:
         """Return a cell after the last call that has come at least this far; Any: JSON.
 
         404 when no call has run on the cell yet, or none has come so far.
+
+        Rule: SEQ-16
         """
         newest = self._store.find_last_entry(action_id)
         data = None if newest is None else self._store.get_manifest(newest.manifest_hash)
