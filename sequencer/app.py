@@ -34,6 +34,8 @@ class Server:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            # Listening at once: who reads the port may connect before the thread serves.
+            self._socket.listen()
             # From here on a client waits instead of being refused.
             self._socket.listen()
         except OSError as error:
