@@ -515,6 +515,21 @@ def test_what_has_no_bytes_is_not_encoded(manifest: Manifest, rule: str) -> None
     assert caught.value.rule == rule
 
 
+def test_biases_not_given_are_zeros() -> None:
+    """Rule: MANIFEST-27."""
+    fields = [replace(field, biases=()) for field in (BALLOT.fields[0], SMALLEST.fields[0])]
+    parsed = parse_manifest(encode_manifest(with_fields(fields)), LIMITS)
+    assert [field.biases for field in parsed.fields] == [(0, 0), (0, 0)]
+
+
+def test_a_prompt_may_be_empty_or_begin_with_a_slot() -> None:
+    """Rule: MANIFEST-19."""
+    assert parse_manifest(encode_manifest(SMALLEST), LIMITS).prefix == ()
+    slot_first = replace(SMALLEST, segments=(Segment(SegmentKind.INPUT), LITERAL))
+    fixed = replace(slot_first, fixed_positions=2)
+    assert parse_manifest(encode_manifest(fixed), LIMITS).prefix == ()
+
+
 def test_constants_are_shared() -> None:
     """Rule: MANIFEST-27."""
     count = BALLOT.fields[1]
