@@ -15,6 +15,11 @@ def read_labelled(name: str) -> list[tuple[str, str]]:
     return [(row["input"], row["label"]) for row in map(json.loads, lines)]
 
 
+def read_labelled_texts() -> list[str]:
+    names = ("inputs.jsonl", "unseen.jsonl")
+    return [text for name in names for text, _ in read_labelled(name)]
+
+
 def read_calibration() -> list[str]:
     return (BALLOT / "calibration.txt").read_text(encoding="utf-8").splitlines()
 
@@ -28,9 +33,7 @@ def test_labelled_sets_are_class_balanced(name: str, count: int) -> None:
 
 
 def test_no_text_stands_in_two_sets_or_twice_in_one() -> None:
-    labelled = [
-        text for name in ("inputs.jsonl", "unseen.jsonl") for text, _ in read_labelled(name)
-    ]
+    labelled = read_labelled_texts()
     texts = [text.casefold() for text in labelled + read_calibration()]
 
     assert len(read_calibration()) == 80
@@ -38,9 +41,7 @@ def test_no_text_stands_in_two_sets_or_twice_in_one() -> None:
 
 
 def test_texts_are_sentences_an_inbox_would_take() -> None:
-    labelled = [
-        text for name in ("inputs.jsonl", "unseen.jsonl") for text, _ in read_labelled(name)
-    ]
+    labelled = read_labelled_texts()
 
     for text in labelled + read_calibration():
         assert 4 <= len(text.split()) <= 25, text
