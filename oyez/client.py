@@ -19,14 +19,15 @@ from oyez import (
     refusal,
     unposted,
     verification,
+    waiting,
 )
 from oyez import status as statuses
 from oyez.answers import Action, Published, Queued, Stake
 from oyez.chain import client as chain_client
 from oyez.chain import contracts, events, sender
 from oyez.protocol import codec, transition
-from oyez.protocol.errors import Fatal, Invalid, Temporary
-from oyez.protocol.types import Address, CallId, Finality, Hash32, Manifest, Outcome
+from oyez.protocol.errors import Fatal, Invalid
+from oyez.protocol.types import Address, CallId, Hash32, Manifest
 from oyez.reader import Reader
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from oyez.chain.keys import Key
     from oyez.engines.base import Engine
 
-POLL_SECONDS = 0.5
 #: What is sent above the quote is 1/8 of it: other calls may raise the price meanwhile.
 FEE_MARGIN = 8
 
@@ -200,38 +200,8 @@ class Client:
         Raises:
             Temporary: the time is over; the call itself is not lost.
         """
-        waited = 0.0
-        found = self.status(call_id)
-        while True:
-            found = self._ask_sequencer(found)
-            report(found)
-            if statuses.is_reached(found, until):
-                return found
-            if timeout is not None and waited >= timeout:
-                raise Temporary(
-                    f"call {call_id} is {found.finality.name} after {timeout:g} s; it is queued "
-                    f"and not lost: ask again with `oyez status {call_id}`"
-                )
-            self._pause(POLL_SECONDS)
-            waited += POLL_SECONDS
-            if self._has_moved(found):
-                found = self.status(call_id)
-
-    def _ask_sequencer(self, found: statuses.CallStatus) -> statuses.CallStatus:
-        """Return the status with the service's outcome; the chain answers where it does not."""
-        if found.outcome is not Outcome.NONE or self._sequencer is None:
-            return found
-        try:
-            return unposted.fetch_call(self._sequencer, found)
-        except Temporary as error:
-            self._report(f"{error}; waiting for the chain")
-            return found
-
-    def _has_moved(self, found: statuses.CallStatus) -> bool:
-        """Ask for the finality alone: the whole history is read only when it changed."""
-        now = self.rollup.fetch_finality(found.call_id, found.batch)
-        unread = now in (Finality.POSTED, Finality.FINAL) and found.source in ("none", "sequencer")
-        return now is not found.finality or unread
+        waiter = waiting.Waiter(self.reader, self._sequencer, self._report)
+        return waiter.wait(call_id, until, timeout, report, self._pause)
 
     def state(
         self, action_id: Hash32, cell: str = "", *, level: str = "final"

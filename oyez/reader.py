@@ -52,6 +52,10 @@ class Reader:
         self.models = contracts.ModelRegistry(chain, deployment)
         self._manifests: dict[Hash32, Manifest] = {}
 
+    def fetch_block_number(self) -> int:
+        """Return the chain's newest block."""
+        return self._chain.fetch_block().number
+
     def fetch_history(self, *, tolerant: bool = False) -> histories.History:
         """Return everything the chain says, checked against the Inbox's hashes."""
         return histories.fetch_history(self._chain, self._deployment, tolerant=tolerant)

@@ -47,8 +47,9 @@ def fetch_status(reader: Reader, call_id: CallId) -> CallStatus:
     number = batch.number if batch is not None else BatchNumber(len(history.batches) + 1)
     finality = reader.rollup.fetch_finality(call_id, number, history.block.hash)
     found = CallStatus(call_id, entries[call_id], number, finality)
-    if batch is None or finality not in (Finality.POSTED, Finality.FINAL):
+    if batch is None:
         return found
+    # the view speaks of the batch after the head alone; later ones hang on a pending chain
     level = "final" if finality is Finality.FINAL else "posted"
     path = reader.select(history, level=level, until=number)
     if len(path) < number:
@@ -58,6 +59,7 @@ def fetch_status(reader: Reader, call_id: CallId) -> CallStatus:
     row = posted.rows[index]
     return replace(
         found,
+        finality=Finality.FINAL if level == "final" else Finality.POSTED,
         outcome=row.outcome,
         code=row.code,
         detail=row.detail,

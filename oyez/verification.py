@@ -95,7 +95,13 @@ class Verifier:
             return Verdict(call_id, 0, 0, difference)
         source = self._substitute(entry.manifest_hash, manifest_data)
         self._report("loading the model")
-        replayed = replay.replay_cell(history.entries, call_id, source, self._load())
+        replayed = replay.replay_cell(
+            history.entries,
+            call_id,
+            source,
+            self._load(),
+            report=lambda entry: self._report(f"replaying call {entry.call_id} of {call_id}"),
+        )
         posted = self._rebuild(history, batch.number)
         return Verdict(
             call_id,

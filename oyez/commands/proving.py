@@ -6,7 +6,7 @@ import click
 
 from oyez import proof
 from oyez.commands import arguments, output
-from oyez.commands.settings import Settings, build_client, pass_settings
+from oyez.commands.settings import Settings, build_client, has_key, pass_settings
 from oyez.protocol.errors import Invalid
 from oyez.protocol.types import Hash32
 
@@ -33,7 +33,7 @@ def prove(
     takes. A cell that was never written has no field to prove: then the proof is of its absence,
     for verify_absent, and the exit code is 1.
     """
-    client = build_client(settings)
+    client = build_client(settings, signing=has_key())
     document: proof.Document
     if field is None:
         call_id = arguments.decode_call_id(subject)

@@ -10,7 +10,7 @@ import click
 from oyez import proof
 from oyez.cell_state import CellState
 from oyez.commands import arguments, output
-from oyez.commands.settings import Settings, build_client, pass_settings
+from oyez.commands.settings import Settings, build_client, has_key, pass_settings
 from oyez.protocol.types import Hash32
 
 
@@ -26,7 +26,7 @@ def state(settings: Settings, *, action_id: Hash32, cell: str, level: str | None
     Final and posted state is rebuilt from the batch data on chain and checked against the roots;
     unposted state is the sequencer's word.
     """
-    client = build_client(settings)
+    client = build_client(settings, signing=has_key())
     if level == "unposted":
         found = client.unposted_state(action_id, cell)
         lines = [f"{name}: {json.dumps(value)}" for name, value in found["state"].items()]

@@ -141,6 +141,13 @@ def load_deployment(settings: Settings) -> Deployment:
     return replace(found, rpc=settings.rpc) if settings.rpc else found
 
 
+def has_key() -> bool:
+    """Tell whether a key is at hand without asking anybody: it says whose cell is meant."""
+    from oyez.chain import keys
+
+    return bool(os.environ.get(keys.KEY_VARIABLE))
+
+
 def load_key(settings: Settings) -> Key:
     """Return the key of `--keystore`, else of OYEZ_KEY, else of the home's `key.json`.
 

@@ -155,11 +155,13 @@ def replay_cell(
     call_id: int,
     fetch_manifest: Callable[[Hash32], Manifest],
     engine: Engine,
+    *,
+    report: Callable[[Entry], None] = lambda _: None,
 ) -> CellReplay:
     """Re-execute all calls of one cell up to `call_id`, from the inbox's entries alone.
 
     `entries` are those of the inbox from call 0; `fetch_manifest` is `ManifestSource.fetch`, or
-    gives other bytes to see a replay fail.
+    gives other bytes to see a replay fail; `report` hears of each call before it runs.
 
     Raises:
         Invalid: there is no such call.
@@ -177,6 +179,7 @@ def replay_cell(
             continue
         if get_cell_key(entry, fetch_manifest(entry.manifest_hash)) != key:
             continue
+        report(entry)
         execution = execute(entry, cell, fetch_manifest, engine)
         cell = execution.cell_after
         executions.append(execution)

@@ -14,7 +14,8 @@ from eth_utils.crypto import keccak
 from oyez import cli
 from oyez.chain import keys
 from oyez.client import Client
-from oyez.protocol.types import CallId, Finality, Hash32, Outcome
+from oyez.engines.exact import find_model
+from oyez.protocol.types import CallId, CellKind, Finality, Hash32, Outcome
 from sequencer.app import Server, build_app
 from sequencer.metrics import Metrics
 from tests.local_rollup import LocalRollup, build_counter
@@ -159,6 +160,23 @@ def test_a_receipts_proof_and_an_absent_cell(shell: Shell, action: Hash32) -> No
     shell.rollup.anvil.restore(snapshot)
 
 
+def test_the_keys_own_cell_is_the_default(
+    shell: Shell, action: Hash32, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: READER-9."""
+    snapshot = shell.rollup.anvil.snapshot()
+    own = shell.rollup.client(2).publish(build_counter(CellKind.PER_CALLER, name=b"own")).action_id
+    shell("call", hexed(own), "mine")
+    shell.rollup.settle()
+    assert shell("state", hexed(own))["version"] == 1
+    assert shell("prove", hexed(own), "mood")["version"] == 1
+    monkeypatch.delenv("OYEZ_KEY")
+    assert "give --cell ADDRESS" in shell.error("state", hexed(own))
+    cell = shell.rollup.anvil.accounts[2].address
+    assert shell("state", hexed(own), "--cell", cell)["version"] == 1
+    shell.rollup.anvil.restore(snapshot)
+
+
 def test_verify_needs_no_key_and_an_empty_home(
     shell: Shell, action: Hash32, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -250,6 +268,21 @@ def test_an_account_without_money_hears_how_much_it_lacks(
     assert "send it at least" in shell.error("stake", "deposit", code=4)
 
 
+def test_a_model_file_that_is_another_or_cut_short_stops(
+    shell: Shell, action: Hash32, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    whole = find_model().read_bytes()
+    cut, other = tmp_path / "cut.gguf", tmp_path / "other.gguf"
+    cut.write_bytes(whole[: len(whole) // 2])
+    other.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    for path in (cut, other):
+        message = shell.error("verify", "0", "--model", str(path), code=4)
+        assert "SHA-256" in message
+        assert "reinstall it" in message
+    assert "cannot read" in shell.error("verify", "0", "--model", str(tmp_path / "x"), code=4)
+
+
 def test_stakes(shell: Shell, action: Hash32, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule: SDK-3."""
     snapshot = shell.rollup.anvil.snapshot()
@@ -285,7 +318,7 @@ def test_a_key_file_is_made_and_signs(
 def test_waiting_ends_with_what_was_waited_for(
     shell: Shell, action: Hash32, tmp_path: Path
 ) -> None:
-    """Rule: SDK-2, SDK-6, SDK-7."""
+    """Rule: SDK-2, SDK-6, SDK-7, SDK-8."""
     snapshot = shell.rollup.anvil.snapshot()
     sequencer = SequencerActor(shell.rollup, tmp_path / "s")
     sequencer.run()

@@ -218,6 +218,27 @@ def test_posted_state_is_ahead_of_final_state(rollup: LocalRollup, counter: Hash
     rollup.anvil.restore(snapshot)
 
 
+def test_a_batch_behind_a_pending_one_is_posted_too(rollup: LocalRollup, counter: Hash32) -> None:
+    """Rule: READER-3, READER-5."""
+    snapshot = rollup.anvil.snapshot()
+    client = rollup.client(1)
+    calls = []
+    for text in (b"six", b"seven"):
+        calls.append(client.call(counter, text).call_id)
+        rollup.close_batch()
+
+    def step(_: float) -> None:
+        rollup.propose()
+
+    client._pause = step
+    for call_id in reversed(calls):
+        found = client.wait(call_id, until="posted")
+        assert (found.finality, found.source) == (Finality.POSTED, "posted")
+    assert client.state(counter, level="posted").batch == 4
+    assert client.state(counter).batch == 2
+    rollup.anvil.restore(snapshot)
+
+
 def test_wait_sees_what_happens_while_it_waits(rollup: LocalRollup, counter: Hash32) -> None:
     snapshot = rollup.anvil.snapshot()
     client = rollup.client(1)
