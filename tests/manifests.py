@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from oyez.protocol import manifest_layout as layout
 from oyez.protocol.constants import UPGRADE_IMMUTABLE
+from oyez.protocol.errors import Invalid
 from oyez.protocol.manifest import ModelLimits, build_constants, encode_manifest, parse_manifest
 from oyez.protocol.manifest_layout import OpCode
 from oyez.protocol.types import (
@@ -331,3 +332,20 @@ def damage(rng: random.Random, data: bytes) -> bytes:
     for where in range(at, min(len(changed), at + rng.randint(1, 3))):
         changed[where] = rng.choice(edges)
     return bytes(changed)
+
+
+def refusal(data: bytes, limits: ModelLimits = LIMITS) -> str | None:
+    """Return the rule that refuses the bytes, or None if they are accepted."""
+    try:
+        parse_manifest(data, limits)
+    except Invalid as error:
+        return error.rule
+    return None
+
+
+def changed(manifest: Manifest, section: str, name: str, value: int, nth: int = 0) -> bytes:
+    """Return a manifest's bytes with the nth part of this kind set."""
+    data = encode_manifest(manifest)
+    kinds = [p for p in list_parts(manifest) if (p.section, p.name) == (section, name)]
+    assert get_part(data, kinds[nth]) != value
+    return set_part(data, kinds[nth], value)

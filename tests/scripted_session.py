@@ -11,7 +11,7 @@ from tests.manifests import MISSING
 
 PIECES = [
     *('"}', '", "', '": ', '{"', '", ', ', "', "}", ": ", "  ", " {", '"]', "}}", '""', '","'),
-    *("true", "false", "tr", "ue", "fal", "se", "se}", "e,", "e}", 'e, "', "true}", "truer"),
+    *("true", "false", "tr", "rue", "fal", "se", "se}", "e,", "e}", 'e, "', "true}", "truer"),
     *("good", "go", "od", 'od"', "pos", "spam", "spa", "m", "ly", 'ly"', " day", "day", "s,"),
     *(
         "10",

@@ -15,7 +15,7 @@ from oyez.protocol.manifest_layout import OpCode
 from oyez.protocol.types import Code, Field, FieldType, Manifest, Op, Value
 
 
-class ComputeFailure(Exception): 
+class ComputeFailure(Exception):
     """An op's result is out of range, or a division is by zero; the call ends in COMPUTE."""
 
 
