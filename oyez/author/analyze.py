@@ -222,4 +222,7 @@ def compute_wilson(hits: int, n: int) -> tuple[float, float]:
     centre = share + _Z * _Z / (2 * n)
     half = _Z * math.sqrt(share * (1 - share) / n + _Z * _Z / (4 * n * n))
     scale = 1 + _Z * _Z / n
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    # Rounding must not push a bound past the share itself, as it would at 0 and at n.
+    return max(0.0, min(share, (centre - half) / scale)), min(
+        1.0, max(share, (centre + half) / scale)
+    )

@@ -40,10 +40,10 @@ Case = tuple[str, str, int, int, str]
 
 CASES: tuple[Case, ...] = (
     # Keys.
-    ("prompt:", "promt:", 6, 1, "did you mean 'prompt'?"),
+    ("prompt:", "prompts:", 6, 1, "did you mean 'prompt'?"),
     ("name: guestbook\n", "", 1, 1, "add a line 'name: ballot'"),
     ("name: guestbook", "name: guestbook\nname: twice", 2, 1, "first in line 1"),
-    ("  turn: |", "  trun: |", 10, 3, "did you mean 'turn'?"),
+    ("  turn: |", "  turns: |", 10, 3, "did you mean 'turn'?"),
     ("limit: 20", "limits: 20", 18, 25, "did you mean 'limit'?"),
     ("limits:\n  input_bytes: 64\n  output_tokens: 64\n", "limits: 64\n", 28, 9, "is a mapping"),
     # Values.
@@ -61,7 +61,7 @@ CASES: tuple[Case, ...] = (
     ("temperature: 0", "temperature: 0.7", 31, 25, "write 0"),
     ("seed: batch", "seed: 0x12", 31, 34, "64 lower-case hex digits"),
     # Prompt.
-    ("paid {value}", "paid {valeu}", 11, 24, "did you mean 'value'?"),
+    ("paid {value}", "paid {values}", 11, 24, "did you mean 'value'?"),
     ("paid {value}", "paid {value", 11, 24, "write it twice"),
     ("paid {value}", "paid }", 11, 24, "write it twice"),
     ("paid {value}", "paid {input}", 11, 24, "a slot is used once"),
@@ -115,7 +115,7 @@ CASES: tuple[Case, ...] = (
     ("new.total < 900", "max(new.total) > 2", 24, 22, "at least two values"),
     ("new.total < 900", "(new.open if old.total)", 24, 44, "needs 'else b'"),
     ("value >= 5", "value", 27, 5, "compare it: x != 0"),
-    ("value >= 5", "valeu >= 5", 27, 5, "did you mean 'value'?"),
+    ("value >= 5", "values >= 5", 27, 5, "did you mean 'value'?"),
     ("value >= 5", "total >= 5", 27, 5, "did you mean 'new.total'?"),
     ("value >= 5", f"value >= {2**255}", 27, 14, "at most 255 bits"),
     ("value >= 5", "value >= 10 ** 18", 27, 17, "write the number out"),
