@@ -78,6 +78,7 @@ def __init__(
 
 @external
 @payable
+@reentrant  # calls a view alone, and withdraw has written all it writes before it pays
 def submit(
     action_id: bytes32,
     cell: Bytes[c.MAX_CELL_BYTES],
@@ -100,9 +101,12 @@ def submit(
     assert (
         manifest_hash == empty(bytes32) or manifest_hash == terms.manifest_hash
     ), "inbox: manifest not expected one"
-    self._check_cell(terms.cell_kind, cell)
+    if terms.cell_kind == c.CELL_NAMED:
+        self._check_name(cell)
+    else:
+        assert len(cell) == 0, "inbox: this action has no names"
     work: uint256 = self._compute_work(terms, len(input))
-    books: bucket.Bucket = bucket._drain(bucket._load())
+    books: bucket.Bucket = bucket._load_drained()
     escrowed: uint256 = 0
     surge: uint256 = 0
     escrowed, surge = bucket._price(books.level, work)
@@ -115,7 +119,8 @@ def submit(
         or open.work + work > MAX_BATCH_WORK
         or open.output_bytes + terms.output_bytes > c.MAX_BATCH_OUTPUT_BYTES
     ):
-        open = self._close(open)
+        self._close(open)
+        open = self._next(open)
     call_id: uint256 = open.first_call + open.count
     entry: bytes32 = codec._entry_hash(
         call_id,
@@ -161,6 +166,7 @@ def submit(
 
 
 @external
+@reentrant  # as submit
 def close_batch():
     """
     @notice Close the open batch: anyone once it is old, its sequencer earlier while it has a stake.
@@ -170,11 +176,11 @@ def close_batch():
     assert open.count > 0, "inbox: no entries to close"
     age: uint256 = block.timestamp - open.opened_at
     if age < MAX_BATCH_SECONDS:
-        assert msg.sender == staticcall ROLLUP.sequencer(), "inbox: too early to close"
+        assert msg.sender == staticcall ROLLUP.live_sequencer(), "inbox: too early to close"
         assert age >= MIN_BATCH_SECONDS, "inbox: sequencer too early"
-        assert staticcall ROLLUP.sequencer_live(), "inbox: sequencer has no stake"
 
-    queue._store(self._close(open))
+    self._close(open)
+    queue._store(self._next(open))
 
 
 @external
@@ -254,7 +260,7 @@ def quote(action_id: bytes32, input_bytes: uint256) -> uint256:
     @return Wei.
     """
     terms: IActionRegistry.Terms = staticcall ACTIONS.terms(action_id)
-    books: bucket.Bucket = bucket._drain(bucket._load())
+    books: bucket.Bucket = bucket._load_drained()
     escrowed: uint256 = 0
     surge: uint256 = 0
     escrowed, surge = bucket._price(books.level, self._compute_work(terms, input_bytes))
@@ -363,14 +369,11 @@ def min_batch_seconds() -> uint256:
 
 @internal
 @pure
-def _check_cell(cell_kind: uint256, cell: Bytes[c.MAX_CELL_BYTES]):
+def _check_name(cell: Bytes[c.MAX_CELL_BYTES]):
     """
-    @dev A NAMED cell has 1 to 64 of [a-z0-9_.-], the others no name. 220 gas a byte.
+    @dev The cell of a NAMED action has 1 to 64 of [a-z0-9_.-]. 220 gas a byte.
          # rule: INBOX-2
     """
-    if cell_kind != c.CELL_NAMED:
-        assert len(cell) == 0, "inbox: this action has no names"
-        return
     assert len(cell) > 0, "inbox: this action needs a name"
     for i: uint256 in range(len(cell), bound=c.MAX_CELL_BYTES):
         byte: uint256 = convert(slice(cell, i, 1), uint256)
@@ -391,10 +394,10 @@ def _compute_work(terms: IActionRegistry.Terms, input_bytes: uint256) -> uint256
 
 
 @internal
-def _close(open: queue.OpenBatch) -> queue.OpenBatch:
+def _close(open: queue.OpenBatch):
     """
-    @dev Close a batch that has entries and return the next, empty one. A later block than the last
-         entry's: then nobody knew its prevrandao, hence the seed, when he submitted.
+    @dev Close a batch that has entries. A later block than the last entry's: then nobody knew its
+         prevrandao, hence the seed, when he submitted.
          # rule: INBOX-6
     """
     assert block.number > open.last_block, "inbox: full until the next block"
@@ -422,6 +425,11 @@ def _close(open: queue.OpenBatch) -> queue.OpenBatch:
         entries_root=root,
         closed_by=msg.sender,
     )
+
+
+@internal
+@pure
+def _next(open: queue.OpenBatch) -> queue.OpenBatch:
     return queue.OpenBatch(
         number=open.number + 1,
         first_call=open.first_call + open.count,

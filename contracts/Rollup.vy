@@ -232,10 +232,7 @@ def finalize(id: bytes32):
     n: uint256 = assertions.head + 1
     assert word & c.M8 == c.STATUS_PENDING, "rollup: not pending"
     assert assertions.finals[n - 1] == parent, "rollup: parent not the head"
-    fork: uint256 = assertions.forks[parent]
-    assert (fork >> 64) & c.M24 == 1, "rollup: a sibling lives"
-    assert block.timestamp >= (fork >> 88) + CHALLENGE_WINDOW, "rollup: fork too young"
-    assert block.timestamp >= ((word >> 32) & c.M32) + CHALLENGE_WINDOW, "rollup: too early"
+    assert block.timestamp >= (assertions.forks[parent] >> 88) + CHALLENGE_WINDOW, "rollup: too early"
     proposer: address = convert(word >> 96, address)
 
     assertions.head = n
@@ -332,6 +329,19 @@ def sequencer_live() -> bool:
     @return True iff it has.
     """
     return stakes._is_live(self.sequencer)
+
+
+@view
+@reentrant
+@external
+def live_sequencer() -> address:
+    """
+    @notice The sequencer, or nobody while it has no stake.
+    @return Its address, or zero.
+    """
+    if stakes._is_live(self.sequencer):
+        return self.sequencer
+    return empty(address)
 
 
 @view

@@ -1,16 +1,25 @@
 """A local chain for tests: `with Anvil() as node:` (one block a transaction, clock moved by hand).
 
 `node.rpc`, `node.chain_id`, `node.accounts[i].address/.key`, `node.request(method, *params)`,
-`node.advance(seconds)`, `node.mine(blocks)`; `node.snapshot()` and `node.restore(id)`.
+`node.advance(seconds)`, `node.mine(blocks)`; `node.snapshot()` and
+`node.restore(id)`; `node.send(to=..., data=...)` -> receipt.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from oyez.chain.devnet import Devnet
 
 
 class Anvil(Devnet):
-    """A devnet with snapshots."""
+    """A devnet with snapshots, sending from its unlocked accounts."""
+
+    def send(self, **transaction: str) -> dict[str, Any]:
+        """Send and return the receipt: anvil answers a moment before it has mined."""
+        sent = self.request("eth_sendTransaction", transaction)
+        receipts = (self.request("eth_getTransactionReceipt", sent) for _ in range(50_000))
+        return next(receipt for receipt in receipts if receipt is not None)
 
     def snapshot(self) -> str:
         return str(self.request("evm_snapshot"))

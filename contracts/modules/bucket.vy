@@ -78,20 +78,24 @@ def _store(bucket: Bucket):
 
 @internal
 @view
-def _drain(bucket: Bucket) -> Bucket:
+def _load_drained() -> Bucket:
     """
     @dev Let out what leaked since the last call, and admit iff the level is at most the burst:
          a call may overshoot it once.
          # rule: INBOX-5
     """
-    drained: Bucket = bucket
-    leaked: uint256 = LEAK * (block.timestamp - bucket.updated)
-    drained.level = bucket.level - min(bucket.level, leaked)
-    drained.updated = block.timestamp
-    if drained.level > BURST:
-        wait: uint256 = (drained.level - BURST + LEAK - 1) // LEAK
+    word: uint256 = self.word
+    level: uint256 = word >> 208
+    level -= min(level, LEAK * (block.timestamp - ((word >> 176) & c.M32)))
+    if level > BURST:
+        wait: uint256 = (level - BURST + LEAK - 1) // LEAK
         raise concat("inbox: busy, seconds to wait: ", uint2str(wait))
-    return drained
+    return Bucket(
+        level=level,
+        updated=block.timestamp,
+        escrow=(word >> 88) & c.M88,
+        credits=word & c.M88,
+    )
 
 
 @internal

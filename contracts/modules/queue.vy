@@ -100,7 +100,7 @@ def _append(index: uint256, leaf: bytes32):
         if k & 1 == 1:
             self.frontier[height] = node
             return
-        node = merkle._node(self.frontier[height], node)
+        node = keccak256(concat(self.frontier[height], node))
         k = k >> 1
     self.frontier[0] = node
 
@@ -117,8 +117,8 @@ def _root(count: uint256) -> bytes32:
     k: uint256 = count
     for height: uint256 in range(c.ENTRIES_HEIGHT):
         if k & 1 == 1:
-            node = merkle._node(self.frontier[height], node)
+            node = keccak256(concat(self.frontier[height], node))
         else:
-            node = merkle._node(node, EMPTY_ROOTS[height])
+            node = keccak256(concat(node, EMPTY_ROOTS[height]))
         k = k >> 1
     return node

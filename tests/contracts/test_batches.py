@@ -141,7 +141,7 @@ def test_who_closes_when(world: World, ballot: bytes) -> None:
 def test_a_sequencer_without_a_stake_closes_like_anyone(world: World, ballot: bytes) -> None:
     submit(world, ballot)
     world.pass_time(9)
-    with reverts("inbox: sequencer has no stake"):
+    with reverts("inbox: too early to close"):
         world.inbox.close_batch(sender=SEQUENCER)
     world.pass_time(1)
     world.inbox.close_batch(sender=SEQUENCER)

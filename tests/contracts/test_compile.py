@@ -1,12 +1,19 @@
 """ABIs are current, code fits, constants agree with Python's."""
 
+from __future__ import annotations
+
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
+from vyper.compiler import compile_from_file_input
+from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
 
 from oyez.chain import deploy
 from oyez.protocol import constants
 from scripts import abi
+from tests.snapshots import check_snapshot
 
 TEXT = (deploy.ROOT / "contracts/constants.vy").read_text()
 
@@ -54,3 +61,34 @@ def test_each_reason_stands_at_one_check() -> None:
             assert reason not in seen, (reason, path.name, seen[reason])
             assert len(reason) <= 32, reason
             seen[reason] = path.name
+
+
+def test_code_sizes_and_storage_layouts_move_only_on_purpose() -> None:
+    compiled = deploy.compile_contracts()
+    names = [*deploy.CONTRACTS, *deploy.EXAMPLES]
+    check_snapshot(
+        "contracts",
+        {name: {"code": len(compiled[name].runtime)} for name in names}
+        | {"layouts": {name: layout_of(name) for name in deploy.CONTRACTS}},
+    )
+
+
+def layout_of(name: str) -> Any:
+    path = Path(f"contracts/{name}.vy")
+    full = (deploy.ROOT / path).resolve()
+    file = FileInput(contents=full.read_text(), source_id=0, path=path, resolved_path=full)
+    bundle = FilesystemInputBundle([deploy.ROOT])
+    output = compile_from_file_input(file, input_bundle=bundle, output_formats=["layout"])
+    return output["layout"].get("storage_layout", {})
+
+
+def test_each_reason_is_named_by_a_test() -> None:
+    tests = "".join(
+        path.read_text() for path in Path(__file__).parent.glob("*.py") if path != Path(__file__)
+    )
+    missing = []
+    for path in (deploy.ROOT / "contracts").rglob("*.vy"):
+        for source, rule in re.findall(r'"([a-z]+: )([^"]+)"', path.read_text()):
+            if source + rule not in tests and f'("{rule}"' not in tests:
+                missing.append(source + rule)
+    assert missing == []

@@ -324,32 +324,33 @@ def reader_of(world: World) -> Contract:
     )
 
 
-def test_a_consumer_keeps_a_final_count() -> None:
+def state_with_count(count: int) -> tuple[State, bytes, Any]:
+    """A state whose one shared cell has this count; the value's word and its proof."""
     key = codec.compute_cell_key_of(ACTION, ZERO)
-    counts = (3, 8)
-    states = [
-        State.empty().with_cell(key, Cell(MANIFEST, 1, (b"good", n, b"", True)), FIELDS)
-        for n in counts
-    ]
-    world = finalized(states[0].root)
+    cell = Cell(MANIFEST, 1, (b"good", count, b"", True))
+    state = State.empty().with_cell(key, cell, FIELDS)
+    proof = dataclasses.astuple(state.build_field_proof(key, FIELDS, 1))
+    return state, codec.encode_word(count), proof
+
+
+def test_a_consumer_keeps_a_final_count() -> None:
+    (first, three, proof_3), (second, eight, proof_8) = state_with_count(3), state_with_count(8)
+    world = finalized(first.root)
     reader = reader_of(world)
-    words = [codec.encode_word(n) for n in counts]
-    proofs = [dataclasses.astuple(state.build_field_proof(key, FIELDS, 1)) for state in states]
 
     with reverts("ballot: proof does not hold"):
-        reader.record(2, words[1], proofs[1])
+        reader.record(2, eight, proof_8)
     with reverts("ballot: proof does not hold"):
-        reader.record(1, words[1], proofs[0])
-    reader.record(1, words[0], proofs[0], sender=STRANGER)
-    assert world.event("CountRecorded") == {"batch": 1, "count": 3}
+        reader.record(1, eight, proof_3)
+    reader.record(1, three, proof_3, sender=STRANGER)
     assert (reader.batch(), reader.count()) == (1, 3)
     with reverts("ballot: not newer"):
-        reader.record(1, words[0], proofs[0])
+        reader.record(1, three, proof_3)
     action_id = publish(world, BALLOT.change(max_input=1))
-    finalize_one(world, action_id, make_proposal(states[1].root, salt="more"))
+    finalize_one(world, action_id, make_proposal(second.root, salt="more"))
     with reverts("ballot: proof does not hold"):
-        reader.record(2, words[0], proofs[0])
-    reader.record(2, words[1], proofs[1])
+        reader.record(2, three, proof_3)
+    reader.record(2, eight, proof_8)
     assert (reader.batch(), reader.count()) == (2, 8)
     with reverts("ballot: rollup has no code"):
         world.deploy("contracts/examples/BallotReader.vy", CALLER, ACTION, 1, ZERO, ZERO)

@@ -249,10 +249,10 @@ def test_neither_early_nor_twice_nor_unknown(world: World, ballot: bytes, genesi
     close_batch_of(world, ballot)
     found = propose(world, genesis, make_proposal())
     for _ in range(2):
-        with reverts("rollup: fork too young"):
+        with reverts("rollup: too early"):
             world.rollup.finalize(found)
         world.pass_time(T - 1 if world.now < START + T else 0)
-    with reverts("rollup: fork too young"):
+    with reverts("rollup: too early"):
         world.rollup.finalize(found)
     world.pass_time(1)
     world.rollup.finalize(found)
@@ -320,8 +320,10 @@ def test_only_the_sequencer_hands_over(world: World, ballot: bytes, genesis: byt
     assert world.event("SequencerTransferred") == {"previous": SEQUENCER, "next": STRANGER}
     assert world.rollup.sequencer() == STRANGER
     assert not world.rollup.sequencer_live()
+    assert world.rollup.live_sequencer() == bytes(20)
 
     stake(world, STRANGER)
+    assert world.rollup.live_sequencer() == STRANGER
     close_batch_of(world, ballot)
     with reverts("rollup: sequencer proposes first"):
         propose(world, genesis, make_proposal())

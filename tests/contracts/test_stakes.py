@@ -237,7 +237,7 @@ def test_an_empty_fork_opens_again(world: World, ballot: bytes) -> None:
     stake(world, STRANGER)
     truth = propose(world, genesis, make_proposal(salt=1), sender=STRANGER)
     world.pass_time(T - 1)
-    with reverts("rollup: fork too young"):
+    with reverts("rollup: too early"):
         world.rollup.finalize(truth)
     world.pass_time(1)
     world.rollup.finalize(truth)
