@@ -41,7 +41,8 @@ def find_compiler() -> list[str]:
         if name and shutil.which(name):
             return [name]
     if importlib.util.find_spec("ziglang"):
-        return [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=all"]
+        # Without -mcpu zig compiles for this very machine; the kernels choose at run time.
+        return [sys.executable, "-m", "ziglang", "cc", "-fno-sanitize=all", "-mcpu=baseline"]
     raise Fatal("no C compiler found: install one, or run pip install ziglang==0.15.1")
 
 

@@ -71,6 +71,7 @@ class ExactEngine:
     """A loaded model; `oyez.engines.base.Engine` for it.
 
     Attributes:
+        model: the weights and tables.
         prefix_cache: contexts of constant prefixes, shared by all sessions.
         tokenizer: what an author's tokenizer is built from.
     """
@@ -85,7 +86,7 @@ class ExactEngine:
         """Put the parts together; without a root it is computed at first use."""
         self.tokenizer = tokenizer
         self.prefix_cache = PrefixCache()
-        self._model = model
+        self.model = model
         self._backend = backend
         self._root = root
         self._vocabulary = build_vocabulary(tokenizer)
@@ -97,7 +98,7 @@ class ExactEngine:
         """Root of the model tree, as registered on chain."""
         if self._root is None:
             self._root = model_tree.compute_model_root(
-                self._model, self._vocabulary, self.tokenizer.types
+                self.model, self._vocabulary, self.tokenizer.types
             )
         return self._root
 
@@ -116,7 +117,7 @@ class ExactEngine:
         key = tuple(map(int, prefix))
         context = self.prefix_cache.get(key) if key else None
         if context is None:
-            context = Context(self._backend, self._model)
+            context = Context(self._backend, self.model)
             if not key:
                 return ExactSession(context)
             context.extend(key)

@@ -319,6 +319,8 @@ static void attend(const model *m, const layer *l, const operations *op, i64 pos
 static operations choose(const model *m) {
     operations op = OPERATIONS_OF[m->path];
 #if OYEZ_X86
+    if (m->path == PATH_AVX2) op.score_keys = score_keys_madd;
+    if (m->path == PATH_AVX2 && m->head_size % 16 == 0) op.mix_values = mix_values_madd;
     if (m->path == PATH_AVX512) op.score_keys = score_keys_vnni;
     if (m->path == PATH_AVX512 && m->head_size % 64 == 0) op.mix_values = mix_values_vnni;
 #endif

@@ -16,8 +16,16 @@
 #include <cpuid.h>
 #include <immintrin.h>
 #define TARGET_AVX2 __attribute__((target("avx2,fma,f16c,bmi2")))
+// clang 18 to 21 want 512-bit registers named as a feature of their own.
+#if defined(__clang__) && !defined(__apple_build_version__) && __clang_major__ >= 18 &&            \
+    __clang_major__ <= 21
+#define WIDE_REGISTERS "evex512,"
+#else
+#define WIDE_REGISTERS ""
+#endif
 #define TARGET_AVX512                                                                              \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c,bmi2")))
+    __attribute__((target(WIDE_REGISTERS                                                           \
+                          "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c,bmi2")))
 #else
 #define OYEZ_X86 0
 #endif

@@ -281,3 +281,65 @@ TARGET_AVX2 static void tile_avx2(const matrix *m, const u8 *tile, const activat
             for (int r = 0; r < 8; r++) out[r] = (i64)sums[r];
         }
 }
+
+TARGET_AVX2 static inline __m256i pair256(const i16 *at) {
+    i32 word;
+    memcpy(&word, at, sizeof word);
+    return _mm256_set1_epi32(word);
+}
+
+TARGET_AVX2 static inline __m256i widen256(__m128i lanes) { return _mm256_cvtepi32_epi64(lanes); }
+
+// As score_keys, two lanes of eight keys a step: 2 * 32,767^2 fits int32, sums are int64.
+TARGET_AVX2 static void score_keys_madd(const i16 *q, const i16 *keys, i32 count, i32 size,
+                                        i64 *scores) {
+    for (i32 block = 0; block * 16 < count; block++) {
+        const i16 *k = keys + (i64)block * 16 * size;
+        __m256i sums[4];
+        UNROLL for (int i = 0; i < 4; i++) sums[i] = _mm256_setzero_si256();
+        for (i32 i = 0; i < size; i += 2, k += 32) {
+            __m256i pair = pair256(q + i);
+            UNROLL for (int j = 0; j < 2; j++) {
+                __m256i lanes = _mm256_loadu_si256((const __m256i *)(k + 16 * j));
+                __m256i product = _mm256_madd_epi16(lanes, pair);
+                __m256i first = widen256(_mm256_castsi256_si128(product));
+                __m256i second = widen256(_mm256_extracti128_si256(product, 1));
+                sums[2 * j] = _mm256_add_epi64(sums[2 * j], first);
+                sums[2 * j + 1] = _mm256_add_epi64(sums[2 * j + 1], second);
+            }
+        }
+        UNROLL for (int i = 0; i < 4; i++)
+            _mm256_storeu_si256((__m256i *)(scores + 16 * block + 4 * i), sums[i]);
+    }
+}
+
+// As mix_values; p is split in bytes, int32 sums hold for 128 keys. size % 16 == 0, p[count] = 0.
+TARGET_AVX2 static void mix_values_madd(const i32 *p, const i16 *values, i32 count, i32 size,
+                                        i64 *sums) {
+    memset(sums, 0, sizeof(i64) * (size_t)size);
+    for (i32 begin = 0; begin < count; begin += 128) {
+        i32 end = begin + 128 < count ? begin + 128 : count;
+        for (i32 lane = 0; lane < size; lane += 16) {
+            __m256i upper[2], lower[2];
+            upper[0] = upper[1] = lower[0] = lower[1] = _mm256_setzero_si256();
+            for (i32 key = begin; key < end; key += 2) {
+                i32 a = p[key], b = p[key + 1];
+                __m256i high = _mm256_set1_epi32((a >> 8) | (b >> 8) << 16);
+                __m256i low = _mm256_set1_epi32((a & 255) | (b & 255) << 16);
+                const i16 *v = values + (i64)key * size + 2 * lane;
+                UNROLL for (int i = 0; i < 2; i++) {
+                    __m256i lanes = _mm256_loadu_si256((const __m256i *)(v + 16 * i));
+                    upper[i] = _mm256_add_epi32(upper[i], _mm256_madd_epi16(lanes, high));
+                    lower[i] = _mm256_add_epi32(lower[i], _mm256_madd_epi16(lanes, low));
+                }
+            }
+            i32 parts[2][16];
+            UNROLL for (int i = 0; i < 2; i++) {
+                _mm256_storeu_si256((__m256i *)(parts[0] + 8 * i), upper[i]);
+                _mm256_storeu_si256((__m256i *)(parts[1] + 8 * i), lower[i]);
+            }
+            for (int i = 0; i < 16; i++)
+                sums[lane + i] += 256 * (i64)parts[0][i] + parts[1][i];
+        }
+    }
+}

@@ -113,6 +113,7 @@ def test_undefined_norm_weight_is_refused(small: bytes) -> None:
         ({"heads": 3, "kv_heads": 2, "head_size": 32}, "head counts"),
         ({"width": 4096, "layers": 1}, "chunks"),
         ({"layers": 32, "width": 32, "feed_forward": 32}, "block_count"),
+        ({"value_size": 32}, "rotated sizes differ"),
     ],
 )
 def test_shape_that_does_not_fit_is_refused(
@@ -122,6 +123,20 @@ def test_shape_that_does_not_fit_is_refused(
     path = tiny.write_model(tmp_path / "m.gguf", tiny.Shape(**change))  # type: ignore[arg-type]
     with pytest.raises(Invalid, match=message):
         parse(path.read_bytes())
+
+
+def test_rope_scaling_is_refused(tmp_path: Path) -> None:
+    # Rule: MODEL-6
+    scaling = {"llama.rope.scaling.type": "linear"}
+    path = tiny.write_model(tmp_path / "m.gguf", tiny.Shape(layers=1), scaling)  # type: ignore[arg-type] # dict is invariant
+    with pytest.raises(Invalid, match="rope scaling"):
+        parse(path.read_bytes())
+
+
+def test_key_stated_twice_is_refused(small: bytes) -> None:
+    # Rule: MODEL-1
+    with pytest.raises(Invalid, match=r"states llama\.attention\.key_length twice"):
+        parse(small.replace(b"llama.rope.dimension_count", b"llama.attention.key_length"))
 
 
 def test_disagreeing_tensor_shape_is_refused(small: bytes) -> None:

@@ -57,7 +57,7 @@ def test_kernels_equal_the_spec_on_whole_tiny_models(
     # Rule: ENGINE-20
     model = tiny_models[name]
     rng = np.random.default_rng(11)
-    tokens = rng.integers(0, model.vocabulary, model.context).tolist()
+    tokens = rng.integers(0, model.vocabulary, 64).tolist()
     tokens[20:30] = [tokens[20]] * 10
     parts = [29, 1, 2, 3, 4, 5, 17, 3]
     expected = run(Reference(model), tokens, parts)
@@ -65,6 +65,23 @@ def test_kernels_equal_the_spec_on_whole_tiny_models(
         actual = run(Kernels(library, model, path), tokens, parts)
         for ours, theirs in zip(actual, expected, strict=True):
             assert (ours == theirs).all(), f"path {path}"
+
+
+def test_caches_grow_and_read_nothing_beyond_their_count(
+    tiny_models: dict[str, Model], library: Library
+) -> None:
+    model = tiny_models["wide gates"]
+    tokens = [(31 * i * i) % model.vocabulary for i in range(300)]
+    expected = run(Reference(model), tokens, [300])
+    for path in paths(library):
+        backend = Kernels(library, model, path)
+        for parts in ([300], [100, 27, 1, 1, 99, 72], [127, 173]):
+            assert (run(backend, tokens, parts)[0] == expected[0]).all()
+        cache = backend.new_cache()
+        cache.reserve(300)
+        cache.keys[:], cache.values[:] = -30_000, 30_000
+        residuals, _ = backend.run(cache, tokens[:299])
+        assert (residuals == expected[0][:299]).all()
 
 
 @pytest.mark.parametrize("name", tiny.SHAPES)

@@ -83,6 +83,8 @@ def test_sessions_of_one_prefix_are_independent(engine: ExactEngine) -> None:
     alone = engine.open([])
     alone.extend([*TOKENS[:4], 9])
     assert second.logits([5]) == alone.logits([5])
+    assert [second.layer_roots(i) for i in range(5)] == [alone.layer_roots(i) for i in range(5)]
+    assert first.layer_roots(4) != second.layer_roots(4)
     with pytest.raises(IndexError):
         second.layer_roots(5)
 

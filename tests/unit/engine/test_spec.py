@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oyez.engines.exact import blocks, spec, weights
@@ -34,6 +34,11 @@ def array(*values: int) -> spec.Int64:
     return np.array(values, np.int64)
 
 
+@example(2**62 - 1, 63, spec.SAT32)
+@example(2**62 - 1, 62, spec.SAT32)
+@example(-(2**62) + 1, 62, spec.SAT32)
+@example(1, -15, spec.SAT16)
+@example(1, -63, spec.WIDE)
 @given(wide, st.integers(-200, 200), st.sampled_from([spec.SAT16, spec.SAT32, spec.WIDE]))
 def test_rounding_shift_is_total(a: int, s: int, limit: int) -> None:
     # Rule: ENGINE-1

@@ -25,6 +25,7 @@ class Shape:
     heads: int = 4
     kv_heads: int = 2
     head_size: int = 16
+    value_size: int = 0
     vocabulary: int = 300
     context: int = 64
     tied: bool = True
@@ -63,7 +64,7 @@ def build_tokens(count: int) -> tuple[list[str], list[int]]:
     return tokens[:count], types[:count]
 
 
-def write_model(path: Path, shape: Shape) -> Path:
+def write_model(path: Path, shape: Shape, extra: dict[str, int | str] | None = None) -> Path:
     """Write a model file; the gguf package is the independent writer."""
     rng = np.random.default_rng(shape.seed)
     writer = gguf.GGUFWriter(path, "llama")
@@ -74,9 +75,11 @@ def write_model(path: Path, shape: Shape) -> Path:
     writer.add_head_count(shape.heads)
     writer.add_head_count_kv(shape.kv_heads)
     writer.add_key_length(shape.head_size)
-    writer.add_value_length(shape.head_size)
+    writer.add_value_length(shape.value_size or shape.head_size)
     writer.add_rope_dimension_count(shape.head_size)
     writer.add_rope_freq_base(10_000.0)
+    for key, value in (extra or {}).items():
+        (writer.add_string if isinstance(value, str) else writer.add_uint32)(key, value)
     writer.add_layer_norm_rms_eps(1e-5)
     tokens, types = build_tokens(shape.vocabulary)
     writer.add_tokenizer_model("gpt2")
@@ -142,4 +145,5 @@ SHAPES = {
         seed=3, width=32, heads=2, kv_heads=1, head_size=32, matrices=TYPES.Q8_0, vocabulary=307
     ),
     "large sums": Shape(seed=4, layers=1, ffn_scale=1000.0, feed_forward=160),
+    "wide gates": Shape(seed=5, ffn_scale=0.6, feed_forward=160, context=320),
 }
