@@ -6,7 +6,6 @@ digest of its sources, so a stale one is never loaded.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -15,20 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from oyez.engines.exact.sources import FLAGS, FOLDER, get_library_path
 from oyez.protocol.errors import Fatal
-
-FOLDER = Path(__file__).resolve().parent
-SOURCES = ("kernels.c", "kernels.h", "kernels_lanes.h", "kernels_x86.h")
-FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-shared", "-fPIC")
-
-
-def get_library_path() -> Path:
-    """Return where the library of these sources lies, built or not."""
-    digest = hashlib.sha256()
-    for name in SOURCES:
-        digest.update((FOLDER / name).read_bytes())
-    digest.update(" ".join(FLAGS).encode())
-    return FOLDER / "_build" / f"kernels-{digest.hexdigest()[:16]}.so"
 
 
 def find_compiler() -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from oyez.engines.exact import blocks, build, tables
+from oyez.engines.exact import blocks, sources, tables
 from oyez.engines.exact.backend import Backend, Cache, Lanes, Reference, Residuals
 from oyez.engines.exact.blocks import Matrix
 from oyez.engines.exact.weights import Model, Norm
@@ -304,7 +304,7 @@ def open_backend(model: Model) -> Backend:
     """
     from oyez.engines.exact import selftest
 
-    path = build.get_library_path()
+    path = sources.get_library_path()
     if not path.exists():
         LOG.warning(
             "engine=plain slow=true fix='python -m oyez.engines.exact.build' (no compiled kernels)"

@@ -170,7 +170,7 @@ def test_without_a_library_the_plain_backend_warns(
     tiny_models: dict[str, Model],
 ) -> None:
     # Rule: ENGINE-20
-    monkeypatch.setattr(build, "get_library_path", lambda: tmp_path / "absent.so")
+    monkeypatch.setattr(kernels.sources, "get_library_path", lambda: tmp_path / "absent.so")
     with caplog.at_level(logging.WARNING):
         backend = kernels.open_backend(tiny_models["plain"])
     assert isinstance(backend, Reference)

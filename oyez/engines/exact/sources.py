@@ -1,0 +1,19 @@
+"""Where the compiled kernels lie: one file for each content of their sources."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+SOURCES = ("kernels.c", "kernels.h", "kernels_lanes.h", "kernels_x86.h")
+FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-shared", "-fPIC")
+
+
+def get_library_path() -> Path:
+    """Return where the library of these sources lies, built or not."""
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        digest.update((FOLDER / name).read_bytes())
+    digest.update(" ".join(FLAGS).encode())
+    return FOLDER / "_build" / f"kernels-{digest.hexdigest()[:16]}.so"
