@@ -40,8 +40,8 @@ class InboxReader:
             return False
         try:
             self._apply(window)
-        except history.AlteredBatch:
-            self._forget_open()
+        except (history.AlteredBatch, history.SkippedLog):
+            self.read_again()
             raise
         return True
 
@@ -50,6 +50,18 @@ class InboxReader:
         common = follow.find_common(self._chain, self._store.list_checkpoints())
         self._store.rewind(common)
         self._log("rewound", block=-1 if common is None else common.number)
+
+    def read_again(self) -> None:
+        """Forget the open batch, or the last closed one, and what was read since.
+
+        A log that the node altered or lost stands among them: everything earlier hashed.
+
+        Rule: SEQ-12
+        """
+        first = self._store.get_unverified_block()
+        earlier = [c for c in self._store.list_checkpoints() if c.number < first]
+        self._store.rewind(earlier[0] if earlier else None)
+        self._log("reading_again", block=first)
 
     def _apply(self, window: follow.Window) -> None:
         queued: list[events.CallQueued] = []
@@ -101,14 +113,3 @@ class InboxReader:
         if block.hash != event.place.block_hash:
             raise Temporary(f"block {block.number} changed while it was read: reading again")
         return NewAssertion(event.assertion_id, event.batch, block.number, block.timestamp)
-
-    def _forget_open(self) -> None:
-        """Forget the open batch's entries: one of them may be the altered one.
-
-        Rule: SEQ-12
-        """
-        blocks = [block for _, block in self._store.list_open()]
-        if not blocks:
-            return
-        earlier = [c for c in self._store.list_checkpoints() if c.number < min(blocks)]
-        self._store.rewind(earlier[0] if earlier else None)

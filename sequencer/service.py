@@ -11,8 +11,8 @@ from oyez.chain.deployment import Deployment
 from oyez.chain.sender import Sender, format_ether
 from oyez.derivation.manifests import ManifestSource
 from oyez.engines.base import Engine
-from oyez.protocol.errors import Fatal
-from oyez.protocol.types import Hash32
+from oyez.protocol.errors import Fatal, Temporary
+from oyez.protocol.types import ZERO_HASH, Hash32, Status
 from oyez.service import Log
 from sequencer import batcher, proposer
 from sequencer.builder import Builder
@@ -125,11 +125,25 @@ class SequencerService:
         return True
 
     def _close(self, number: int) -> None:
+        if self._inbox.fetch_batch(number).batch_hash != ZERO_HASH:
+            self._reader.read_again()
+            raise Temporary(f"the node's logs lack the closing of batch {number}: reading again")
         mined = self._sender.send(f"close {number}", self._inbox.build_close())
         self._metrics.add_transaction()
         self._log("close_sent", batch=number, block=mined.block, gas=mined.gas_used)
 
+    def _verify_known(self, assertion_id: Hash32, expected: Status) -> None:
+        """Check that the logs told all about an assertion; else the node lost one of them."""
+        status = self._rollup.fetch_status(assertion_id)
+        if status is not expected:
+            self._reader.read_again()
+            raise Temporary(
+                f"assertion 0x{assertion_id.hex()} is {status.name} on the chain and "
+                f"{expected.name} by the node's logs: reading again"
+            )
+
     def _propose(self, result: Result) -> None:
+        self._verify_known(result.assertion_id, Status.NONE)
         transaction = self._rollup.build_propose(
             parent=result.parent,
             attempt=0,
@@ -148,6 +162,7 @@ class SequencerService:
         )
 
     def _finalize(self, batch: int, assertion_id: Hash32) -> None:
+        self._verify_known(assertion_id, Status.PENDING)
         transaction = self._rollup.build_finalize(assertion_id)
         mined = self._sender.send(f"finalize 0x{assertion_id.hex()}", transaction)
         self._metrics.add_transaction()

@@ -152,6 +152,14 @@ class Store:
         found = select(t.entries).where(t.entries.c.batch > self.count_batches())
         return [(parse_entry(row), row.block) for row in self._select(found.order_by("call_id"))]
 
+    def get_unverified_block(self) -> int:
+        """Return the block of the open batch's first entry, else of the last batch's closing."""
+        blocks = [block for _, block in self.list_open()]
+        if blocks:
+            return min(blocks)
+        row = self._find(select(func.max(t.batches.c.block).label("last")))
+        return 0 if row is None or row.last is None else int(row.last)
+
     def get_entry(self, call_id: int) -> Entry | None:
         """Return an entry of the inbox."""
         row = self._find(select(t.entries).where(t.entries.c.call_id == call_id))

@@ -148,7 +148,7 @@ def encode_call(element: Any, arguments: Sequence[Any]) -> bytes:  # Any: ABI el
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """What the Inbox stores of a closed batch; all zero while it is not closed."""
+    """What the Inbox stores of a batch; `batch_hash` is zero until it closes."""
 
     batch_hash: Hash32
     first_call: CallId

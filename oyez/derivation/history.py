@@ -20,6 +20,10 @@ from oyez.protocol.errors import Invalid, Rewind, Temporary
 from oyez.protocol.types import BatchHeader, BatchNumber, CallId, Entry, Hash32
 
 
+class SkippedLog(Temporary):
+    """The node's logs jump: it lost one, now or when an earlier window was read."""
+
+
 class AlteredBatch(Invalid):
     """What the node gives of a batch does not hash to what the Inbox keeps.
 
@@ -144,12 +148,12 @@ class Assembler:
         self.open = list(open_entries)
 
     def add_call(self, queued: events.CallQueued) -> None:
-        """Take the next entry; Temporary when the node skipped or repeated one.
+        """Take the next entry; SkippedLog when the node skipped or repeated one.
 
         Rule: DERIVE-5
         """
         if queued.entry.call_id != self.next_call or queued.batch != self.next_batch:
-            raise Temporary(
+            raise SkippedLog(
                 f"the node's logs jump to call {queued.entry.call_id} of batch {queued.batch}, "
                 f"call {self.next_call} of batch {self.next_batch} is next: reading again"
             )
@@ -159,7 +163,7 @@ class Assembler:
     def close(self, closed: events.BatchClosed) -> Batch:
         """Close the open batch and return it checked."""
         if closed.header.number != self.next_batch:
-            raise Temporary(
+            raise SkippedLog(
                 f"the node's logs close batch {closed.header.number}, "
                 f"batch {self.next_batch} is next: reading again"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from oyez.chain import events
 from oyez.chain.client import Chain
+from oyez.chain.contracts import compute_topic
 from oyez.derivation import history
-from oyez.protocol.errors import Fatal
+from oyez.protocol.errors import Fatal, Invalid, Temporary
 from oyez.protocol.types import Hash32
 from sequencer.store import Store
 from tests.actors.liar import Liar
@@ -233,6 +236,38 @@ def test_altered_logs_stop_both_until_the_node_is_honest(
     entry = sequencer.store.get_entry(0)
     assert entry is not None
     assert entry.input == b"honest text"
+
+
+@pytest.mark.parametrize("event", ["CallQueued", "BatchClosed", "AssertionProposed"])
+def test_logs_that_the_node_lost_are_found_later(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    """Rule: SEQ-12, CHAL-6."""
+    sequencer = SequencerActor(rollup, tmp_path / "s")
+    challenger = ChallengerActor(rollup, tmp_path / "c")
+    lost = compute_topic(events.SOURCES[event], event)
+    original = Chain.fetch_logs
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Chain,
+            "fetch_logs",
+            lambda *a: (log for log in original(*a) if log.topics[0] != lost),
+        )
+        call(rollup, action, b"one", b"two")
+        for actor in (sequencer, challenger):
+            with contextlib.suppress(Temporary, Invalid):
+                actor.run()
+    call(rollup, action, b"three")
+    rollup.anvil.advance(3)
+    sequencer.run()
+    challenger.run()
+    rollup.anvil.advance(601)
+    sequencer.run()
+    challenger.run()
+    assert final_ids(rollup) == honest_ids(rollup)
+    assert sequencer.store.count_calls() == 3
+    if event != "AssertionProposed":
+        assert [v.assertion_id for v in challenger.service.verdicts] == honest_ids(rollup)
 
 
 @pytest.mark.parametrize("false_call", [0, 1, 2])

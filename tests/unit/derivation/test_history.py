@@ -78,7 +78,8 @@ def test_an_altered_header_is_refused(name: str) -> None:
     """Rule: DERIVE-3."""
     entries = build_entries(2)
     closed = close(entries)
-    header = dataclasses.replace(closed.header, **{name: 77})
+    change: dict[str, Any] = {name: 77}
+    header = dataclasses.replace(closed.header, **change)
     with pytest.raises(AlteredBatch, match="header"):
         build_batch(dataclasses.replace(closed, header=header), entries)
 
@@ -99,13 +100,14 @@ def test_the_contracts_own_record_decides() -> None:
     header = batch.header
     right = BatchRecord(batch.batch_hash, header.first_call, header.count, header.opened_at, 7)
     verify_recorded(RecordedInbox(right), batch, PLACE.block_hash)  # type: ignore[arg-type]
-    for change in (
+    changes: list[dict[str, Any]] = [
         {"batch_hash": Hash32(bytes(32))},
         {"first_call": 1},
         {"count": 3},
         {"opened_at": 1},
-    ):
-        wrong = RecordedInbox(dataclasses.replace(right, **change))  # type: ignore[arg-type]
+    ]
+    for change in changes:
+        wrong = RecordedInbox(dataclasses.replace(right, **change))
         with pytest.raises(AlteredBatch, match="the Inbox keeps another batch 1"):
             verify_recorded(wrong, batch, PLACE.block_hash)  # type: ignore[arg-type]
 
