@@ -41,7 +41,7 @@ def ask_password(text: str) -> str:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write.")
 @click.option("--keystore", type=click.Path(path_type=Path), help="Encrypted key of the deployer.")
 @click.option(
-    "--model", type=click.Path(path_type=Path), help="GGUF file, any; default: the pinned."
+    "--model", type=click.Path(path_type=Path), help="Any GGUF; default: the pinned one."
 )
 @click.option("--sequencer", callback=parse_address, help="Default: the deployer.")
 @click.option("--window", default=DEFAULTS.challenge_window, show_default=True, help="T, seconds.")
