@@ -99,7 +99,9 @@ class LocalRollup:
         self.keys = [Key(bytes.fromhex(account.key[2:])) for account in self.anvil.accounts]
         self.chain = chain_client.connect(self.anvil.rpc, self.anvil.chain_id)
         listed = deploy.ListedModel(self.engine.model_root, self.engine.shape)
-        settings = deploy.DeploySettings(sequencer=self.keys[0].address, models=(listed,))
+        settings = deploy.DeploySettings(
+            sequencer=self.keys[0].address, models=(listed,), game=self.keys[9].address
+        )
         self.deployment = deploy.deploy(self.chain, self.keys[0], settings)
         self.sequencer = self.client(0)
         self.sequencer.deposit_stake()
@@ -165,6 +167,13 @@ class LocalRollup:
         found = history.fetch_history(self.chain, self.deployment)
         for event in found.proposed[self.sequencer.rollup.fetch_head() :]:
             self.send(self.sequencer.rollup.build_finalize(event.assertion_id))
+
+    def defeat(self, assertion_id: Hash32) -> None:
+        """Defeat an assertion, as the game that duels will be."""
+        rollup = self.sequencer.rollup
+        sender.Sender(self.chain, self.keys[9], sender.MemoryJournal()).send(
+            "defeat", rollup.build("defeat", assertion_id)
+        )
 
     def settle(self) -> None:
         """Close, propose and finalize."""

@@ -11,12 +11,18 @@ from typing import Self
 
 
 class RpcProxy:
-    """Forwards JSON-RPC and replaces byte strings, in hex, in logs."""
+    """Forwards JSON-RPC and replaces byte strings, in hex, in logs.
 
-    def __init__(self, target: str, changes: Mapping[bytes, bytes]) -> None:
+    With `is_text` only where they end in a zero byte, as a text does in its padded words.
+    """
+
+    def __init__(
+        self, target: str, changes: Mapping[bytes, bytes], *, is_text: bool = True
+    ) -> None:
         self.changed = 0
+        end = b"\0" if is_text else b""
         pairs = [
-            (old.hex().encode() + b"00", new.hex().encode() + b"00") for old, new in changes.items()
+            ((old + end).hex().encode(), (new + end).hex().encode()) for old, new in changes.items()
         ]
         proxy = self
 

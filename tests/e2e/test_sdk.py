@@ -200,6 +200,32 @@ def test_batch_data_that_does_not_hash_is_refused_by_readers_and_verified_withou
     rollup.anvil.restore(snapshot)
 
 
+def test_an_altered_claim_is_noticed(rollup: LocalRollup, counter: Hash32) -> None:
+    """Rule: READER-10."""
+    root = rollup.derive()[0].claim.trace_root
+    changed = bytes([root[0] ^ 1]) + root[1:]
+    with RpcProxy(rollup.anvil.rpc, {root: changed}, is_text=False) as proxy:
+        client = rollup.client(3, rpc=proxy.url)
+        for read in (lambda: client.state(counter), lambda: client.verify(CallId(0))):
+            with pytest.raises(Invalid, match="does not hash to its id"):
+                read()
+    assert proxy.changed
+
+
+def test_a_defeated_assertion_is_not_read(rollup: LocalRollup, counter: Hash32) -> None:
+    """Rule: READER-3."""
+    snapshot = rollup.anvil.snapshot()
+    client = rollup.client(1)
+    client.call(counter, b"six")
+    rollup.close_batch()
+    (proposed,) = rollup.propose()
+    assert client.state(counter, level="posted").batch == 3
+    rollup.defeat(proposed)
+    assert client.state(counter, level="posted").batch == 2
+    assert client.status(CallId(5)).finality is Finality.QUEUED
+    rollup.anvil.restore(snapshot)
+
+
 def test_posted_state_is_ahead_of_final_state(rollup: LocalRollup, counter: Hash32) -> None:
     snapshot = rollup.anvil.snapshot()
     client = rollup.client(1)
@@ -208,13 +234,13 @@ def test_posted_state_is_ahead_of_final_state(rollup: LocalRollup, counter: Hash
     assert client.status(queued.call_id).finality is Finality.QUEUED
     rollup.close_batch()
     rollup.propose()
-    found = client.wait(queued.call_id, until="executed")
+    found = client.wait(queued.call_id, until="executed", timeout=20)
     assert (found.finality, found.source) == (Finality.POSTED, "posted")
     assert client.state(counter, level="posted").version >= client.state(counter).version
     with pytest.raises(Temporary, match="not lost"):
         client.wait(queued.call_id, until="final", timeout=1)
     rollup.finalize()
-    assert client.wait(queued.call_id, until="final").finality is Finality.FINAL
+    assert client.wait(queued.call_id, until="final", timeout=20).finality is Finality.FINAL
     rollup.anvil.restore(snapshot)
 
 
@@ -232,7 +258,7 @@ def test_a_batch_behind_a_pending_one_is_posted_too(rollup: LocalRollup, counter
 
     client._pause = step
     for call_id in reversed(calls):
-        found = client.wait(call_id, until="posted")
+        found = client.wait(call_id, until="posted", timeout=20)
         assert (found.finality, found.source) == (Finality.POSTED, "posted")
     assert client.state(counter, level="posted").batch == 4
     assert client.state(counter).batch == 2
@@ -252,7 +278,9 @@ def test_wait_sees_what_happens_while_it_waits(rollup: LocalRollup, counter: Has
     client._pause = step
     seen: list[Finality] = []
     queued = client.call(counter, b"six")
-    client.wait(queued.call_id, until="final", report=lambda now: seen.append(now.finality))
+    client.wait(
+        queued.call_id, until="final", timeout=20, report=lambda now: seen.append(now.finality)
+    )
     assert seen == [Finality.QUEUED, Finality.QUEUED, Finality.POSTED, Finality.FINAL]
     rollup.anvil.restore(snapshot)
 

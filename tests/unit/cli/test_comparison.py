@@ -12,14 +12,16 @@ from oyez.chain.client import Reverted
 from oyez.chain.events import AssertionProposed, Place
 from oyez.comparison import PostedCall
 from oyez.derivation import replay
+from oyez.derivation.history import Batch
 from oyez.full_verification import ROOTS, Rebuilt, compare_claims
 from oyez.proof import build_value
-from oyez.protocol import batch_data, codec, state
+from oyez.protocol import batch_data, codec, receipts, state
 from oyez.protocol.errors import Invalid, Temporary
 from oyez.protocol.manifest import ModelLimits, parse_manifest
 from oyez.protocol.transition import Execution
 from oyez.protocol.types import (
     Address,
+    BatchHeader,
     BatchNumber,
     CallId,
     Cell,
@@ -36,6 +38,7 @@ from oyez.protocol.types import (
 )
 from oyez.refusal import explain
 from oyez.testing.scripted import ScriptedEngine
+from oyez.verification import verify_under_root
 from tests.local_rollup import build_counter
 
 ENGINE = ScriptedEngine(seed=3)
@@ -133,6 +136,26 @@ def test_our_receipt_is_made_of_our_execution_alone() -> None:
     assert (receipt.positions, receipt.fee) == (ours.positions, 5)
     rejected = run(b"\n")
     assert comparison.build_receipt(rejected, fetch).cell_leaf == bytes(32)
+
+
+def test_a_receipt_is_checked_in_its_own_place_under_the_root() -> None:
+    """Rule: VERIFY-5."""
+    executions = [run(b"one"), run(b"bad\n", call_id=1), run(b"three", call_id=2)]
+    made = [comparison.build_receipt(each, fetch) for each in executions]
+    header = BatchHeader(BatchNumber(1), CallId(0), 3, 0, word(1), word(2))
+    batch = Batch(header, word(3), tuple(each.entry for each in executions))
+    root = receipts.compute_receipts_root(made)
+    for receipt in made:
+        assert verify_under_root(receipt, made, batch, root) is None
+    other = replace(made[1], positions=7)
+    found = verify_under_root(other, made, batch, root)
+    assert found is not None
+    assert (found.what, found.index) == ("receipt", 1)
+    assert found.ours == "0x" + codec.compute_receipt_leaf(other).hex()
+    assert found.posted == "0x" + codec.compute_receipt_leaf(made[1]).hex()
+    # our own leaf is never taken from the others'
+    assert verify_under_root(made[1], [made[0], other, made[2]], batch, root) is None
+    assert verify_under_root(made[1], [made[0], made[1], other], batch, root) is not None
 
 
 def word(number: int) -> Hash32:
