@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,23 @@ def test_a_label_that_never_occurs_has_no_recall() -> None:
     assert result.majority == 1.0
 
 
+def test_the_majority_is_the_share_of_the_commonest_label() -> None:
+    result = analyze(compile_tiny(), LABELLED[:3], engine=build_engine())
+
+    assert result.majority == 2 / 3
+
+
+# Rule: AUTHOR-15
+def test_scores_are_those_of_the_first_step_of_a_choice() -> None:
+    manifest = compile_tiny(
+        ("[good, bad]", "[good, bad, bald]"), ("good: 1.5, bad: -2", "good: 0, bad: 0, bald: 0")
+    )
+    judgement = Judge(manifest, build_engine()).judge("bbl")
+
+    assert judgement.option == "bald"
+    assert judgement.logits == (131_072, 131_072, 0)
+
+
 def test_a_boolean_is_a_choice_too() -> None:
     manifest = compile_tiny(
         ("mood: {type: enum, options: [good, bad], initial: bad, biases: {good: 1.5, bad: -2}}",
@@ -168,6 +186,15 @@ def test_options_that_all_begin_alike_cannot_be_scored() -> None:
 def test_an_input_no_call_could_bring_stops_the_run(text: str, hint: str) -> None:
     with pytest.raises(Invalid, match=hint):
         analyze(compile_tiny(), [Labelled(text, "bad")], engine=build_engine())
+
+
+# Rule: AUTHOR-16
+def test_an_input_beyond_the_models_context_stops_the_run() -> None:
+    manifest, engine = compile_tiny(), build_engine()
+    engine.shape = replace(engine.shape, context=manifest.fixed_positions - 40)
+
+    with pytest.raises(Invalid, match="exceed the model's context"):
+        Judge(manifest, engine).judge("x" * 64)
 
 
 # Rule: AUTHOR-16

@@ -56,6 +56,16 @@ def test_what_is_no_plain_yaml_is_refused(text: str, hint: str) -> None:
         compile_yaml(text, model=build_tiny_model())
 
 
+# Rule: AUTHOR-1
+def test_the_thirteenth_level_is_the_first_too_deep() -> None:
+    with pytest.raises(InvalidYaml, match="nested deeper") as caught:
+        compile_yaml("[" * 40 + "]" * 40, model=build_tiny_model())
+    with pytest.raises(InvalidYaml, match="is a mapping"):
+        compile_yaml("[" * 12 + "]" * 12, model=build_tiny_model())
+
+    assert caught.value.column == 13
+
+
 # Rule: AUTHOR-12
 def test_a_bound_only_the_protocol_knows_is_placed_at_its_part() -> None:
     long = "".join(f"  s{i}: {{type: string, limit: 512}}\n" for i in range(8))

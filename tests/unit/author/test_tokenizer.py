@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from oyez.author.tokenizer import AuthorModel, build_author_model, load_author_model
+from oyez.engines.exact.tokens import TokenType
 from oyez.protocol.errors import Invalid
 from tests.unit.author.models import build_metadata, build_tiny_model
 
@@ -50,6 +51,28 @@ def test_each_digit_of_a_number_is_a_token_of_its_own_in_the_real_model(
 def test_known_text_has_the_ids_of_the_models_published_tokenizer(smollm: AuthorModel) -> None:
     # HuggingFaceTB/SmolLM2-135M-Instruct: tokenizer("Hello, world! I'm here.")
     assert smollm.encode("Hello, world! I'm here.") == (19556, 28, 905, 17, 339, 5248, 1535, 30)
+
+
+# Rule: AUTHOR-8
+def test_the_files_splitting_rule_decides_about_digits() -> None:
+    base = build_metadata()
+    metadata = replace(
+        base,
+        tokens=(*base.tokens, "12"),
+        types=(*base.types, TokenType.NORMAL),
+        merges=("1 2", *base.merges),
+    )
+
+    for pre, count in (("smollm", 2), ("gpt-2", 1)):
+        assert len(build_author_model(replace(metadata, pre=pre), 2_046).encode("12")) == count
+
+
+# Rule: AUTHOR-8
+def test_of_equal_spellings_the_lowest_id_is_used() -> None:
+    base = build_metadata()
+    metadata = replace(base, tokens=(*base.tokens, "er"), types=(*base.types, TokenType.NORMAL))
+
+    assert build_author_model(metadata, 2_046).encode("er") == build_tiny_model().encode("er")
 
 
 def test_control_tokens_are_known_by_name_and_never_come_from_text(smollm: AuthorModel) -> None:
