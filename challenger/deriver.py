@@ -26,24 +26,35 @@ class Deriver:
         self.finalized: set[Hash32] = set()
 
     def add(self, window: Window, verify: Callable[[Batch], None]) -> None:
-        """Take a window's events; `verify` checks a batch against the Inbox's record.
+        """Take a window's events, all or none; `verify` checks a batch against the Inbox's record.
 
         Raises:
-            Temporary, Invalid: the node skipped, repeated or altered something; this deriver is
-                then of no more use.
+            Temporary: the node failed; the same window can be taken again.
+            SkippedLog, AlteredBatch: it lost or altered something, perhaps in an earlier window;
+                this deriver is then of no more use.
 
         Rule: CHAL-6
         """
+        assembler = self._assembler.copy()
+        entries: list[Entry] = []
+        batches: list[Batch] = []
+        proposed: list[events.AssertionProposed] = []
+        finalized: set[Hash32] = set()
         for event in window.events:
             match event:
                 case events.CallQueued():
-                    self._assembler.add_call(event)
-                    self.entries.append(event.entry)
+                    assembler.add_call(event)
+                    entries.append(event.entry)
                 case events.BatchClosed():
-                    batch = self._assembler.close(event)
+                    batch = assembler.close(event)
                     verify(batch)
-                    self.batches.append(batch)
+                    batches.append(batch)
                 case events.AssertionProposed():
-                    self.proposed.append(event)
+                    proposed.append(event)
                 case events.AssertionFinalized():
-                    self.finalized.add(event.assertion_id)
+                    finalized.add(event.assertion_id)
+        self._assembler = assembler
+        self.entries.extend(entries)
+        self.batches.extend(batches)
+        self.proposed.extend(proposed)
+        self.finalized |= finalized

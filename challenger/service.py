@@ -13,15 +13,18 @@ from challenger.verdict import Verdict, judge
 from challenger.watcher import Watcher
 from oyez.chain.client import Chain
 from oyez.chain.deployment import Deployment
+from oyez.derivation import history
 from oyez.derivation.history import Batch
 from oyez.derivation.manifests import ManifestSource
 from oyez.engines.base import Engine
 from oyez.protocol import codec
-from oyez.protocol.errors import Invalid, Temporary
+from oyez.protocol.errors import Invalid
 from oyez.protocol.transition import BatchResult
 from oyez.protocol.types import Hash32
 from oyez.service import Log
 
+#: Every rollup lists a model here; a node with another file must not even start.
+FIRST_MODEL = 0
 #: Receives what is decided, as JSON: {"event": "verdict", ...}.
 Report = Callable[[dict[str, Any]], None]  # Any: JSON
 
@@ -42,12 +45,16 @@ class ChallengerService:
     """Derives everything from the chain alone and says of each assertion whether it is true."""
 
     def __init__(self, parts: Parts) -> None:
-        """Begin at the deployment; replayed calls come from the store."""
+        """Begin at the deployment; replayed calls come from the store.
+
+        Fatal when the engine runs another model than the rollup's.
+        """
         self._parts = parts
         self._rollup = parts.deployment.address("Rollup")
         self._chain_id = parts.chain.chain_id
         self._watcher = Watcher(parts.chain, parts.deployment)
         self._manifests = ManifestSource(parts.chain, parts.deployment, parts.engine)
+        self._manifests.fetch_model(FIRST_MODEL)
         self._begin()
         self._write()
 
@@ -92,8 +99,8 @@ class ChallengerService:
             return False
         try:
             self._deriver.add(window, lambda batch: self._watcher.verify(batch, window))
-        except (Temporary, Invalid):
-            # Half of the window is in: nothing of what was derived can be kept.
+        except (history.SkippedLog, history.AlteredBatch):
+            # It may have been lost or altered in an earlier window: nothing can be kept.
             self.rewind()
             raise
         self._watcher.accept(window)

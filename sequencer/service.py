@@ -23,6 +23,8 @@ from sequencer.rows import Result
 from sequencer.store import Store
 
 LIVE = 1
+#: Every rollup lists a model here; a node with another file must not even start.
+FIRST_MODEL = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class SequencerService:
         self._policy = policy or batcher.Policy(self._inbox.fetch_period("min_batch_seconds"))
         self._reader = InboxReader(chain, deployment, parts.store, parts.log)
         manifests = ManifestSource(chain, deployment, parts.engine)
+        manifests.fetch_model(FIRST_MODEL)
         self._executor = Executor(
             store=parts.store,
             manifests=manifests,

@@ -111,7 +111,7 @@ class ChallengerActor:
 def run(service: Any) -> None:
     """Step until there is nothing to do, as `oyez.service.run` would with a patient clock."""
     failures = 0
-    for _ in range(200):
+    for _ in range(2_000):
         try:
             if not service.step():
                 return

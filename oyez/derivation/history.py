@@ -147,6 +147,10 @@ class Assembler:
         self.next_batch = BatchNumber(next_batch)
         self.open = list(open_entries)
 
+    def copy(self) -> Assembler:
+        """Return another assembler at the same place."""
+        return Assembler(self.next_call, self.next_batch, self.open)
+
     def add_call(self, queued: events.CallQueued) -> None:
         """Take the next entry; SkippedLog when the node skipped or repeated one.
 

@@ -16,6 +16,7 @@ from oyez.chain.contracts import compute_topic
 from oyez.derivation import history
 from oyez.protocol.errors import Fatal, Invalid, Temporary
 from oyez.protocol.types import Hash32
+from oyez.testing.scripted import ScriptedEngine
 from sequencer.store import Store
 from tests.actors.liar import Liar
 from tests.local_rollup import LocalRollup, build_counter
@@ -430,3 +431,11 @@ def test_a_home_of_another_rollup_is_refused(tmp_path: Path) -> None:
         second.engine.model_root = Hash32(b"\x01" * 32)
         with pytest.raises(Fatal, match="its model root differ"):
             SequencerActor(second, tmp_path)
+
+
+def test_another_model_file_stops_both_at_once(rollup: LocalRollup, tmp_path: Path) -> None:
+    """Rule: DERIVE-7."""
+    rollup.engine = ScriptedEngine(seed=4)
+    for actor in (SequencerActor, ChallengerActor):
+        with pytest.raises(Fatal, match="use the GGUF file that the deployment names"):
+            actor(rollup, tmp_path)

@@ -70,6 +70,21 @@ def test_a_lost_event_is_noticed(lost: int) -> None:
         Deriver().add(build_window(*found), lambda _: None)
 
 
+def test_a_window_that_the_node_could_not_finish_is_taken_whole_later() -> None:
+    """Rule: CHAL-6."""
+    deriver = Deriver()
+
+    def fail(batch: Batch) -> None:
+        if batch.number == 2:
+            raise Temporary("down")
+
+    with pytest.raises(Temporary, match="down"):
+        deriver.add(build_window(*build_events()), fail)
+    assert (list(deriver.entries), list(deriver.batches)) == ([], [])
+    deriver.add(build_window(*build_events()), lambda _: None)
+    assert (list(deriver.entries), list(deriver.batches)) == (ENTRIES, BATCHES)
+
+
 def test_calls_are_replayed_on_this_nodes_own_cells(tmp_path: Path) -> None:
     """Rule: CHAL-7."""
     expected = replay.execute_all(State.empty(), ENTRIES, MANIFESTS, ENGINE)

@@ -95,6 +95,14 @@ def test_the_first_call_that_differs_is_named(index: int) -> None:
     assert verdict.our_call_root == RESULT.call_roots[index]
 
 
+def test_false_rows_beside_a_true_claim_name_no_call() -> None:
+    """Rule: CHAL-2, CHAL-3."""
+    rows = [replace(row, call_root=WRONG) for row in RESULT.rows]
+    verdict = judge_it(propose(batch_data=encode_rows(rows)))
+    assert (verdict.matches, verdict.data, verdict.first_call) == (True, Data.LOOSE, None)
+    assert (verdict.our_call_root, verdict.posted_call_root) == (None, None)
+
+
 @given(data=st.binary(max_size=200))
 def test_worthless_data_never_decides(data: bytes) -> None:
     """Rule: CHAL-2."""
