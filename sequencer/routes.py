@@ -6,10 +6,10 @@ Hashes and addresses are 0x and hex digits, amounts in wei are decimal strings.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from eth_utils.address import is_address
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Path, Response
 
 from oyez.protocol import codec
 from oyez.protocol.manifest import ModelLimits, parse_manifest
@@ -24,6 +24,10 @@ from oyez.protocol.types import (
 )
 from sequencer.metrics import Metrics
 from sequencer.store import Store
+
+
+#: SQLite's integers end here; no inbox ever will.
+LAST_CALL = 2**63 - 1
 
 
 class Level(StrEnum):
@@ -153,7 +157,7 @@ def build_router(reader: Reader, metrics: Metrics) -> APIRouter:
         return Response(metrics.format(), media_type="text/plain; version=0.0.4")
 
     @router.get("/calls/{call_id}")
-    def call(call_id: int) -> dict[str, Any]:  # Any: JSON
+    def call(call_id: Annotated[int, Path(ge=0, le=LAST_CALL)]) -> dict[str, Any]:  # Any: JSON
         return reader.get_call(call_id)
 
     @router.get("/actions/{action_id}/state")

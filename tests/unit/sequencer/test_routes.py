@@ -90,7 +90,9 @@ def test_a_call_has_its_finality_and_outcome(http: Http) -> None:
         404,
         "the inbox holds no call 5: it holds 5",
     )
-    assert http.get("/calls/many").status_code == 422
+    for nonsense in ("many", "-1", "1.5", str(2**63), "9" * 80):
+        assert http.get(f"/calls/{nonsense}").status_code == 422
+    assert http.get(f"/calls/{2**63 - 1}").status_code == 404
 
 
 @pytest.mark.parametrize(
