@@ -25,7 +25,6 @@ from oyez.protocol.types import (
 from sequencer.metrics import Metrics
 from sequencer.store import Store
 
-
 #: SQLite's integers end here; no inbox ever will.
 LAST_CALL = 2**63 - 1
 

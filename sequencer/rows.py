@@ -148,7 +148,6 @@ def build_result_row(result: Result) -> dict[str, Any]:  # Any: column values
 
 def parse_result(row: Any) -> Result:  # Any: a row
     """Read a result."""
-    proof = row.last_record_proof
     return Result(
         batch=BatchNumber(row.batch),
         parent=Hash32(row.parent),
@@ -159,6 +158,11 @@ def parse_result(row: Any) -> Result:  # Any: a row
             outbox_root=Hash32(row.outbox_root),
             receipts_root=Hash32(row.receipts_root),
         ),
-        last_record_proof=tuple(Hash32(proof[i : i + 32]) for i in range(0, len(proof), 32)),
+        last_record_proof=split_hashes(row.last_record_proof),
         batch_data=row.batch_data,
     )
+
+
+def split_hashes(data: bytes) -> tuple[Hash32, ...]:
+    """Read hashes that were joined."""
+    return tuple(Hash32(data[start : start + 32]) for start in range(0, len(data), 32))

@@ -33,6 +33,7 @@ from sequencer.rows import (
     parse_batch,
     parse_entry,
     parse_result,
+    split_hashes,
 )
 
 #: A re-org deeper than these windows is derived again from the start.
@@ -306,16 +307,24 @@ class Store:
     def get_signed(self, key: str) -> Signed | None:
         """Return what was signed for an intention."""
         row = self._find(select(t.journal).where(t.journal.c.intention == key))
-        return None if row is None else Signed(row.nonce, row.raw, Hash32(row.hash))
+        if row is None:
+            return None
+        return Signed(row.nonce, row.raw, Hash32(row.hash), split_hashes(row.replaced))
 
     def put_signed(self, key: str, signed: Signed) -> None:
         """Keep a signed transaction, before it is broadcast.
 
         Rule: SEQ-6
         """
-        row = {"intention": key, "nonce": signed.nonce, "raw": signed.raw, "hash": signed.hash}
+        row = {
+            "intention": key,
+            "nonce": signed.nonce,
+            "raw": signed.raw,
+            "hash": signed.hash,
+            "replaced": b"".join(signed.replaced),
+        }
         with self._engine.begin() as connection:
-            connection.execute(insert(t.journal).values(row))
+            connection.execute(insert(t.journal).prefix_with("OR REPLACE").values(row))
 
     def drop_signed(self, key: str) -> None:
         """Forget a transaction that can never be mined, or reverted."""

@@ -103,6 +103,7 @@ journal = Table(
     Column("nonce", Integer, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("replaced", LargeBinary, nullable=False),  # 32 bytes a hash
 )
 
 identity = Table(

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
+
 from oyez.chain.client import Chain, Mined, Reverted, RpcError
 from oyez.chain.contracts import Transaction
 from oyez.chain.keys import Key
@@ -19,6 +22,8 @@ from oyez.protocol.types import Address, Hash32
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0
+#: Looks between two checks whether the fee has become too low.
+FEE_POLLS = 300
 #: Gas above the node's estimate, in percent: a pending block may cost a little more.
 GAS_MARGIN = 20
 MINIMUM_TIP = 10**6
@@ -39,11 +44,17 @@ class InsufficientBalance(Fatal):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signed transaction: its raw bytes are all that a re-broadcast needs."""
+    """A signed transaction: its raw bytes are all that a re-broadcast needs.
+
+    Attributes:
+        replaced: hashes of the same transaction at lower fees, any of which may yet be mined in
+            its place: all have one nonce.
+    """
 
     nonce: int
     raw: bytes
     hash: Hash32
+    replaced: tuple[Hash32, ...] = ()
 
 
 class Journal(Protocol):
@@ -54,7 +65,10 @@ class Journal(Protocol):
         ...
 
     def put_signed(self, key: str, signed: Signed) -> None:
-        """Keep it durably; returns only when a crash can no longer lose it."""
+        """Keep it durably, in place of an earlier one under the key.
+
+        Returns only when a crash can no longer lose it.
+        """
         ...
 
     def drop_signed(self, key: str) -> None:
@@ -160,23 +174,49 @@ class Sender:
 
     def _wait(self, key: str, signed: Signed) -> Mined:
         """Broadcast until mined; a transaction whose nonce is taken is forgotten."""
-        chain = self._chain
         for poll in range(self._polls):
-            mined = chain.find_mined(signed.hash)
+            mined = self._find_mined(signed)
             if mined is not None:
                 return mined
-            if chain.fetch_nonce(self._key.address, "latest") > signed.nonce:
+            if self._chain.fetch_nonce(self._key.address, "latest") > signed.nonce:
                 # The nonce is used: by this transaction, a moment ago, or by another.
-                mined = chain.find_mined(signed.hash)
+                mined = self._find_mined(signed)
                 if mined is not None:
                     return mined
                 self._journal.drop_signed(key)
                 raise Temporary(f"nonce {signed.nonce} went to another transaction: deciding again")
+            if poll % FEE_POLLS == FEE_POLLS - 1:
+                signed = self._raise_fee(key, signed)
             if poll % 50 == 0:
                 self._broadcast(signed)
             else:
                 self._pause(POLL_SECONDS)
         raise Temporary(f"0x{signed.hash.hex()} is not mined yet: will look again")
+
+    def _find_mined(self, signed: Signed) -> Mined | None:
+        for digest in (signed.hash, *signed.replaced):
+            mined = self._chain.find_mined(digest)
+            if mined is not None:
+                return mined
+        return None
+
+    def _raise_fee(self, key: str, signed: Signed) -> Signed:
+        """Sign the same transaction at a higher fee, if blocks now cost more than it offers."""
+        fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
+        old_fee, old_tip = fields["maxFeePerGas"], fields["maxPriorityFeePerGas"]
+        base_fee = self._chain.fetch_block("latest").base_fee
+        if base_fee + old_tip <= old_fee:
+            return signed
+        # Nodes take a replacement from an eighth more on, for both fees.
+        tip = max(old_tip * 9 // 8 + 1, self._chain.fetch_tip())
+        fee = max(old_fee * 9 // 8 + 1, 2 * base_fee + tip)
+        changed = {name: value for name, value in fields.items() if name not in ("v", "r", "s")}
+        changed |= {"maxFeePerGas": fee, "maxPriorityFeePerGas": tip}
+        raw, digest = self._key.sign(changed)
+        raised = Signed(signed.nonce, raw, Hash32(digest), (signed.hash, *signed.replaced))
+        self._journal.put_signed(key, raised)
+        self._broadcast(raised)
+        return raised
 
     def _broadcast(self, signed: Signed) -> None:
         try:

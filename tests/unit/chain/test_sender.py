@@ -31,6 +31,7 @@ class MemoryChain:
     mines: bool = True
     refuses: str | None = None
     fails: bool = False
+    base_fee: int = 10**9
     nonce: int = 0
     mined: dict[bytes, Mined] = field(default_factory=dict)
     broadcast: list[bytes] = field(default_factory=list)
@@ -47,7 +48,7 @@ class MemoryChain:
         return 10**9
 
     def fetch_block(self, _at: Any) -> Block:
-        return Block(1, ZERO, ZERO, 0, 10**9)
+        return Block(1, ZERO, ZERO, 0, self.base_fee)
 
     def fetch_nonce(self, _address: Address, _at: Any = "pending") -> int:
         return self.nonce
@@ -137,6 +138,35 @@ def test_a_nonce_that_went_to_another_is_decided_again() -> None:
     assert journal.get_signed("pay") is None
     chain.mines = True
     assert sender.send("pay", PAY).succeeded
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_fee_that_became_too_low_is_raised_and_any_version_counts(which: int) -> None:
+    """Rule: SEQ-6."""
+    journal = MemoryJournal()
+    chain = MemoryChain(mines=False)
+    with pytest.raises(Temporary, match="not mined yet"):
+        build_sender(chain, journal).send("pay", PAY)
+    for factor in (5, 50):
+        chain.base_fee = factor * 10**9
+        with pytest.raises(Temporary, match="not mined yet"):
+            build_sender(chain, journal, patience=30).send("pay", PAY)
+    sent = [TypedTransaction.from_bytes(HexBytes(raw)).as_dict() for raw in chain.broadcast]
+    same = ("nonce", "to", "value", "data", "gas", "chainId")
+    assert len(sent) == 3
+    assert [[tx[name] for name in same] for tx in sent] == [[sent[0][n] for n in same]] * 3
+    assert sent[1]["maxFeePerGas"] >= 5 * 10**9
+    assert sent[2]["maxPriorityFeePerGas"] * 8 > sent[1]["maxPriorityFeePerGas"] * 9
+    chain.mine(chain.broadcast[which])
+    assert build_sender(chain, journal).send("pay", PAY).hash == keccak(chain.broadcast[which])
+    assert len(chain.broadcast) == 3
+
+
+def test_a_fee_that_is_high_enough_stays() -> None:
+    chain = MemoryChain(mines=False)
+    with pytest.raises(Temporary, match="not mined yet"):
+        build_sender(chain, patience=70).send("pay", PAY)
+    assert len(chain.broadcast) == 1
 
 
 def test_a_refusal_is_found_before_anything_is_sent() -> None:

@@ -101,6 +101,9 @@ def test_signed_transactions_outlive_a_rewind(store: Store) -> None:
     store.put_signed("close 1", signed)
     store.rewind(None)
     assert store.get_signed("close 1") == signed
+    raised = Signed(4, b"more", Hash32(b"\x02" * 32), (signed.hash, Hash32(b"\x03" * 32)))
+    store.put_signed("close 1", raised)
+    assert store.get_signed("close 1") == raised
     store.drop_signed("close 1")
     assert store.get_signed("close 1") is None
 
