@@ -187,6 +187,20 @@ def test_an_upgrade_in_effect_rules_the_next_one(world: World) -> None:
         world.actions.announce_upgrade(action_id, quick, sender=AUTHOR)
 
 
+def test_a_third_manifest_waits_behind_the_second_ones_terms(world: World) -> None:
+    action_id = world.actions.publish(SLOW.encode(), sender=AUTHOR)
+    world.actions.announce_upgrade(action_id, NEXT.encode(), sender=AUTHOR)
+    world.pass_time(100)
+    world.actions.announce_upgrade(action_id, MANIFEST, sender=AUTHOR)
+    world.pass_time(99)
+    assert world.actions.terms(action_id).manifest_hash == keccak(NEXT.encode())
+    assert world.actions.terms(action_id).max_input == 200
+    assert world.actions.terms(action_id).cell_kind == 2
+    world.pass_time(1)
+    assert world.actions.terms(action_id).manifest_hash == HASH
+    assert world.actions.terms(action_id).max_input == 512
+
+
 def test_only_the_author_upgrades(world: World) -> None:
     action_id = world.actions.publish(SLOW.encode(), sender=AUTHOR)
     for sender in (STRANGER, DEPLOYER):

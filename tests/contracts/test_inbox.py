@@ -240,6 +240,16 @@ def test_the_bucket_admits_one_overshoot_then_says_how_long_to_wait(world: World
     world.inbox.submit(action_id, b"", b"", ZERO, 0, value=ETHER)
 
 
+def test_a_level_of_exactly_the_burst_admits() -> None:
+    world = World(settings(max_batch_work=600, leak_per_second=1))
+    action_id = publish(world, BALLOT.change(fixed=300))
+    for _ in range(3):
+        world.pass_time(0)
+        world.inbox.submit(action_id, b"", b"", ZERO, 0, value=ETHER)
+    with reverts("inbox: busy, seconds to wait: 300"):
+        world.inbox.submit(action_id, b"", b"", ZERO, 0, value=ETHER)
+
+
 def test_a_quiet_quote_is_exact_at_inclusion(world: World, ballot: bytes) -> None:
     """Below a sixteenth of the burst others may come first: the price is the same."""
     fee = world.inbox.quote(ballot, 3)

@@ -314,6 +314,26 @@ def test_the_ascii_edge_of_every_lane_of_a_word() -> None:
             assert (gate_check(draft.encode()) is None) == legal(story)
 
 
+@pytest.mark.parametrize("lead", [0xC2, 0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF3, 0xF4])
+def test_every_second_byte_at_every_lane_and_over_word_ends(lead: int) -> None:
+    """The bounds after e0, ed, f0 and f4 also hold when the next byte opens the next word."""
+    length = 2 + (lead >= 0xE0) + (lead >= 0xF0)
+    for shift in range(32):
+        for second in (0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0):
+            story = b"." + b"-" * shift + bytes([lead, second]) + b"\x80" * (length - 2) + b"end"
+            draft = replace(SMALL, title=b"", story=story)
+            assert (gate_check(draft.encode()) is None) == legal(story), story
+
+
+@pytest.mark.parametrize("slot", [1, 2, 3, 4, 5])
+def test_each_slot_takes_its_positions(slot: int) -> None:
+    draft = replace(BALLOT, segments=((slot, 0), (0, 7)))
+    assert gate_check(draft.encode()) is None
+    less = draft.change(fixed=draft.need(64) - 1)
+    assert gate_check(less.encode()) == "gate: fixed below its parts"
+    assert draft.need(64) == 71 + {1: draft.state_bytes(), 2: 0, 3: 42, 4: 78, 5: 20}[slot]
+
+
 @budget(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_bytes_whatsoever_leave_the_gate_without_an_answer(data: st.DataObject) -> None:

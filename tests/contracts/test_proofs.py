@@ -152,6 +152,18 @@ def test_a_proof_256_levels_deep() -> None:
     assert not ask_field(world, 1, 0, 1, replace(shallow, siblings=siblings[:-1]))
 
 
+def test_an_index_beyond_the_tree_is_no_field_even_if_a_root_held_it() -> None:
+    place, index = 1, 33
+    type_hash = schema.compute_type_hash(FIELDS[1])
+    leaf = codec.compute_field_leaf(index, b"count", type_hash, 7)
+    beside = (Hash32(noise("beside")),) * 5
+    fields_root = merkle.fold_proof(leaf, place, beside)
+    world = finalized(codec.compute_cell_leaf(key_of(0), MANIFEST, fields_root, 1))
+    proof = FieldProof(MANIFEST, 1, beside, ())
+
+    assert not ask_field(world, 1, 0, 1, proof, index=index, word=codec.encode_word(7))
+
+
 @pytest.mark.parametrize("cells", [0, 1, 2, 30])
 def test_absent_cells_are_proven_absent(cells: int) -> None:
     """Rule: ROLLUP-13"""
