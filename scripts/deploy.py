@@ -40,9 +40,7 @@ def ask_password(text: str) -> str:
 @click.option("--chain-id", default=31_337, show_default=True, help="Chain expected there.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write.")
 @click.option("--keystore", type=click.Path(path_type=Path), help="Encrypted key of the deployer.")
-@click.option(
-    "--model", type=click.Path(path_type=Path), help="Any GGUF; default: the pinned one."
-)
+@click.option("--model", type=click.Path(path_type=Path), help="Any GGUF; default: the pinned one.")
 @click.option("--sequencer", callback=parse_address, help="Default: the deployer.")
 @click.option("--window", default=DEFAULTS.challenge_window, show_default=True, help="T, seconds.")
 @click.option("--response", default=DEFAULTS.response_window, show_default=True, help="D, seconds.")

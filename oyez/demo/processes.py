@@ -64,7 +64,9 @@ def read_status(process: int) -> dict[str, str]:
 
 
 def catches_interrupt(status: Mapping[str, str]) -> bool:
-    """Say whether SIGINT has a handler in the process of this status."""
+    """Say whether the process of this status lives and has a handler for SIGINT."""
+    if status.get("State", "Z").startswith("Z"):
+        return False
     return bool(int(status.get("SigCgt", "0"), 16) >> (signal.SIGINT - 1) & 1)
 
 

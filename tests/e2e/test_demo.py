@@ -1,0 +1,158 @@
+"""`make demo` as a user runs it, and every way in which it may end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / ".oyez" / "demo"
+LAST = re.compile(
+    r"oyez demo: (\d+) calls final \((\d+) accepted, (\d+) rejected\), head at (\d+)\n\Z"
+)
+SCRIPT = [sys.executable, "scripts/demo.py", "--keep"]
+MAKE = ["make", "--no-print-directory", "demo", "KEEP=1"]
+
+
+@contextmanager
+def running(command: list[str], **options: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start a kept demonstration; give the process and what it printed up to the last line."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **options,  # type: ignore[call-overload]  # passed through
+    )
+    printed: list[str] = []
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            printed.append(line)
+            if line.startswith("oyez demo:"):
+                break
+        yield process, "".join(printed)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(20)
+        process.stdout.close()
+
+
+def find_ports() -> list[tuple[str, int]]:
+    """Where the chain and the sequencer's service listen."""
+    urls = [
+        json.loads((HOME / "deployment.json").read_text())["rpc"],
+        json.loads((HOME / "sequencer" / "serve.json").read_text())["url"],
+    ]
+    return [("127.0.0.1", int(url.rsplit(":", 1)[1])) for url in urls]
+
+
+def is_open(place: tuple[str, int]) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(place) == 0
+
+
+def list_left() -> list[str]:
+    """Processes of this clone's demonstration that still run."""
+    left = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and entry.name != str(os.getpid()):
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if any(str(HOME).encode() in word for word in words):
+                left.append(entry.name)
+    return left
+
+
+def test_demo_tells_the_whole_story_and_a_stranger_can_rebuild_it() -> None:
+    with running(MAKE) as (_, printed):
+        found = LAST.search(printed)
+        assert found is not None, printed
+        final, accepted, rejected, head = map(int, found.groups())
+        assert 12 <= final <= 16
+        assert (accepted > 0, rejected > 0, accepted + rejected) == (True, True, final)
+        assert "\x1b" not in printed
+        assert printed.count("MATCH: its own replay") == head
+        done = subprocess.run(
+            [sys.executable, "tests/e2e/rebuild.py", str(HOME / "deployment.json")],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        rebuilt = json.loads(done.stdout)
+        assert (rebuilt["final"], rebuilt["head"]) == (final, head)
+        assert (rebuilt["accepted"], rebuilt["rejected"]) == (accepted, rejected)
+        assert rebuilt["callers"] >= 3
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        (MAKE, signal.SIGINT),
+        (MAKE, signal.SIGTERM),
+        (MAKE, signal.SIGKILL),
+        (SCRIPT, signal.SIGINT),
+        (SCRIPT, signal.SIGTERM),
+    ],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else Path(value[0]).name,
+)
+def test_kept_demo_ends_on_a_signal_and_leaves_nothing(
+    command: list[str], number: signal.Signals
+) -> None:
+    with running(command) as (process, _):
+        ports = find_ports()
+        assert all(is_open(place) for place in ports)
+        os.kill(process.pid, number)
+        assert process.stdout is not None
+        # end of file: every process that held the output is gone
+        assert process.stdout.read() == ""
+        process.wait(20)
+    assert not any(is_open(place) for place in ports)
+    assert list_left() == []
+
+
+def test_kept_demo_ends_on_sigterm_where_sigint_is_ignored() -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with running(MAKE, preexec_fn=ignore) as (process, _):
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait(20)
+    assert list_left() == []
+
+
+def test_killed_demo_leaves_no_process() -> None:
+    with running(SCRIPT) as (process, _):
+        ports = find_ports()
+        process.kill()
+        process.wait(20)
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+    assert not any(is_open(place) for place in ports)
+    assert list_left() == []
+
+
+def test_second_demo_in_one_clone_is_refused() -> None:
+    with running(SCRIPT):
+        second = subprocess.run(
+            SCRIPT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert second.returncode == 1
+        assert "another one runs in this clone" in second.stderr
+        assert all(is_open(place) for place in find_ports())
