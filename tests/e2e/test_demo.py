@@ -78,8 +78,23 @@ def list_left() -> list[str]:
     return left
 
 
-def test_demo_tells_the_whole_story_and_a_stranger_can_rebuild_it() -> None:
-    with running(MAKE) as (_, printed):
+def assert_nothing_left(ports: list[tuple[str, int]]) -> None:
+    assert not any(is_open(place) for place in ports)
+    assert list_left() == []
+
+
+def send(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Signal one process and wait until all that held its output are gone."""
+    assert process.stdout is not None
+    os.kill(process.pid, number)
+    assert process.stdout.read() == ""
+    process.wait(20)
+
+
+def test_demo_tells_the_whole_story_a_stranger_rebuilds_it_and_ctrl_c_ends_it() -> None:
+    with running(MAKE) as (process, printed):
+        ports = find_ports()
+        assert all(is_open(place) for place in ports)
         found = LAST.search(printed)
         assert found is not None, printed
         final, accepted, rejected, head = map(int, found.groups())
@@ -99,60 +114,27 @@ def test_demo_tells_the_whole_story_and_a_stranger_can_rebuild_it() -> None:
         assert (rebuilt["final"], rebuilt["head"]) == (final, head)
         assert (rebuilt["accepted"], rebuilt["rejected"]) == (accepted, rejected)
         assert rebuilt["callers"] >= 3
+        send(process, signal.SIGINT)
+    assert_nothing_left(ports)
 
 
-@pytest.mark.parametrize(
-    ("command", "number"),
-    [
-        (MAKE, signal.SIGINT),
-        (MAKE, signal.SIGTERM),
-        (MAKE, signal.SIGKILL),
-        (SCRIPT, signal.SIGINT),
-        (SCRIPT, signal.SIGTERM),
-    ],
-    ids=lambda value: value.name if isinstance(value, signal.Signals) else Path(value[0]).name,
-)
-def test_kept_demo_ends_on_a_signal_and_leaves_nothing(
-    command: list[str], number: signal.Signals
-) -> None:
-    with running(command) as (process, _):
-        ports = find_ports()
-        assert all(is_open(place) for place in ports)
-        os.kill(process.pid, number)
-        assert process.stdout is not None
-        # end of file: every process that held the output is gone
-        assert process.stdout.read() == ""
-        process.wait(20)
-    assert not any(is_open(place) for place in ports)
-    assert list_left() == []
-
-
-def test_kept_demo_ends_on_sigterm_where_sigint_is_ignored() -> None:
+def test_kept_demo_ends_on_sigterm_where_sigint_is_ignored_and_is_alone_in_its_clone() -> None:
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     with running(MAKE, preexec_fn=ignore) as (process, _):
-        os.kill(process.pid, signal.SIGTERM)
-        process.wait(20)
-    assert list_left() == []
-
-
-def test_killed_demo_leaves_no_process() -> None:
-    with running(SCRIPT) as (process, _):
         ports = find_ports()
-        process.kill()
-        process.wait(20)
-        assert process.stdout is not None
-        assert process.stdout.read() == ""
-    assert not any(is_open(place) for place in ports)
-    assert list_left() == []
-
-
-def test_second_demo_in_one_clone_is_refused() -> None:
-    with running(SCRIPT):
-        second = subprocess.run(
-            SCRIPT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-        )
+        second = subprocess.run(SCRIPT, cwd=ROOT, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "another one runs in this clone" in second.stderr
-        assert all(is_open(place) for place in find_ports())
+        assert all(is_open(place) for place in ports)
+        send(process, signal.SIGTERM)
+    assert_nothing_left(ports)
+
+
+@pytest.mark.parametrize("command", [MAKE, SCRIPT], ids=["make", "script"])
+def test_killed_demo_leaves_nothing(command: list[str]) -> None:
+    with running(command) as (process, _):
+        ports = find_ports()
+        send(process, signal.SIGKILL)
+    assert_nothing_left(ports)
