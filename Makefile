@@ -27,7 +27,7 @@ soak: ## the large seeded counts; writes docs/measurements/soak.json
 
 bench: ## ratios against peers in one run; writes docs/measurements/bench.json
 	@$(PYTHON) scripts/install.py --test
-	@$(BIN)/python scripts/bench.py
+	@$(BIN)/python -m scripts.bench
 
 lock: ## rewrite the lock files from requirements/*.in
 	@$(BIN)/python scripts/lock.py
