@@ -110,14 +110,14 @@ def submit(
     escrowed: uint256 = 0
     surge: uint256 = 0
     escrowed, surge = bucket._price(books.level, work)
-    fee: uint256 = escrowed + surge
+    fee: uint256 = unsafe_add(escrowed, surge)  # both below 2**128
     assert msg.value >= fee, "inbox: fee too low"
 
     open: queue.OpenBatch = queue._load()
     if open.count > 0 and (
         open.count == c.MAX_BATCH_ENTRIES
-        or open.work + work > MAX_BATCH_WORK
-        or open.output_bytes + terms.output_bytes > c.MAX_BATCH_OUTPUT_BYTES
+        or unsafe_add(open.work, work) > MAX_BATCH_WORK
+        or unsafe_add(open.output_bytes, terms.output_bytes) > c.MAX_BATCH_OUTPUT_BYTES
     ):
         self._close(open)
         open = self._next(open)
@@ -134,19 +134,25 @@ def submit(
         keccak256(input),
     )
 
-    books.level += work
-    books.escrow += escrowed
-    if msg.value > fee:
-        books.credits += msg.value - fee
-        self.credit[msg.sender] += msg.value - fee
+    # none of these sums overflows 256 bits: fees and all the ether there is are far below
+    books.level = unsafe_add(books.level, work)
+    books.escrow = unsafe_add(books.escrow, escrowed)
+    excess: uint256 = unsafe_sub(msg.value, fee)  # fee <= msg.value, above
+    if excess > 0:
+        books.credits = unsafe_add(books.credits, excess)
+        # a chain with made-up ether must not spill into the word's neighbours; the sum, so that
+        # settle, which moves from one to the other, can never fail
+        assert unsafe_add(books.escrow, books.credits) <= c.M88, "inbox: more ether than there is"
+        self.credit[msg.sender] = unsafe_add(self.credit[msg.sender], excess)
     bucket._store(books)
     queue._append(open.count, entry)
     if open.count == 0:
         open.opened_at = block.timestamp
-    open.count += 1
+    # within a batch's bounds: it was just closed otherwise
+    open.count = unsafe_add(open.count, 1)
     open.last_block = block.number
-    open.output_bytes += terms.output_bytes
-    open.work += work
+    open.output_bytes = unsafe_add(open.output_bytes, terms.output_bytes)
+    open.work = unsafe_add(open.work, work)
     queue._store(open)
 
     log IInbox.CallQueued(

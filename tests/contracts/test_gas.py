@@ -90,7 +90,17 @@ class Bench:
 
     def submit(self, action_id: bytes, text: bytes, extra: int = 0, who: int = 1) -> int:
         fee = self.fee(action_id, text) + extra
-        return self.send("Inbox", "submit", action_id, b"", text, ZERO, 0, value=fee, who=who)
+        return self.send(
+            "Inbox",
+            "submit",
+            action_id,
+            b"",
+            text,
+            codec.keccak(BALLOT.encode()),
+            0,
+            value=fee,
+            who=who,
+        )
 
     def create(self, path: str) -> Address:
         """Deploy a test contract."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from eth_utils.abi import function_abi_to_4byte_selector
+from eth_utils.address import to_checksum_address
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -72,6 +73,25 @@ def test_credit_is_paid_once_and_to_whomever_its_owner_names(world: World, ballo
         with reverts("inbox: no credit"):
             world.inbox.withdraw(STRANGER, sender=who)
     assert world.balance(world.inbox.address) == fee
+
+
+@pytest.mark.parametrize("bit", [88, 207, 230])
+def test_made_up_ether_never_spills_into_the_books_neighbours(
+    world: World, ballot: bytes, bit: int
+) -> None:
+    """Rule: INBOX-11"""
+    world.evm.set_balance(to_checksum_address(CALLER), 2**240)
+    fee = world.inbox.quote(ballot, 0)
+    with reverts("inbox: more ether than there is"):
+        world.inbox.submit(ballot, b"", b"", ZERO, 0, value=fee + 2**bit + 2**88)
+    most = 2**88 - 1 - fee
+    world.inbox.submit(ballot, b"", b"", ZERO, 0, value=fee + most)
+    assert (world.inbox.escrow(), world.inbox.total_credits()) == (fee, most)
+    with reverts("inbox: more ether than there is"):
+        world.inbox.submit(ballot, b"", b"", ZERO, 0, value=fee + 1)
+    world.inbox.withdraw(STRANGER)
+    world.inbox.submit(ballot, b"", b"", ZERO, 0, value=fee + 1)
+    assert (world.inbox.escrow(), world.inbox.total_credits()) == (2 * fee, 1)
 
 
 def test_who_refuses_payment_keeps_the_credit(

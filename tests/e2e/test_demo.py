@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +80,11 @@ def list_left() -> list[str]:
 
 
 def assert_nothing_left(ports: list[tuple[str, int]]) -> None:
-    assert not any(is_open(place) for place in ports)
+    """Hold that all is gone; the kernel ends a killed process's children a moment later."""
+    deadline = time.monotonic() + 10
+    while (any(map(is_open, ports)) or list_left()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_open, ports))
     assert list_left() == []
 
 
