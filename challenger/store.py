@@ -38,13 +38,19 @@ _executions = Table(
 )
 
 
+#: Raise it with any change of what an execution holds: output, outcome or trace records.
+EXECUTION_VERSION = 1
+
+
 def compute_origin(entry: Entry, cell: Cell | None, model_root: Hash32) -> Hash32:
-    """Return the hash of all that an execution follows from: entry, cell and model.
+    """Return the hash of all that an execution follows from: entry, cell, model, our own rules.
 
     Rule: CHAL-4
     """
     before = json.dumps(encode_cell(cell), sort_keys=True).encode()
-    return codec.sha256(codec.compute_entry_hash(entry) + codec.sha256(before) + model_root)
+    rules = EXECUTION_VERSION.to_bytes(32, "big")
+    met = codec.compute_entry_hash(entry) + codec.sha256(before)
+    return codec.sha256(met + model_root + rules)
 
 
 class Store:

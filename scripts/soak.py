@@ -20,7 +20,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "docs" / "measurements" / "soak.json"
-CALLS = "tests/unit/protocol/test_call_fuzz.py"
+CALLS = (
+    "tests/unit/protocol/test_call_fuzz.py::test_fuzzed_calls_end_in_one_outcome_with_valid_state"
+)
 GATE = "tests/differential/test_manifest_gate.py"
 
 

@@ -20,6 +20,7 @@ from oyez.engines.exact.tokens import (
 )
 from oyez.engines.exact.weights import Model, load_model
 from oyez.protocol import masks
+from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import Machine, MachineState
 from oyez.protocol.types import Hash32, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
@@ -135,6 +136,10 @@ class ExactEngine:
         return cast("Sequence[int]", self._masks.get_allowed(machine, state))
 
 
+#: What the shape's one packed word holds.
+MOST_MISSING = 32
+
+
 def load_engine(
     path: Path | None = None, *, sha256: str | None = known.SMOLLM2_SHA256
 ) -> ExactEngine:
@@ -156,8 +161,42 @@ def load_engine(
     file = open_gguf(path)
     tokenizer = parse_tokenizer_metadata(file)
     model = load_model(file)
+    verify_vocabulary(build_vocabulary(tokenizer), model.vocabulary)
     root = known.MODEL_ROOTS.get((sha256 or "", model.context))
     return ExactEngine(model, tokenizer, kernels.open_backend(model), root)
+
+
+def verify_vocabulary(vocabulary: Vocabulary, rows: int) -> None:
+    """Check that a token table serves every call: whatever the schema demands has a token.
+
+    Rule: MODEL-18
+
+    Args:
+        vocabulary: the token table.
+        rows: rows of the embedding.
+
+    Raises:
+        Invalid: MODEL-18, naming what is missing.
+    """
+    if vocabulary.size != rows:
+        raise Invalid(
+            "MODEL-18",
+            f"{vocabulary.size} tokens for {rows} rows of the embedding: use another model file",
+        )
+    needed = (*range(0x20, 0x7F), *range(0x80, 0xC0))
+    absent = [byte for byte in needed if vocabulary.single(byte) is None]
+    if absent:
+        raise Invalid(
+            "MODEL-18",
+            f"no token of the model is the byte 0x{absent[0]:02x} alone, so it cannot write "
+            "every text: use another model",
+        )
+    if len(vocabulary.missing) > MOST_MISSING:
+        raise Invalid(
+            "MODEL-18",
+            f"{len(vocabulary.missing)} bytes above 0x7f have no token of their own, at most "
+            f"{MOST_MISSING} may: use another model",
+        )
 
 
 def _build_shape(model: Model, vocabulary: Vocabulary) -> ModelShape:

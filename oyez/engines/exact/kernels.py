@@ -174,7 +174,8 @@ class Kernels:
         if not scratch:
             raise Fatal("no memory for the engine's working space")
         self._scratch = ctypes.c_void_p(scratch)
-        weakref.finalize(self, self._library.oyez_scratch_free, self._scratch)
+        # not at exit: a thread may still be inside the kernels then, and the system frees anyway
+        weakref.finalize(self, self._library.oyez_scratch_free, self._scratch).atexit = False
 
     def new_cache(self) -> KernelCache:
         """Return an empty session cache."""

@@ -71,7 +71,7 @@ def parse_tokenizer_metadata(file: GgufFile) -> TokenizerMetadata:
         raise Invalid("MODEL-4", "token types and tokens differ in number; use another model file")
     try:
         types = tuple(TokenType(int(kind)) for kind in kinds)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Invalid(
             "MODEL-4", f"{error} in tokenizer.ggml.token_type; use another file"
         ) from error

@@ -18,6 +18,8 @@ from oyez.protocol.trace import INT16_LANES, INT32_LANES, PAD_INT16, PAD_INT32, 
 from oyez.protocol.types import Hash32
 
 _LEAF_BYTES = CHUNK_BYTES + 2
+#: Positions whose chunks are built at once: a long prompt costs time, not memory.
+_POSITIONS = 128
 
 
 def compute_layer_roots(residuals: Residuals, lanes: Lanes) -> list[tuple[Hash32, ...]]:
@@ -25,6 +27,14 @@ def compute_layer_roots(residuals: Residuals, lanes: Lanes) -> list[tuple[Hash32
 
     Rule: ENGINE-22
     """
+    return [
+        roots
+        for at in range(0, len(residuals), _POSITIONS)
+        for roots in _compute_some(residuals[at : at + _POSITIONS], lanes[at : at + _POSITIONS])
+    ]
+
+
+def _compute_some(residuals: Residuals, lanes: Lanes) -> list[tuple[Hash32, ...]]:
     positions, layers, _ = residuals.shape
     records = positions * layers
     chunks = np.concatenate(

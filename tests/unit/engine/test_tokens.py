@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tokenizers.pre_tokenizers import ByteLevel
 
+from oyez.engines.exact.engine import verify_vocabulary
 from oyez.engines.exact.gguf import open_gguf, parse_gguf
 from oyez.engines.exact.tokens import (
     TokenizerMetadata,
@@ -15,6 +16,7 @@ from oyez.engines.exact.tokens import (
     read_tokenizer_metadata,
 )
 from oyez.protocol.errors import Invalid
+from oyez.protocol.vocabulary import Vocabulary
 from tests.unit.engine import tiny
 
 
@@ -92,9 +94,26 @@ def test_damaged_table_is_refused(tmp_path: Path, old: bytes, new: bytes) -> Non
     assert caught.value.rule == "MODEL-4"
 
 
-def test_unknown_token_type_is_refused(model_path: Path) -> None:
+@pytest.mark.parametrize("kind", [7, float("inf"), float("nan")])
+def test_unknown_token_type_is_refused(model_path: Path, kind: float) -> None:
     file = open_gguf(model_path)
-    types = (*file.metadata["tokenizer.ggml.token_type"][:-1], 7)  # type: ignore[index]
+    types = (*file.metadata["tokenizer.ggml.token_type"][:-1], kind)  # type: ignore[index]
     changed = type(file)({**file.metadata, "tokenizer.ggml.token_type": types}, {}, file.data)
-    with pytest.raises(Invalid, match="7 is not a valid TokenType"):
+    with pytest.raises(Invalid, match="token_type; use another file"):
         parse_tokenizer_metadata(changed)
+
+
+def test_vocabulary_that_cannot_write_every_text_is_refused() -> None:
+    """Rule: MODEL-18"""
+    every: list[bytes | None] = [bytes([byte]) for byte in range(256)]
+    verify_vocabulary(Vocabulary(every), 256)
+    verify_vocabulary(Vocabulary([*every[:0xC0], *[None] * 32, *every[0xE0:]]), 256)
+    for byte in (0x20, 0x7E, 0x80, 0xBF):
+        damaged = [*every[:byte], None, *every[byte + 1 :]]
+        with pytest.raises(Invalid, match=f"no token of the model is the byte 0x{byte:02x} alone"):
+            verify_vocabulary(Vocabulary(damaged), 256)
+    with pytest.raises(Invalid, match="33 bytes above 0x7f"):
+        verify_vocabulary(Vocabulary([*every[:0xC0], *[None] * 33, *every[0xE1:]]), 256)
+    for rows in (255, 257):
+        with pytest.raises(Invalid, match=f"256 tokens for {rows} rows"):
+            verify_vocabulary(Vocabulary(every), rows)
