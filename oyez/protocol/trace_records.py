@@ -1,7 +1,7 @@
 """What stands in the records that no layer makes: prologue, sampler and epilogue.
 
 These layouts are provisional until their steps are verified on chain; docs/spec/trace.md draws
-them. A record is alive iff lane 0 of its first int32 chunk is written, whatever its value.
+them. Whether one is alive is read from an int32 lane (of a sampler: lane 1), never from a word.
 """
 
 from __future__ import annotations
