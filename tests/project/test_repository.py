@@ -68,3 +68,19 @@ def test_every_script_answers_help() -> None:
         text = script.read_text()
         assert "argparse" in text or "click" in text, script
         assert "ArgumentParser" in text or "click.command" in text, script
+
+
+def test_links_in_documents_lead_somewhere() -> None:
+    broken = []
+    for path in tracked():
+        if path.suffix == ".md":
+            for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
+                if "://" not in target and not (path.parent / target).exists():
+                    broken.append(f"{path.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+def test_readme_shows_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text()
+    for command in ("make demo", "make test"):
+        assert command in text
