@@ -6,8 +6,8 @@
         The sequencer proposes; anyone finalizes what stood undisputed for the challenge window;
         anyone reads fields and receipts by proof. Nobody owns a parameter, nothing is paused.
 @dev Balance >= stakes + credits always, equal unless ether was forced in. Trusts Inbox for batches.
-     In this version an assertion has no siblings: the first child stands. `defeat` is for the
-     DuelGame alone, the zero address until duels exist.
+     Any staker may post a sibling of a living child; which of them lies only DuelGame decides.
+     It is the zero address until duels exist: then nothing is defeated, and a fork stays open.
 """
 from contracts import constants as c
 from contracts.interfaces import IActionRegistry
@@ -16,11 +16,13 @@ from contracts.interfaces import IModelRegistry
 from contracts.interfaces import IRollup
 from contracts.modules import assertions
 from contracts.modules import codec
+from contracts.modules import forks
 from contracts.modules import stakes
 from contracts.modules import trace
 
 implements: IRollup
-initializes: assertions
+initializes: forks
+initializes: assertions[forks := forks]
 initializes: stakes
 initializes: trace
 # the log of final roots
@@ -41,11 +43,13 @@ exports: (
     assertions.assertion,
     assertions.status,
 )
+# who stands behind it
+exports: (stakes.stake, stakes.total_stakes)
 
 GAME: immutable(address)
-CHALLENGE_WINDOW: immutable(uint256)
-RESPONSE_WINDOW: immutable(uint256)
 SEQUENCER_GRACE: immutable(uint256)
+# seconds after its opening in which only the sequencer may propose a batch first
+FIRST_CHILD_SECONDS: immutable(uint256)
 
 # who may be first child of a batch; handed over only by itself
 sequencer: reentrant(public(address))
@@ -74,7 +78,7 @@ def __init__(
     @param stake Wei.
     """
     assert sequencer != empty(address), "rollup: no sequencer"
-    assert challenge_window > 0 and challenge_window <= c.M24, "rollup: window not 1 to 2^24 s"
+    forks.__init__(challenge_window)
     assert response_window < challenge_window, "rollup: response above window"
     assert staticcall IInbox(inbox).rollup() == self, "rollup: inbox names another"
     actions: address = staticcall IInbox(inbox).actions()
@@ -84,9 +88,8 @@ def __init__(
         or staticcall IModelRegistry(models).delay() >= challenge_window
     ), "rollup: models change too fast"
     GAME = game
-    CHALLENGE_WINDOW = challenge_window
-    RESPONSE_WINDOW = response_window
     SEQUENCER_GRACE = sequencer_grace
+    FIRST_CHILD_SECONDS = staticcall IInbox(inbox).max_batch_seconds() + sequencer_grace
     stakes.__init__(stake, response_window)
     trace.__init__()
     assertions.__init__(inbox)
@@ -133,7 +136,25 @@ def withdraw_stake(to: address):
     raw_call(to, b"", value=stakes.AMOUNT, max_outsize=0)
 
 
-# --- SEQUENCER ---
+@external
+def step_down(path: DynArray[bytes32, c.MAX_PATH]):
+    """
+    @notice Move the caller's tip along PENDING children, so that its stake, not free, may follow a
+            branch on which others proposed too. 5k gas a step.
+    @custom:rule ROLLUP-22
+    @param path Ids, a child of the tip first.
+    """
+    assert len(path) > 0, "rollup: no step"
+    tip: bytes32 = stakes.tips[msg.sender]
+    assert assertions.records[tip].word & c.M8 == c.STATUS_PENDING, "rollup: tip not pending"
+    for id: bytes32 in path:
+        assert assertions.records[id].parent == tip, "rollup: not a child of the tip"
+        assert assertions.records[id].word & c.M8 == c.STATUS_PENDING, "rollup: step not pending"
+        tip = id
+
+    stakes.tips[msg.sender] = tip
+
+    log IRollup.TipMoved(staker=msg.sender, tip=tip)
 
 
 @external
@@ -148,7 +169,8 @@ def propose(
     @notice Assert the roots after the batch that follows parent's. The id binds chain, rollup,
             parent, attempt, the batch's content and all roots; the data only helps readers.
     @custom:rule ROLLUP-8
-    @param parent The final head or a PENDING assertion.
+    @param parent The final head or a PENDING assertion; on one without a living child the
+           sequencer is first, for a time.
     @param attempt 0, or k where the same content's attempt k - 1 was DEFEATED.
     @param claim The roots.
     @param last_record_proof Siblings of the trace's last record, from the leaf upwards.
@@ -164,16 +186,19 @@ def propose(
     ), "rollup: parent past or unknown"
     batch: IInbox.Batch = staticcall assertions.INBOX.batch(n)
     assert batch.batch_hash != empty(bytes32), "rollup: batch not closed"
-    assert trace._fold_last_record(claim, last_record_proof) == claim.trace_root, "rollup: last record"
     id: bytes32 = codec._assertion_id(parent, attempt, n, batch.batch_hash, claim)
     assert assertions.records[id].word == 0, "rollup: already proposed"
+    assert trace._fold_last_record(claim, last_record_proof) == claim.trace_root, "rollup: last record"
     if attempt > 0:
         earlier: bytes32 = codec._assertion_id(parent, attempt - 1, n, batch.batch_hash, claim)
         assert (
             assertions.records[earlier].word & c.M8 == c.STATUS_DEFEATED
         ), "rollup: earlier attempt lives"
 
-    allowance: uint256 = self._join(parent)
+    if forks._count_living(parent) == 0:
+        self._check_first(parent, batch.opened_at)
+
+    allowance: uint256 = forks._join(parent)
     stakes._bind(msg.sender, parent, id)
     assertions.records[id] = assertions.Record(
         parent=parent,
@@ -202,6 +227,9 @@ def propose(
     return id
 
 
+# --- SEQUENCER ---
+
+
 @external
 def transfer_sequencer(to: address):
     """
@@ -223,7 +251,8 @@ def transfer_sequencer(to: address):
 @external
 def finalize(id: bytes32):
     """
-    @notice Make an assertion final that stood alone for the challenge window; pays its proposer.
+    @notice Make an assertion final once it alone lives and its fork is closed; pays its proposer,
+            slashed or not.
     @custom:rule ROLLUP-10
     @param id A PENDING child of the head.
     """
@@ -232,7 +261,7 @@ def finalize(id: bytes32):
     n: uint256 = assertions.head + 1
     assert word & c.M8 == c.STATUS_PENDING, "rollup: not pending"
     assert assertions.finals[n - 1] == parent, "rollup: parent not the head"
-    assert block.timestamp >= (assertions.forks[parent] >> 88) + CHALLENGE_WINDOW, "rollup: too early"
+    forks._check_won(parent, (word >> 32) & c.M32)
     proposer: address = convert(word >> 96, address)
 
     assertions.head = n
@@ -243,6 +272,19 @@ def finalize(id: bytes32):
     log IRollup.AssertionFinalized(assertion_id=id, batch=n)
 
     extcall assertions.INBOX.settle(n, proposer)
+
+
+@external
+def mark_void(id: bytes32):
+    """
+    @notice Void a descendant of a DEFEATED assertion, and release its proposer's stake from it.
+    @custom:rule ROLLUP-21
+    @param id PENDING, its parent DEFEATED or VOID.
+    """
+    word: uint256 = assertions._void(id)
+    stakes._release(convert(word >> 96, address))
+
+    log IRollup.AssertionVoided(assertion_id=id, batch=(word >> 64) & c.M32)
 
 
 @external
@@ -277,47 +319,53 @@ def defeat(id: bytes32):
     assert msg.sender == GAME, "rollup: game only"
     word: uint256 = assertions.records[id].word
     assert word & c.M8 == c.STATUS_PENDING, "rollup: nothing to defeat"
-    proposer: address = convert(word >> 96, address)
-    n: uint256 = (word >> 64) & c.M32
 
-    assertions.records[id].word = (word & ~c.M8) | c.STATUS_DEFEATED
-    assertions.forks[assertions.records[id].parent] -= (1 << 64) + ((word >> 32) & c.M32)
-    taken: uint256 = stakes._slash(proposer)
-    pay: uint256 = taken // c.MOVE_PAY_SHARE
-    self.credit[GAME] += pay
-    self.total_credits += pay
+    assertions._put(id, c.STATUS_DEFEATED)
+    forks._leave(assertions.records[id].parent, (word >> 32) & c.M32)
 
-    log IRollup.AssertionDefeated(assertion_id=id, batch=n)
-    if taken > 0:
-        log IRollup.StakeSlashed(staker=proposer, amount=taken, burned=taken - pay)
+    log IRollup.AssertionDefeated(assertion_id=id, batch=(word >> 64) & c.M32)
 
-        raw_call(c.GRAVE, b"", value=taken - pay, max_outsize=0)
+    self._slash(convert(word >> 96, address))
+
+
+@external
+def lock(staker: address, id: bytes32):
+    """
+    @notice Put a stake behind one side of a duel. It may still propose: championships bind nobody.
+    @custom:rule ROLLUP-25
+    @param staker The champion.
+    @param id A PENDING assertion; of a fork a stake champions no other.
+    """
+    assert msg.sender == GAME, "rollup: only the game locks"
+    assert assertions.records[id].word & c.M8 == c.STATUS_PENDING, "rollup: nothing to champion"
+
+    stakes._lock(staker, assertions.records[id].parent, id)
+
+
+@external
+def unlock(staker: address):
+    """
+    @notice Take a stake back from a duel that is over; never reverts for a slashed one.
+    @param staker The champion.
+    """
+    assert msg.sender == GAME, "rollup: only the game unlocks"
+
+    stakes._unlock(staker)
+
+
+@external
+def slash(staker: address):
+    """
+    @notice Slash a beaten champion, once; its assertions stay, for duels to judge.
+    @custom:rule ROLLUP-7
+    @param staker The champion; one slashed before loses nothing more.
+    """
+    assert msg.sender == GAME, "rollup: only the game slashes"
+
+    self._slash(staker)
 
 
 # --- VIEWS ---
-
-
-@view
-@reentrant
-@external
-def stake(staker: address) -> IRollup.Stake:
-    """
-    @notice A staker's stake.
-    @param staker The address.
-    @return Status 0 none, 1 live, 2 slashed; its counts, request and tip.
-    """
-    return stakes._load(staker)
-
-
-@view
-@reentrant
-@external
-def total_stakes() -> uint256:
-    """
-    @notice Sum of all live stakes.
-    @return Wei.
-    """
-    return stakes.total
 
 
 @view
@@ -355,8 +403,8 @@ def settings() -> IRollup.Settings:
     return IRollup.Settings(
         inbox=assertions.INBOX.address,
         game=GAME,
-        challenge_window=CHALLENGE_WINDOW,
-        response_window=RESPONSE_WINDOW,
+        challenge_window=forks.WINDOW,
+        response_window=stakes.DELAY,
         sequencer_grace=SEQUENCER_GRACE,
         stake=stakes.AMOUNT,
     )
@@ -366,14 +414,35 @@ def settings() -> IRollup.Settings:
 
 
 @internal
-def _join(parent: bytes32) -> uint256:
+@view
+def _check_first(parent: bytes32, opened_at: uint256):
     """
-    @dev Enter the fork of a parent and return the time that its duels leave to the new assertion.
-         Only a first child, by the sequencer.
+    @dev Who may be first: the sequencer, and others once its time is over, counted from the batch's
+         own opening so that no batch before it can stretch it; or at once while the sequencer could
+         not propose here: its stake is gone, or bound elsewhere.
          # rule: ROLLUP-18
     """
-    assert msg.sender == self.sequencer, "rollup: sequencer proposes first"
-    assert assertions._count_living(parent) == 0, "rollup: a child stands already"
+    assert (
+        msg.sender == self.sequencer
+        or block.timestamp > opened_at + FIRST_CHILD_SECONDS
+        or not stakes._may_follow(self.sequencer, parent)
+    ), "rollup: sequencer proposes first"
 
-    assertions.forks[parent] = (block.timestamp << 88) | (1 << 64) | block.timestamp
-    return CHALLENGE_WINDOW
+
+@internal
+def _slash(staker: address):
+    """
+    @dev Slash once: a quarter is credited to the game, which pays the moves of duels from it, the
+         rest is burned.
+    """
+    taken: uint256 = stakes._slash(staker)
+    if taken == 0:
+        return
+    pay: uint256 = taken // c.MOVE_PAY_SHARE
+
+    self.credit[GAME] += pay
+    self.total_credits += pay
+
+    log IRollup.StakeSlashed(staker=staker, amount=taken, burned=taken - pay)
+
+    raw_call(c.GRAVE, b"", value=taken - pay, max_outsize=0)

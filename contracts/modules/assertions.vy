@@ -1,6 +1,6 @@
 # pragma version 0.4.3
 """
-@title Assertions, their forks, and the append-only log of final roots, with all reads of them
+@title Assertions and the append-only log of final roots, with all reads of them
 @notice Written by Rollup alone, which exports the views. None of them can be paused, and none reads
         a root of a batch that is not final.
 """
@@ -8,7 +8,10 @@ from contracts import constants as c
 from contracts.interfaces import IInbox
 from contracts.interfaces import IRollup
 from contracts.modules import codec
+from contracts.modules import forks
 from contracts.modules import merkle
+
+uses: forks
 
 
 struct Record:
@@ -23,9 +26,6 @@ INBOX: immutable(IInbox)
 
 # assertion id => record; its word's time is the proposal's, and finality's once FINAL
 records: HashMap[bytes32, Record]
-# parent id => t0 40 | living 24 | sum of the living children's created_at 64: with one left the
-# sum is the survivor's, so no list is kept
-forks: HashMap[bytes32, uint256]
 # batch => final assertion; append-only
 finals: HashMap[uint256, bytes32]
 # the last final batch; 0 is genesis
@@ -215,7 +215,7 @@ def finality(call_id: uint256, n: uint256) -> uint256:
         return c.FINALITY_UNKNOWN
     if n <= self.head:
         return c.FINALITY_FINAL
-    if n == self.head + 1 and self._count_living(self.finals[n - 1]) > 0:
+    if n == self.head + 1 and forks._count_living(self.finals[n - 1]) > 0:
         return c.FINALITY_POSTED
     return c.FINALITY_QUEUED
 
@@ -293,6 +293,26 @@ def _holds(batch: IInbox.Batch, call_id: uint256) -> bool:
 
 
 @internal
-@view
-def _count_living(parent: bytes32) -> uint256:
-    return (self.forks[parent] >> 64) & c.M24
+def _put(id: bytes32, status: uint256):
+    """
+    @dev Change an assertion's status alone.
+    """
+    self.records[id].word = (self.records[id].word & ~c.M8) | status
+
+
+@internal
+def _void(id: bytes32) -> uint256:
+    """
+    @dev Void a PENDING child of a dead parent; return its word. O(1): each of a dead branch is
+         voided by a call of its own, in order, and no other step waits for it.
+         # rule: ROLLUP-21
+    """
+    word: uint256 = self.records[id].word
+    assert word & c.M8 == c.STATUS_PENDING, "rollup: nothing to void"
+    parent_status: uint256 = self.records[self.records[id].parent].word & c.M8
+    assert (
+        parent_status == c.STATUS_DEFEATED or parent_status == c.STATUS_VOID
+    ), "rollup: parent not dead"
+
+    self._put(id, c.STATUS_VOID)
+    return word

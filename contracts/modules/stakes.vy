@@ -10,6 +10,7 @@ from contracts.interfaces import IRollup
 LIVE: constant(uint256) = 1
 SLASHED: constant(uint256) = 2
 ONE_PROPOSAL: constant(uint256) = 2**8
+ONE_CHAMPIONSHIP: constant(uint256) = 2**40
 
 AMOUNT: immutable(uint256)
 DELAY: immutable(uint256)
@@ -18,6 +19,8 @@ DELAY: immutable(uint256)
 words: HashMap[address, uint256]
 # staker => the assertion it proposed last, or stepped down to
 tips: HashMap[address, bytes32]
+# staker => parent => the one of its children that the staker championed first
+championed: HashMap[address, HashMap[bytes32, bytes32]]
 # wei of all live stakes
 total: uint256
 
@@ -33,15 +36,14 @@ def __init__(amount: uint256, delay: uint256):
     DELAY = delay
 
 
-@internal
 @view
-def _is_live(staker: address) -> bool:
-    return self.words[staker] & c.M8 == LIVE
-
-
-@internal
-@view
-def _load(staker: address) -> IRollup.Stake:
+@external
+def stake(staker: address) -> IRollup.Stake:
+    """
+    @notice A staker's stake.
+    @param staker The address.
+    @return Status 0 none, 1 live, 2 slashed; its counts, request and tip.
+    """
     word: uint256 = self.words[staker]
     return IRollup.Stake(
         status=word & c.M8,
@@ -50,6 +52,32 @@ def _load(staker: address) -> IRollup.Stake:
         requested_at=word >> 72,
         tip=self.tips[staker],
     )
+
+
+@view
+@external
+def total_stakes() -> uint256:
+    """
+    @notice Sum of all live stakes.
+    @return Wei.
+    """
+    return self.total
+
+
+@internal
+@view
+def _is_live(staker: address) -> bool:
+    return self.words[staker] & c.M8 == LIVE
+
+
+@internal
+@view
+def _may_follow(staker: address, parent: bytes32) -> bool:
+    """
+    @dev Whether a live stake is free, or bound to this parent.
+    """
+    word: uint256 = self.words[staker]
+    return word & c.M8 == LIVE and ((word >> 8) & c.M32 == 0 or self.tips[staker] == parent)
 
 
 @internal
@@ -114,19 +142,53 @@ def _withdraw(staker: address):
 
 
 @internal
-def _bind(staker: address, parent: bytes32, id: bytes32):
+@view
+def _load_armed(staker: address) -> uint256:
     """
-    @dev Count a proposal. A free stake may stand on any parent, one that is not only on its tip.
-         # rule: ROLLUP-5
+    @dev The word of a stake that may be put behind something.
     """
     word: uint256 = self.words[staker]
     assert word & c.M8 == LIVE, "rollup: no live stake"
     assert word >> 72 == 0, "rollup: withdrawal requested"
+    return word
+
+
+@internal
+def _bind(staker: address, parent: bytes32, id: bytes32):
+    """
+    @dev Count a proposal. A free stake may stand on any parent, one that is not only on its tip;
+         championships bind nobody. A dead tip is no parent: it binds until the stake is free.
+         # rule: ROLLUP-5
+    """
+    word: uint256 = self._load_armed(staker)
     if (word >> 8) & c.M32 > 0:
         assert self.tips[staker] == parent, "rollup: stake bound to its tip"
 
     self.words[staker] = word + ONE_PROPOSAL
     self.tips[staker] = id
+
+
+@internal
+def _lock(staker: address, parent: bytes32, id: bytes32):
+    """
+    @dev Count a championship. A stake champions one assertion of a fork at most.
+         # rule: ROLLUP-25
+    """
+    word: uint256 = self._load_armed(staker)
+    first: bytes32 = self.championed[staker][parent]
+    assert first == empty(bytes32) or first == id, "rollup: champions a sibling"
+
+    self.words[staker] = word + ONE_CHAMPIONSHIP
+    self.championed[staker][parent] = id
+
+
+@internal
+def _unlock(staker: address):
+    """
+    @dev Uncount a championship; nothing for a slashed staker. The game unlocks what it locked.
+    """
+    if self._is_live(staker):
+        self.words[staker] -= ONE_CHAMPIONSHIP
 
 
 @internal

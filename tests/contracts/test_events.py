@@ -41,7 +41,17 @@ def test_every_declared_event_is_logged() -> None:
     world.inbox.burn()
     close_batch_of(world, action_id)
     lie = propose(world, world.rollup.final_id(1), make_proposal(salt=2))
+    world.rollup.deposit_stake(sender=STRANGER, value=ETHER)
+    world.rollup.deposit_stake(sender=AUTHOR, value=ETHER)
+    close_batch_of(world, action_id)
+    close_batch_of(world, action_id)
+    above = propose(world, lie, make_proposal(salt=3))
+    beside = propose(world, lie, make_proposal(salt=4), sender=STRANGER)
+    world.rollup.step_down(
+        [propose(world, beside, make_proposal(salt=5), sender=AUTHOR)], sender=STRANGER
+    )
     world.rollup.defeat(lie, sender=GAME)
+    world.rollup.mark_void(above)
     world.rollup.withdraw(GAME, sender=GAME)
     world.rollup.transfer_sequencer(STRANGER, sender=SEQUENCER)
 
@@ -49,7 +59,7 @@ def test_every_declared_event_is_logged() -> None:
         entry["name"] for abi in world.abis.values() for entry in abi if entry["type"] == "event"
     }
     assert declared - world.seen == set()
-    assert len(declared) == 17
+    assert len(declared) == 19
 
 
 def test_the_consumers_event_is_logged() -> None:

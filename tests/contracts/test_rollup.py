@@ -154,20 +154,17 @@ def test_the_batch_must_be_closed(world: World, ballot: bytes, genesis: bytes) -
         propose(world, genesis, make_proposal())
 
 
-def test_only_a_staked_sequencer_is_first(world: World, ballot: bytes, genesis: bytes) -> None:
-    """Rule: ROLLUP-18"""
+def test_proposing_takes_a_stake(world: World, ballot: bytes, genesis: bytes) -> None:
     close_batch_of(world, ballot)
-    with reverts("rollup: no live stake"):
-        propose(world, genesis, make_proposal())
-    stake(world, STRANGER)
-    with reverts("rollup: sequencer proposes first"):
-        propose(world, genesis, make_proposal(), sender=STRANGER)
+    for who in (SEQUENCER, STRANGER):
+        with reverts("rollup: no live stake"):
+            propose(world, genesis, make_proposal(), sender=who)
     stake(world)
     first = propose(world, genesis, make_proposal())
     with reverts("rollup: already proposed"):
         propose(world, genesis, make_proposal())
-    with reverts("rollup: a child stands already"):
-        propose(world, genesis, make_proposal(salt="another"))
+    with reverts("rollup: no live stake"):
+        propose(world, genesis, make_proposal(salt=1), sender=STRANGER)
     assert world.rollup.status(first) == 1
 
 
@@ -339,6 +336,12 @@ def test_nobody_settles_or_defeats_by_himself(world: World, ballot: bytes, sende
         world.inbox.settle(1, sender, sender=sender)
     with reverts("rollup: game only"):
         world.rollup.defeat(found, sender=sender)
+    with reverts("rollup: only the game locks"):
+        world.rollup.lock(SEQUENCER, found, sender=sender)
+    with reverts("rollup: only the game unlocks"):
+        world.rollup.unlock(SEQUENCER, sender=sender)
+    with reverts("rollup: only the game slashes"):
+        world.rollup.slash(SEQUENCER, sender=sender)
 
 
 def test_settling_needs_a_closed_batch(world: World) -> None:
