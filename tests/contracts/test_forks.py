@@ -131,9 +131,7 @@ def test_an_old_survivor_cannot_be_rivaled(world: World, parent: bytes) -> None:
 
 
 @pytest.mark.parametrize("joined", [0, 1, 299, T - 1])
-def test_a_fork_can_be_joined_until_it_can_be_won(
-    world: World, parent: bytes, joined: int
-) -> None:
+def test_a_fork_can_be_joined_until_it_can_be_won(world: World, parent: bytes, joined: int) -> None:
     """Never both, never neither: whoever is censored at the boundary loses nothing by order."""
     first = propose(world, parent, THIRD)
     world.pass_time(joined)

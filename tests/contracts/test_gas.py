@@ -36,6 +36,9 @@ MUST = {
     "propose, a byte of data": 26,
     "finalize": 95_000,
     "finalize, first credit": 112_000,
+    "propose, a sibling": 280_000,
+    "defeat": 90_000,
+    "mark_void": 45_000,
     "verify_field, 20 levels": 25_000,
     "verify_field, 40 levels": 30_000,
     "publish, 1.3 KB": 600_000,
@@ -44,6 +47,10 @@ MUST = {
 }
 WORK = BALLOT.need(64) + 512
 TEXT = (b"The quick brown fox jumps over the lazy dog, and then some. " * 9)[:512]
+
+
+# whose account plays the game
+GAME = 9
 
 
 class Bench:
@@ -57,7 +64,11 @@ class Bench:
         listed = deploy.ListedModel(ROOT, SHAPE)
         # room for 255 calls of the length below, and only the sequencer closes
         settings = deploy.DeploySettings(
-            self.key.address, (listed,), max_batch_seconds=10**6, max_batch_work=256 * WORK - 1
+            self.key.address,
+            (listed,),
+            game=Address(bytes.fromhex(node.accounts[GAME].address[2:])),
+            max_batch_seconds=10**6,
+            max_batch_work=256 * WORK - 1,
         )
         self.deployment = deploy.deploy(self.chain, self.key, settings)
         self.abis = {name: item.abi for name, item in deploy.compile_contracts().items()}
@@ -113,11 +124,14 @@ class Bench:
         self.deployment.contracts[path] = mined.created
         return mined.created
 
-    def propose(self, parent: bytes, n: int, proposal: Proposal, data: bytes) -> tuple[bytes, int]:
+    def propose(
+        self, parent: bytes, n: int, proposal: Proposal, data: bytes = b"", who: int | None = None
+    ) -> tuple[bytes, int]:
         """Propose for batch n; return the id and the gas."""
         batch = self.chain.call(self.deployment.contracts["Inbox"], self.data("Inbox", "batch", n))
         arguments = parent, 0, proposal.words, proposal.proof, data
-        gas = self.send("Rollup", "propose", *arguments, who=self.sequencer)
+        who = self.sequencer if who is None else who
+        gas = self.send("Rollup", "propose", *arguments, who=who)
         found = codec.compute_assertion_id(
             chain_id=self.node.chain_id,
             rollup=self.deployment.contracts["Rollup"],
@@ -264,6 +278,34 @@ def measure_rollup(bench: Bench, action_id: bytes) -> dict[str, int]:
     }
 
 
+def measure_forks(bench: Bench) -> dict[str, int]:
+    """Two lies on the head with children, and a truth: void, defeat, step down, champion."""
+    for who in (5, 6, 7):
+        bench.send("Rollup", "deposit_stake", value=ETHER, who=who)
+    head = bench.chain.call(
+        bench.deployment.contracts["Rollup"], bench.data("Rollup", "final_id", 6)
+    )
+    first, _ = bench.propose(head, 7, make_proposal(salt="first"))
+    second, _ = bench.propose(head, 7, make_proposal(salt="second"), who=5)
+    truth, sibling = bench.propose(head, 7, make_proposal(salt="truth"), who=6)
+    child, _ = bench.propose(second, 8, make_proposal(salt="child"), who=7)
+    step = bench.send("Rollup", "step_down", [child], who=5)
+    other = bench.node.accounts[7].address
+    locks = [bench.send("Rollup", "lock", other, truth, who=GAME) for _ in range(2)]
+    unlock = bench.send("Rollup", "unlock", other, who=GAME)
+    bench.send("Rollup", "defeat", first, who=GAME)
+    defeat = bench.send("Rollup", "defeat", second, who=GAME)
+    return {
+        "propose, a sibling": sibling,
+        "step_down, 1 step": step,
+        "lock, first of a fork": locks[0],
+        "lock, again": locks[1],
+        "unlock": unlock,
+        "defeat": defeat,
+        "mark_void": bench.send("Rollup", "mark_void", child, who=3),
+    }
+
+
 def test_budgets_hold(bench: Bench) -> None:
     """Also kept as a snapshot: a change of more than 2 percent shows as a diff."""
     bench.send("Rollup", "deposit_stake", value=ETHER)
@@ -271,6 +313,7 @@ def test_budgets_hold(bench: Bench) -> None:
     measured = measure_publish(bench)
     measured |= measure_inbox(bench, action_id)
     measured |= measure_rollup(bench, action_id)
+    measured |= measure_forks(bench)
 
     over = {name: measured[name] for name, must in MUST.items() if measured[name] > must}
     assert over == {}
