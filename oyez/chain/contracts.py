@@ -49,7 +49,9 @@ def load_abi(name: str) -> tuple[dict[str, Any], ...]:
     try:
         return tuple(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise Fatal(f"cannot read {path}: run `python scripts/abi.py` in a full checkout") from error
+        raise Fatal(
+            f"cannot read {path}: run `python scripts/abi.py` in a full checkout"
+        ) from error
 
 
 @functools.cache
