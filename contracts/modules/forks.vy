@@ -65,9 +65,9 @@ def _leave(parent: bytes32, created_at: uint256):
 @view
 def _check_won(parent: bytes32, created_at: uint256):
     """
-    @dev One child alone is alive, and nobody can join any more.
+    @dev One child alone is alive, and nobody can join any more. No child is older than t0, so T
+         after its created_at is T after both.
          # rule: ROLLUP-20
     """
-    word: uint256 = self.words[parent]
-    assert (word >> 64) & c.M24 == 1, "rollup: a sibling lives"
-    assert block.timestamp >= max(word >> 88, created_at) + WINDOW, "rollup: too early"
+    assert self._count_living(parent) == 1, "rollup: a sibling lives"
+    assert block.timestamp >= created_at + WINDOW, "rollup: too early"

@@ -258,6 +258,14 @@ def test_nobody_waits_for_a_sequencer_bound_elsewhere(
     propose(world, truth, make_proposal(salt="next"), sender=STRANGER)
 
 
+def test_a_sibling_waits_for_nobody(world: World, parent: bytes) -> None:
+    """A liar does not hold the truth off by handing the sequencer's place to a free stake."""
+    propose(world, parent, LIE)
+    world.rollup.transfer_sequencer(AUTHOR, sender=SEQUENCER)
+
+    propose(world, parent, TRUTH, sender=STRANGER)
+
+
 def test_a_stale_tip_gives_no_place_away(world: World, ballot: bytes) -> None:
     """Free again, the sequencer is first wherever it may be."""
     finalize_one(world, ballot, make_proposal(salt=1))
