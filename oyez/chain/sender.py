@@ -21,6 +21,8 @@ from oyez.protocol.errors import Fatal, Temporary
 from oyez.protocol.types import Address, Hash32
 
 POLL_SECONDS = 0.1
+#: Looks for a receipt once the nonce is used, before another transaction is held to have it.
+RECEIPT_LOOKS = 20
 PATIENCE_SECONDS = 60.0
 #: Looks between two checks whether the fee has become too low.
 FEE_POLLS = 300
@@ -179,10 +181,13 @@ class Sender:
             if mined is not None:
                 return mined
             if self._chain.fetch_nonce(self._key.address, "latest") > signed.nonce:
-                # The nonce is used: by this transaction, a moment ago, or by another.
-                mined = self._find_mined(signed)
-                if mined is not None:
-                    return mined
+                # The nonce is used: by this transaction, a moment ago, or by another. A node's
+                # receipts may come a little after its nonces.
+                for _ in range(RECEIPT_LOOKS):
+                    mined = self._find_mined(signed)
+                    if mined is not None:
+                        return mined
+                    self._pause(POLL_SECONDS)
                 self._journal.drop_signed(key)
                 raise Temporary(f"nonce {signed.nonce} went to another transaction: deciding again")
             if poll % FEE_POLLS == FEE_POLLS - 1:
