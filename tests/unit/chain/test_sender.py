@@ -126,6 +126,22 @@ def test_after_a_crash_the_same_bytes_go_out_again(lost: str) -> None:
     assert chain.nonce == 1
 
 
+def test_a_receipt_that_comes_after_its_nonce_is_waited_for() -> None:
+    class Lagging(MemoryChain):
+        looks = 0
+
+        def find_mined(self, digest: Hash32) -> Mined | None:
+            found = super().find_mined(digest)
+            if found is not None:
+                self.looks += 1
+            return found if self.looks > 5 else None
+
+    chain = Lagging()
+    mined = build_sender(chain).send("pay", PAY)
+    assert mined.succeeded
+    assert (chain.looks, chain.nonce, len(chain.broadcast)) == (6, 1, 1)
+
+
 def test_a_nonce_that_went_to_another_is_decided_again() -> None:
     journal = MemoryJournal()
     chain = MemoryChain(mines=False)
