@@ -180,13 +180,13 @@ def close_batch():
     """
     open: queue.OpenBatch = queue._load()
     assert open.count > 0, "inbox: no entries to close"
-    age: uint256 = block.timestamp - open.opened_at
+    age: uint256 = unsafe_sub(block.timestamp, open.opened_at)  # opened in an earlier block or now
     if age < MAX_BATCH_SECONDS:
         assert msg.sender == staticcall ROLLUP.live_sequencer(), "inbox: too early to close"
         assert age >= MIN_BATCH_SECONDS, "inbox: sequencer too early"
 
     self._close(open)
-    queue._store(self._next(open))
+    queue._begin(open)
 
 
 @external

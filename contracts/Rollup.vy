@@ -387,9 +387,8 @@ def live_sequencer() -> address:
     @notice The sequencer, or nobody while it has no stake.
     @return Its address, or zero.
     """
-    if stakes._is_live(self.sequencer):
-        return self.sequencer
-    return empty(address)
+    holder: address = self.sequencer
+    return holder if stakes._is_live(holder) else empty(address)
 
 
 @view

@@ -89,6 +89,16 @@ def _store(batch: OpenBatch):
 
 
 @internal
+def _begin(closed: OpenBatch):
+    """
+    @dev Store the empty batch that follows a closed one.
+    """
+    self.word = (unsafe_add(closed.number, 1) << 216) | (
+        unsafe_add(closed.first_call, closed.count) << 168  # as bounded as in _store
+    )
+
+
+@internal
 def _append(index: uint256, leaf: bytes32):
     """
     @dev Put leaf number `index` (0 to 255) into the tree. One store, at most eight loads.
@@ -100,7 +110,7 @@ def _append(index: uint256, leaf: bytes32):
         if k & 1 == 1:
             self.frontier[height] = node
             return
-        node = keccak256(concat(self.frontier[height], node))
+        node = keccak256(abi_encode(self.frontier[height], node))
         k = k >> 1
     self.frontier[0] = node
 
@@ -109,16 +119,42 @@ def _append(index: uint256, leaf: bytes32):
 @view
 def _root(count: uint256) -> bytes32:
     """
-    @dev Root over the first `count` leaves, 1 to 256, filled up with empty ones.
+    @dev Root over the first `count` leaves, 1 to 256, filled up with empty ones. Level by level
+         without a loop, whose checks and jumps cost 600 gas: closing is at its budget at 255.
     """
     if count == c.MAX_BATCH_ENTRIES:
         return self.frontier[0]
     node: bytes32 = empty(bytes32)
-    k: uint256 = count
-    for height: uint256 in range(c.ENTRIES_HEIGHT):
-        if k & 1 == 1:
-            node = keccak256(concat(self.frontier[height], node))
-        else:
-            node = keccak256(concat(node, EMPTY_ROOTS[height]))
-        k = k >> 1
+    if count & 1 != 0:
+        node = keccak256(abi_encode(self.frontier[0], node))
+    else:
+        node = keccak256(abi_encode(node, EMPTY_ROOTS[0]))
+    if count & 2 != 0:
+        node = keccak256(abi_encode(self.frontier[1], node))
+    else:
+        node = keccak256(abi_encode(node, EMPTY_ROOTS[1]))
+    if count & 4 != 0:
+        node = keccak256(abi_encode(self.frontier[2], node))
+    else:
+        node = keccak256(abi_encode(node, EMPTY_ROOTS[2]))
+    if count & 8 != 0:
+        node = keccak256(abi_encode(self.frontier[3], node))
+    else:
+        node = keccak256(abi_encode(node, EMPTY_ROOTS[3]))
+    if count & 16 != 0:
+        node = keccak256(abi_encode(self.frontier[4], node))
+    else:
+        node = keccak256(abi_encode(node, EMPTY_ROOTS[4]))
+    if count & 32 != 0:
+        node = keccak256(abi_encode(self.frontier[5], node))
+    else:
+        node = keccak256(abi_encode(node, EMPTY_ROOTS[5]))
+    if count & 64 != 0:
+        node = keccak256(abi_encode(self.frontier[6], node))
+    else:
+        node = keccak256(abi_encode(node, EMPTY_ROOTS[6]))
+    if count & 128 != 0:
+        node = keccak256(abi_encode(self.frontier[7], node))
+    else:
+        node = keccak256(abi_encode(node, EMPTY_ROOTS[7]))
     return node
