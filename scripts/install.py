@@ -112,29 +112,55 @@ def build_kernels(cache: Path) -> None:
     mark("kernels", *source)
 
 
-def install_node(cache: Path) -> None:
-    """Put anvil, the local EVM node, into the cache and a link to it into .venv."""
-    inputs = (ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc")
-    machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "amd64"
+def install_npm(cache: Path, name: str, source: Path, what: str) -> Path:
+    """Install a folder's package-lock.json into the cache; return the node_modules made.
+
+    Args:
+        cache: the cache folder.
+        name: how the folder in the cache begins.
+        source: folder of package.json and package-lock.json.
+        what: the package and its size, for the user.
+    """
+    inputs = (source / "package.json", source / "package-lock.json", ROOT / ".npmrc")
     digest = hashlib.sha256(inputs[1].read_bytes()).hexdigest()[:12]
-    folder = cache / f"devnet-{digest}"
-    binary = folder / f"node_modules/@foundry-rs/anvil-linux-{machine}/bin/anvil"
-    if not binary.exists():
+    folder = cache / f"{name}-{digest}"
+    if not (folder / ".done").exists():
         npm: tuple[str | Path, ...] = ("npm",)
         if shutil.which("npm") is None:
             print("  Node.js (this machine has none)", flush=True)
             uv_install(cache, "node.txt")
             npm = (BIN / "npm",)
-        print("  anvil, a local EVM node (44 MB)", flush=True)
+        print(f"  {what}", flush=True)
         folder.mkdir(parents=True, exist_ok=True)
-        for source in inputs:
-            shutil.copy(source, folder)
+        for path in inputs:
+            shutil.copy(path, folder)
         search = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
         run(*npm, "ci", "--ignore-scripts", "--silent", cwd=folder, PATH=search)
-    link = BIN / "anvil"
-    if link.resolve() != binary.resolve():
+        (folder / ".done").touch()
+    return folder / "node_modules"
+
+
+def link_to(link: Path, target: Path) -> None:
+    """Make `link` point at `target`, whatever it pointed at before."""
+    if link.resolve() != target.resolve():
         link.unlink(missing_ok=True)
-        link.symlink_to(binary)
+        link.symlink_to(target)
+
+
+def install_node(cache: Path) -> None:
+    """Put anvil, the local EVM node, into the cache and a link to it into .venv."""
+    machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "amd64"
+    modules = install_npm(cache, "devnet", ROOT, "anvil, a local EVM node (44 MB)")
+    link_to(BIN / "anvil", modules / f"@foundry-rs/anvil-linux-{machine}/bin/anvil")
+
+
+def install_solidity(cache: Path) -> None:
+    """Put solcjs, which tests compile the readers' interface with, beside it in the same way."""
+    what = "solc, the Solidity compiler for the tests (10 MB)"
+    modules = install_npm(cache, "solidity", LOCKS / "solidity", what)
+    if not shutil.which("node") and not (BIN / "node").exists():
+        uv_install(cache, "node.txt")  # it runs on Node.js
+    link_to(VENV / "solc", modules / "solc")
 
 
 def main() -> None:
@@ -149,6 +175,8 @@ def main() -> None:
     install_packages(cache, options.test)
     build_kernels(cache)
     install_node(cache)
+    if options.test:
+        install_solidity(cache)
     print("install: done", flush=True)
 
 

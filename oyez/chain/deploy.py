@@ -201,14 +201,15 @@ def deploy_consumer(
     index: int,
     name_hash: Hash32,
     type_hash: Hash32,
+    max_age: int = 86_400,
 ) -> Address:
     """Deploy a BallotReader of one field of a published action's shared cell; return its address.
 
     The field's `index` is its place in the manifest; `name_hash` and `type_hash` are those that its
-    leaf binds.
+    leaf binds. It takes roots that became final at most `max_age` seconds ago.
     """
     artifact = compile_contracts()["BallotReader"]
-    arguments = (rollup, action_id, index, name_hash, type_hash)
+    arguments = (rollup, action_id, index, name_hash, type_hash, max_age)
     code = artifact.bytecode + encode_arguments(artifact.abi, arguments)
     address = compute_create_address(key.address, chain.fetch_nonce(key.address))
     _create(chain, key, "BallotReader", address, code)

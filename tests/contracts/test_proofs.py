@@ -27,7 +27,7 @@ from oyez.protocol.types import (
     Role,
 )
 from tests.contracts.conftest import publish
-from tests.contracts.harness import CALLER, ETHER, STRANGER, Contract, World, reverts, settings
+from tests.contracts.harness import ETHER, World, settings
 from tests.contracts.manifests import BALLOT
 from tests.contracts.proposals import ZERO, finalize_one, make_proposal, noise, propose, stake
 
@@ -322,47 +322,3 @@ def test_a_pending_batch_proves_nothing(world: World, ballot: bytes) -> None:
     world.pass_time(600)
     world.rollup.finalize(found)
     assert world.rollup.verify_receipt(1, words, proof)
-
-
-def reader_of(world: World) -> Contract:
-    field = FIELDS[1]
-    return world.deploy(
-        "contracts/examples/BallotReader.vy",
-        world.rollup.address,
-        ACTION,
-        1,
-        codec.keccak(field.name),
-        schema.compute_type_hash(field),
-    )
-
-
-def state_with_count(count: int) -> tuple[State, bytes, Any]:
-    """A state whose one shared cell has this count; the value's word and its proof."""
-    key = codec.compute_cell_key_of(ACTION, ZERO)
-    cell = Cell(MANIFEST, 1, (b"good", count, b"", True))
-    state = State.empty().with_cell(key, cell, FIELDS)
-    proof = dataclasses.astuple(state.build_field_proof(key, FIELDS, 1))
-    return state, codec.encode_word(count), proof
-
-
-def test_a_consumer_keeps_a_final_count() -> None:
-    (first, three, proof_3), (second, eight, proof_8) = state_with_count(3), state_with_count(8)
-    world = finalized(first.root)
-    reader = reader_of(world)
-
-    with reverts("ballot: proof does not hold"):
-        reader.record(2, eight, proof_8)
-    with reverts("ballot: proof does not hold"):
-        reader.record(1, eight, proof_3)
-    reader.record(1, three, proof_3, sender=STRANGER)
-    assert (reader.batch(), reader.count()) == (1, 3)
-    with reverts("ballot: not newer"):
-        reader.record(1, three, proof_3)
-    action_id = publish(world, BALLOT.change(max_input=1))
-    finalize_one(world, action_id, make_proposal(second.root, salt="more"))
-    with reverts("ballot: proof does not hold"):
-        reader.record(2, three, proof_3)
-    reader.record(2, eight, proof_8)
-    assert (reader.batch(), reader.count()) == (2, 8)
-    with reverts("ballot: rollup has no code"):
-        world.deploy("contracts/examples/BallotReader.vy", CALLER, ACTION, 1, ZERO, ZERO)
