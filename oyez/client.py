@@ -242,6 +242,24 @@ class Client:
         k = self.compute_k(action_id, cell)
         return proving.prove_field(self.reader, action_id, k, field, batch=batch)
 
+    def prove_absent(
+        self, action_id: Hash32, *, cell: str = "", batch: int | None = None
+    ) -> proof.AbsenceDocument:
+        """Return the proof that a cell is absent under a final root; the chain was asked of it.
+
+        Raises:
+            Invalid: the cell exists there, or the batch is not final.
+            Fatal: the Rollup's view refuses the proof.
+        """
+        k = self.compute_k(action_id, cell)
+        document = proving.prove_absent(self.reader, action_id, k, batch=batch)
+        if not self.check(document):
+            raise Fatal(
+                f"the Rollup's verify_absent refuses the proof for batch {document.batch}: the "
+                "deployment file names another contract, or the chain changed: try once more"
+            )
+        return document
+
     def prove_receipt(self, call_id: CallId) -> proof.ReceiptDocument:
         """Return the proof of a call's receipt, ready for `verify_receipt`."""
         return proving.prove_receipt(self.reader, call_id)

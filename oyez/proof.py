@@ -122,6 +122,7 @@ class AbsenceDocument:
             "other_fields_root": _hex(self.proof.other_fields),
             "other_version": self.proof.other_version,
             "siblings": [_hex(word) for word in self.proof.siblings],
+            "arguments": _build_arguments(self.arguments),
         }
 
 
@@ -196,6 +197,13 @@ def build_value(field: Field, value: Value) -> Any:
 
 def _build_scalar(value: Scalar) -> str | bool | int:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def _build_arguments(value: Any) -> Any:  # Any: ABI values in, JSON out
+    """Return a view's arguments as JSON: bytes as 0x and hex, structs as lists."""
+    if isinstance(value, bytes):
+        return _hex(value)
+    return [_build_arguments(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _hex(data: bytes) -> str:

@@ -21,25 +21,17 @@ def prove_field(
 
     Rule: READER-6
     """
-    history = reader.fetch_history()
-    path = reader.select(history, level="final")
-    number = len(path) if batch is None else batch
-    if not 0 <= number <= len(path):
-        raise Invalid(
-            "READER-6", f"batch {number} is not final, {len(path)} is the last: choose another"
-        )
-    rebuilt = reader.rebuild(history, path[:number])
-    state = rebuilt[-1].state if rebuilt else State.empty()
+    number, state = _rebuild_final(reader, batch)
     key = codec.compute_cell_key_of(action_id, k)
     cell = state.get(key)
     if cell is None:
         find_field(reader.fetch_manifest(reader.fetch_current_manifest(action_id)), name)
         absence = state.build_absence_proof(key)
-        return proofs.AbsenceDocument(BatchNumber(number), state.root, action_id, k, absence)
+        return proofs.AbsenceDocument(number, state.root, action_id, k, absence)
     found = reader.fetch_manifest(cell.manifest_hash)
     index = find_field(found, name)
     return proofs.FieldDocument(
-        batch=BatchNumber(number),
+        batch=number,
         state_root=state.root,
         action_id=action_id,
         k=k,
@@ -48,6 +40,46 @@ def prove_field(
         value=cell.values[index],
         proof=state.build_field_proof(key, found.fields, index),
     )
+
+
+def prove_absent(
+    reader: Reader, action_id: Hash32, k: bytes, *, batch: int | None = None
+) -> proofs.AbsenceDocument:
+    """Return the proof that a cell is absent under a final root (the last by default).
+
+    Raises:
+        Invalid: the batch is not final, or READER-11, the cell exists there.
+
+    Rule: READER-11
+    """
+    number, state = _rebuild_final(reader, batch)
+    key = codec.compute_cell_key_of(action_id, k)
+    cell = state.get(key)
+    if cell is not None:
+        raise Invalid(
+            "READER-11",
+            f"the cell exists after batch {number}, {cell.version} calls were accepted on it: "
+            "prove one of its fields, or choose an earlier batch",
+        )
+    absence = state.build_absence_proof(key)
+    return proofs.AbsenceDocument(number, state.root, action_id, k, absence)
+
+
+def _rebuild_final(reader: Reader, batch: int | None) -> tuple[BatchNumber, State]:
+    """Return a final batch's number, the last one's by default, and the state after it.
+
+    Raises:
+        Invalid: READER-6, the batch is not final.
+    """
+    history = reader.fetch_history()
+    path = reader.select(history, level="final")
+    number = len(path) if batch is None else batch
+    if not 0 <= number <= len(path):
+        raise Invalid(
+            "READER-6", f"batch {number} is not final, {len(path)} is the last: choose another"
+        )
+    rebuilt = reader.rebuild(history, path[:number])
+    return BatchNumber(number), rebuilt[-1].state if rebuilt else State.empty()
 
 
 def prove_receipt(reader: Reader, call_id: CallId) -> proofs.ReceiptDocument:

@@ -18,6 +18,7 @@ from oyez.engines.exact import find_model
 from oyez.protocol.types import CallId, CellKind, Finality, Hash32, Outcome
 from sequencer.app import Server, build_app
 from sequencer.metrics import Metrics
+from tests import proof_check
 from tests.local_rollup import LocalRollup, build_counter
 from tests.rpc_proxy import RpcProxy
 from tests.services import SequencerActor
@@ -112,10 +113,7 @@ def test_state_and_its_proof(shell: Shell, action: Hash32) -> None:
     assert f"good: {found['state']['good']}" in shell.text("state", hexed(action))
     document = shell("prove", hexed(action), "good", "--check")
     assert "verify_field says yes" in shell.stderr
-    assert list(document) == [
-        *("batch", "state_root", "action_id", "cell", "field"),
-        *("version", "manifest_hash", "field_siblings", "siblings"),
-    ]
+    assert list(document) == proof_check.FIELD_KEYS
     assert list(document["field"]) == ["index", "name", "type", "value"]
     assert document["field"]["value"] == found["state"]["good"]
     assert document["cell"] == "0x" + "00" * 32
@@ -126,6 +124,9 @@ def test_a_proof_needs_nothing_but_its_json(shell: Shell, action: Hash32) -> Non
     """Rule: PROOF-1."""
     for name in ("mood", "good"):
         document = shell("prove", hexed(action), name)
+        root = shell.rollup.sequencer.rollup.fetch_root("state_root", document["batch"])
+        assert proof_check.fold_field(document) == root
+        assert document["state_root"] == hexed(root)
         field, value = document["field"], document["field"]["value"]
         word = value.to_bytes(32, "big") if isinstance(value, int) else keccak(value.encode())
         siblings = [bytes.fromhex(s[2:]) for s in document["siblings"]]
@@ -158,6 +159,46 @@ def test_a_receipts_proof_and_an_absent_cell(shell: Shell, action: Hash32) -> No
     assert absent["absent"] is True
     assert "verify_absent says yes" in shell.stderr
     shell.rollup.anvil.restore(snapshot)
+
+
+def test_absence_is_proved_on_its_own(shell: Shell, action: Hash32) -> None:
+    """Both kinds: an empty place, and another cell on the path. Rule: PROOF-2, READER-11."""
+    snapshot = shell.rollup.anvil.snapshot()
+    client = shell.rollup.client(2)
+    named = client.publish(build_counter(CellKind.NAMED, name=b"named")).action_id
+    for name in (b"one", b"two", b"three"):
+        client.call(named, b"x", cell=name)
+    shell.rollup.settle()
+    rollup = shell.rollup.sequencer.rollup
+    root = rollup.fetch_root("state_root", 2)
+    kinds = set()
+    for i in range(60):
+        document = shell("prove", hexed(named), "--absent", "--cell", f"other{i}")
+        assert list(document) == proof_check.ABSENT_KEYS
+        assert proof_check.fold_absence(document) == root
+        assert rollup.read("verify_absent", *decode_arguments(document["arguments"])) is True
+        kinds.add(document["other_version"] != 0)
+        if len(kinds) == 2:
+            break
+    assert kinds == {True, False}
+
+    says = shell.error("prove", hexed(named), "--absent", "--cell", "two")
+    assert "the cell exists after batch 2, 1 calls were accepted" in says
+    shell("prove", hexed(named), "--absent", "--cell", "two", "--batch", "1", "--check")
+    assert "verify_absent says yes" in shell.stderr
+    assert "not final" in shell.error(
+        "prove", hexed(named), "--absent", "--cell", "x", "--batch", "3"
+    )
+    assert "leave FIELD out" in shell.error("prove", hexed(named), "good", "--absent")
+    assert "no action id" in shell.error("prove", "7", "--absent")
+    shell.rollup.anvil.restore(snapshot)
+
+
+def decode_arguments(value: Any) -> Any:
+    """Turn 0x texts of a JSON list of arguments into bytes."""
+    if isinstance(value, list):
+        return [decode_arguments(item) for item in value]
+    return bytes.fromhex(value[2:]) if isinstance(value, str) else value
 
 
 def test_the_keys_own_cell_is_the_default(

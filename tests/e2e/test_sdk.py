@@ -87,6 +87,27 @@ def test_an_absent_cell_is_proved_absent(rollup: LocalRollup, counter: Hash32) -
     assert client.check(document)
     assert not client.check(replace(document, action_id=counter, k=bytes(32)))
     assert client.state(fresh).version == 0
+    assert client.prove_absent(fresh) == document
+
+
+def test_absence_of_a_cell_that_exists_is_refused(rollup: LocalRollup, counter: Hash32) -> None:
+    """Rule: READER-11."""
+    client = rollup.client(1)
+    with pytest.raises(Invalid, match="exists after batch 2, 4 calls were accepted"):
+        client.prove_absent(counter)
+    assert client.prove_absent(counter, batch=0).batch == 0
+    with pytest.raises(Invalid, match="not final"):
+        client.prove_absent(counter, batch=3)
+
+
+def test_an_absence_that_the_chain_refuses_is_not_given(
+    rollup: LocalRollup, counter: Hash32, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: READER-11."""
+    client = rollup.client(1)
+    monkeypatch.setattr(client, "check", lambda document: False)
+    with pytest.raises(Fatal, match="verify_absent refuses the proof for batch 0"):
+        client.prove_absent(counter, batch=0)
 
 
 def test_a_receipt_is_proved_in_its_own_place(rollup: LocalRollup, counter: Hash32) -> None:
