@@ -10,10 +10,24 @@ from __future__ import annotations
 from typing import Any
 
 from oyez.chain.devnet import Devnet
+from oyez.chain.sender import MAX_TRANSACTION_BYTES
+
+#: More than signature, fees and the other fields around the data ever take.
+ENVELOPE = 256
+
+
+def check_size(data: bytes) -> None:
+    """Assert that a transaction with this data would pass through nodes: anvil takes any."""
+    assert len(data) + ENVELOPE <= MAX_TRANSACTION_BYTES
 
 
 class Anvil(Devnet):
-    """A devnet with snapshots, sending from its unlocked accounts."""
+    """A devnet with snapshots, sending from its unlocked accounts; no transaction above 128 KB."""
+
+    def request(self, method: str, *params: Any) -> Any:
+        if method == "eth_sendTransaction":
+            check_size(bytes.fromhex(params[0].get("data", "0x")[2:]))
+        return super().request(method, *params)
 
     def send(self, **transaction: str) -> dict[str, Any]:
         """Send and return the receipt: anvil answers a moment before it has mined."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from oyez.chain import devnet
+from oyez.chain.sender import MAX_TRANSACTION_BYTES
 from oyez.protocol.errors import Fatal
 from tests.devnet import Anvil
 
@@ -75,3 +76,19 @@ def test_a_binary_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(devnet.sys, "executable", str(tmp_path / "python"))
     with pytest.raises(Fatal, match="no such option"):
         Anvil().start()
+
+
+def test_a_transaction_takes_at_most_2_to_24_gas() -> None:
+    """As on the main network: what costs more can never be sent there (EIP-7825)."""
+    with Anvil() as node:
+        plain = {"from": node.accounts[0].address, "to": node.accounts[1].address}
+        assert node.send(**plain, gas=hex(2**24))["status"] == "0x1"
+        with pytest.raises(Fatal, match="gas"):
+            node.send(**plain, gas=hex(2**24 + 1))
+
+
+def test_no_test_sends_more_than_nodes_take() -> None:
+    with Anvil() as node:
+        plain = {"from": node.accounts[0].address, "to": node.accounts[1].address}
+        with pytest.raises(AssertionError):
+            node.send(**plain, data="0x" + "00" * MAX_TRANSACTION_BYTES)

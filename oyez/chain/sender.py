@@ -29,6 +29,8 @@ FEE_POLLS = 300
 #: Gas above the node's estimate, in percent: a pending block may cost a little more.
 GAS_MARGIN = 20
 MINIMUM_TIP = 10**6
+#: Bytes of a signed transaction that nodes still take into their pools.
+MAX_TRANSACTION_BYTES = 131_072
 #: What nodes say when a transaction is in their pool already.
 KNOWN = ("already known", "already imported", "known transaction")
 
@@ -41,6 +43,17 @@ class InsufficientBalance(Fatal):
         super().__init__(
             f"0x{address.hex()} holds {format_ether(balance)} ETH and this transaction needs up to "
             f"{format_ether(needed)}: send it at least {format_ether(needed - balance)} ETH"
+        )
+
+
+class TransactionTooLarge(Fatal):
+    """Nodes would not pass the transaction on; nothing was sent."""
+
+    def __init__(self, size: int) -> None:
+        """Say how large it is, and what is allowed."""
+        super().__init__(
+            f"this transaction has {size:,} bytes, nodes take {MAX_TRANSACTION_BYTES:,} at most: "
+            "nothing was sent; shorten its data"
         )
 
 
@@ -135,6 +148,7 @@ class Sender:
         Raises:
             Reverted: the contract refuses; found before anything is sent where possible.
             InsufficientBalance: the account cannot pay.
+            TransactionTooLarge: more than 128 KB.
             Temporary: not mined in time, or its nonce went to another transaction: decide again.
         """
         signed = self._journal.get_signed(key)
@@ -148,7 +162,13 @@ class Sender:
         return mined
 
     def _sign(self, transaction: Transaction) -> Signed:
+        """Sign with the next nonce and today's fees.
+
+        Rule: SDK-9
+        """
         chain, address = self._chain, self._key.address
+        if len(transaction.data) > MAX_TRANSACTION_BYTES:
+            raise TransactionTooLarge(len(transaction.data))  # no node need estimate it
         balance = chain.fetch_balance(address)
         if balance < transaction.value:
             raise InsufficientBalance(address, balance, transaction.value)
@@ -172,6 +192,8 @@ class Sender:
                 "maxPriorityFeePerGas": tip,
             }
         )
+        if len(raw) > MAX_TRANSACTION_BYTES:
+            raise TransactionTooLarge(len(raw))
         return Signed(nonce, raw, Hash32(digest))
 
     def _wait(self, key: str, signed: Signed) -> Mined:

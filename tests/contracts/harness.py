@@ -23,6 +23,7 @@ from eth_utils.crypto import keccak
 
 from oyez.chain import deploy
 from oyez.protocol.types import Address, Hash32, ModelShape
+from tests.devnet import check_size
 
 ETHER = 10**18
 START = 1_700_000_000
@@ -113,6 +114,7 @@ class World:
 
     def create(self, code: bytes, sender: Address, value: int = 0) -> Address:
         """Create a contract; a failed creation burns no nonce here, so predictions hold."""
+        check_size(code)
         checkpoint = self.evm.snapshot()
         try:
             at = self.evm.deploy(to_checksum_address(sender), code, value)
@@ -140,6 +142,7 @@ class World:
         view: bool,
         gas: int | None = None,
     ) -> bytes:
+        check_size(data)
         try:
             output = self.evm.message_call(
                 to_checksum_address(sender),

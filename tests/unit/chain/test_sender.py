@@ -11,7 +11,14 @@ from hexbytes import HexBytes
 from oyez.chain.client import Block, Mined, Reverted, RpcError
 from oyez.chain.contracts import Transaction
 from oyez.chain.keys import Key
-from oyez.chain.sender import InsufficientBalance, MemoryJournal, Sender, format_ether
+from oyez.chain.sender import (
+    MAX_TRANSACTION_BYTES,
+    InsufficientBalance,
+    MemoryJournal,
+    Sender,
+    TransactionTooLarge,
+    format_ether,
+)
 from oyez.protocol.codec import keccak
 from oyez.protocol.errors import Temporary
 from oyez.protocol.types import Address, Hash32
@@ -217,3 +224,22 @@ def test_a_balance_too_small_names_the_fix(balance: int, needed: str) -> None:
 )
 def test_ether_is_written_plainly(wei: int, text: str) -> None:
     assert format_ether(wei) == text
+
+
+def test_a_transaction_above_128_kb_is_refused_before_it_is_sent() -> None:
+    """By its signed bytes, to the byte. Rule: SDK-9"""
+
+    def send(size: int) -> MemoryChain:
+        chain = MemoryChain(balance=10**20)
+        build_sender(chain).send("large", Transaction(TO, b"\x01" * size, 0))
+        return chain
+
+    around = len(send(100_000).broadcast[0]) - 100_000
+    largest = MAX_TRANSACTION_BYTES - around
+    assert len(send(largest).broadcast[0]) == 131_072
+    for size, said in ((largest + 1, "131,073 bytes"), (200_000, "200,000 bytes")):
+        chain, journal = MemoryChain(balance=10**20), MemoryJournal()
+        with pytest.raises(TransactionTooLarge, match=f"{said}.*131,072 at most"):
+            build_sender(chain, journal).send("large", Transaction(TO, b"\x01" * size, 0))
+        assert chain.broadcast == []
+        assert journal.get_signed("large") is None
