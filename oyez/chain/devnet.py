@@ -195,7 +195,8 @@ class Devnet:
 
     def _build_command(self, config: Path) -> list[str]:
         command = [str(find_anvil()), "--host", "127.0.0.1", "--port", "0"]
-        command += ["--hardfork", "prague", "--enable-tx-gas-limit"]
+        # without Osaka's rules anvil takes the next flag and limits nothing
+        command += ["--hardfork", "osaka", "--enable-tx-gas-limit"]
         command += ["--chain-id", str(self.chain_id), "--accounts", str(self._account_count)]
         command += ["--config-out", str(config), "--color", "never"]
         if self._block_time is not None:
