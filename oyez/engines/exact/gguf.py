@@ -2,7 +2,8 @@
 
 Total: any byte string ends in a `GgufFile` or in `Invalid`, and no count read from the file is
 trusted before it is compared with the bytes that are left. Words of this module: a *tensor* is a
-named matrix in the file, its *row* the quantised blocks of one output lane, a *block* 32 weights.
+named matrix in the file, its *row* the quantised blocks of one output lane, a *block* the weights
+that are packed together.
 """
 
 from __future__ import annotations
@@ -47,12 +48,56 @@ class BlockType(IntEnum):
     """GGML's codes of the row formats this engine reads; also the codes in the model tree."""
 
     F32 = 0
+    F16 = 1
+    Q4_0 = 2
     Q4_1 = 3
+    Q5_0 = 6
+    Q5_1 = 7
     Q8_0 = 8
+    Q4_K = 12
+    Q5_K = 13
+    Q6_K = 14
 
 
 #: Row format => (weights a block, bytes a block).
-BLOCK_LAYOUT = {BlockType.F32: (1, 4), BlockType.Q4_1: (32, 20), BlockType.Q8_0: (32, 34)}
+BLOCK_LAYOUT = {
+    BlockType.F32: (1, 4),
+    BlockType.F16: (1, 2),
+    BlockType.Q4_0: (32, 18),
+    BlockType.Q4_1: (32, 20),
+    BlockType.Q5_0: (32, 22),
+    BlockType.Q5_1: (32, 24),
+    BlockType.Q8_0: (32, 34),
+    BlockType.Q4_K: (256, 144),
+    BlockType.Q5_K: (256, 176),
+    BlockType.Q6_K: (256, 210),
+}
+
+#: GGML's names of the row formats it has and this engine does not read.
+OTHER_FORMATS = {
+    9: "Q8_1",
+    10: "Q2_K",
+    11: "Q3_K",
+    15: "Q8_K",
+    16: "IQ2_XXS",
+    17: "IQ2_XS",
+    18: "IQ3_XXS",
+    19: "IQ1_S",
+    20: "IQ4_NL",
+    21: "IQ3_S",
+    22: "IQ2_S",
+    23: "IQ4_XS",
+    24: "I8",
+    25: "I16",
+    26: "I32",
+    27: "I64",
+    28: "F64",
+    29: "IQ1_M",
+    30: "BF16",
+    34: "TQ1_0",
+    35: "TQ2_0",
+    39: "MXFP4",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +186,22 @@ def _place_tensor(name: str, code: int, dimensions: list[int], offset: int, size
     Rule: MODEL-2
     """
     if code not in BLOCK_LAYOUT:
+        known = ", ".join(kind.name for kind in BlockType)
         raise Invalid(
             "MODEL-2",
-            f"tensor {name} has GGML type {code}; this engine reads F32, Q4_1 and Q8_0: "
-            "quantise the model to Q4_1",
+            f"tensor {name} has the format {OTHER_FORMATS.get(code, f'number {code}')}; this "
+            f"engine reads {known}: quantise the model to one of them, say Q4_1",
         )
     kind = BlockType(code)
     weights, block_bytes = BLOCK_LAYOUT[kind]
     columns = dimensions[0]
     rows = dimensions[1] if len(dimensions) == 2 else 1
     if len(dimensions) > 2 or columns == 0 or rows == 0 or columns % weights:
-        raise Invalid("MODEL-2", f"tensor {name} has the shape {dimensions}; use another model")
+        raise Invalid(
+            "MODEL-2",
+            f"tensor {name} has the shape {dimensions}, and {kind.name} wants two dimensions and "
+            f"rows of a multiple of {weights}; use another model",
+        )
     row_bytes = columns // weights * block_bytes
     if offset + rows * row_bytes > size:
         raise Invalid(

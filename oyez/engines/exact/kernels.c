@@ -3,6 +3,7 @@
 // The engine's arithmetic (docs/spec/engine.md) as it is run: rows are repacked in tiles of 16,
 // every op exists once a path (portable, AVX2, AVX-512), and all paths give the same bits.
 #include "kernels.h"
+#include "kernels_rows.h"
 
 typedef void tile_function(const matrix *, const u8 *tile, const activation *, i64 tokens,
                            u8 *unpacked, i64 *out);
@@ -13,7 +14,7 @@ typedef struct {
     u128 (*sum_squares)(const i32 *, i32);
     void (*weigh)(const i32 *, const i32 *, i64, i32, i64 *);
     i64 (*largest)(const i64 *, i32);
-    void (*split)(const i64 *, i32, i64, i16 *, i8 *, i8 *, double *);
+    void (*split)(const i64 *, i32, i64, i16 *, i8 *, i8 *, double *, double *);
     void (*round_tile)(const i64 *, i64, i64, i32 *);
     void (*add_tile)(const i64 *, i64, i32 *);
     void (*rotate)(const i32 *, const i16 *, const i16 *, i32, i32, i16 *);
@@ -52,34 +53,48 @@ typedef struct {
 #undef TARGET
 #endif
 
+// A tile's share of sums in int64, F16: out[token][row].
+static void add_halves(const u8 *tile, const i16 *lanes, i64 stride, i64 tokens, i64 *out) {
+    i64 weights[GROUP * TILE_ROWS];
+    for (int i = 0; i < GROUP * TILE_ROWS; i++) weights[i] = half_to_integer(read_u16(tile + 2 * i));
+    for (i64 t = 0; t < tokens; t++)
+        for (int k = 0; k < GROUP; k++)
+            for (int r = 0; r < TILE_ROWS; r++)
+                out[t * TILE_ROWS + r] += weights[TILE_ROWS * k + r] * lanes[t * stride + k];
+}
+
 // The tile product in int64, for any model below 2^62 and any machine.
 static void tile_portable(const matrix *m, const u8 *tile, const activation *y, i64 tokens,
                           u8 *unpacked, i64 *out) {
+    const format f = format_of(m->kind);
     (void)unpacked;
     memset(out, 0, sizeof(i64) * TILE_ROWS * (size_t)tokens);
-    for (i64 g = 0; g < m->columns / GROUP; g++, tile += tile_bytes(m->kind)) {
+    for (i64 g = 0; g < m->columns / GROUP; g++, tile += tile_bytes(f)) {
+        if (f.group == 1) {
+            add_halves(tile, y->lanes + GROUP * g, m->columns, tokens, out);
+            continue;
+        }
         u8 quants[TILE_ROWS * GROUP];
-        i64 scales[TILE_ROWS], minima[TILE_ROWS];
-        const u8 *at = tile + scale_offset(m->kind);
-        for (int r = 0; r < TILE_ROWS; r++) {
-            scales[r] = half_to_integer(read_u16(at + 2 * r));
-            minima[r] = m->kind == Q4_1 ? half_to_integer(read_u16(at + 32 + 2 * r))
-                                        : -128 * scales[r];
-        }
         for (int i = 0; i < 256; i++) {
-            quants[i] = m->kind == Q4_1 ? tile[i] & 15 : tile[i];
-            quants[i + 256] = m->kind == Q4_1 ? tile[i] >> 4 : tile[i + 256];
+            quants[i] = f.nibbles ? tile[i] & 15 : tile[i];
+            quants[i + 256] = f.nibbles ? tile[i] >> 4 : tile[i + 256];
         }
-        for (i64 t = 0; t < tokens; t++) {
-            const i16 *lanes = y->lanes + t * m->columns + GROUP * g;
-            i64 sum = (i64)y->sums[t * (m->columns / GROUP) + g];
-            i32 dots[TILE_ROWS] = {0};
-            for (int c = 0; c < 8; c++)
+        int sets = GROUP / f.group, chunks = 8 / sets;
+        for (int set = 0; set < sets; set++) {
+            i64 scales[TILE_ROWS], minima[TILE_ROWS];
+            read_scales(f, tile, set, scales, minima);
+            for (i64 t = 0; t < tokens; t++) {
+                const i16 *lanes = y->lanes + t * m->columns + GROUP * g + f.group * set;
+                i64 sum = (i64)y->halves[(t * m->columns + GROUP * g) / 16 + set];
+                if (sets == 1) sum = (i64)y->sums[(t * m->columns) / GROUP + g];
+                i32 dots[TILE_ROWS] = {0};
+                for (int c = 0; c < chunks; c++)
+                    for (int r = 0; r < TILE_ROWS; r++)
+                        for (int k = 0; k < 4; k++)
+                            dots[r] += quants[64 * (set * chunks + c) + 4 * r + k] * lanes[4 * c + k];
                 for (int r = 0; r < TILE_ROWS; r++)
-                    for (int k = 0; k < 4; k++)
-                        dots[r] += quants[64 * c + 4 * r + k] * lanes[4 * c + k];
-            for (int r = 0; r < TILE_ROWS; r++)
-                out[t * TILE_ROWS + r] += scales[r] * dots[r] + minima[r] * sum;
+                    out[t * TILE_ROWS + r] += scales[r] * dots[r] + minima[r] * sum;
+            }
         }
     }
 }
@@ -110,38 +125,12 @@ int oyez_fastest_path(void) {
 #endif
 }
 
-i64 oyez_packed_bytes(i32 kind, i64 rows, i64 columns) {
-    return (rows + TILE_ROWS - 1) / TILE_ROWS * (columns / GROUP) * tile_bytes(kind);
-}
-
-// Repacks the file's rows in tiles; rows that fill up the last tile are zero.
-void oyez_pack(i32 kind, i64 rows, i64 columns, const u8 *data, u8 *tiles) {
-    i64 groups = columns / GROUP, block = kind == Q4_1 ? 20 : 34, scale = scale_offset(kind);
-    memset(tiles, 0, (size_t)oyez_packed_bytes(kind, rows, columns));
-    for (i64 row = 0; row < rows; row++)
-        for (i64 g = 0; g < groups; g++) {
-            const u8 *from = data + (row * groups + g) * block;
-            u8 *to = tiles + (row / TILE_ROWS * groups + g) * tile_bytes(kind);
-            i64 r = row % TILE_ROWS;
-            memcpy(to + scale + 2 * r, from, 2);
-            if (kind == Q4_1) {
-                memcpy(to + scale + 32 + 2 * r, from + 2, 2);
-                for (int c = 0; c < 4; c++) memcpy(to + 64 * c + 4 * r, from + 4 + 4 * c, 4);
-            } else {
-                for (int k = 0; k < GROUP; k++)
-                    to[64 * (k / 4) + 4 * r + k % 4] = from[2 + k] ^ 128;
-            }
-        }
-}
-
-static i64 padded(i64 count) { return (count + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; }
-
 static i64 largest_of(i64 a, i64 b) { return a > b ? a : b; }
 
 void oyez_scratch_free(scratch *s) {
     if (!s) return;
-    void *parts[] = {s->y.lanes, s->y.high, s->y.low, s->y.sums, s->x,       s->q,        s->k,
-                     s->v,       s->rotated, s->wide, s->scores, s->weights, s->unpacked, s};
+    void *parts[] = {s->y.lanes, s->y.high,  s->y.low, s->y.sums,  s->y.halves, s->x,        s->q, s->k,
+                     s->v,       s->rotated, s->wide,  s->scores, s->weights,  s->unpacked, s};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) free(parts[i]);
 }
 
@@ -149,42 +138,36 @@ void oyez_scratch_free(scratch *s) {
 scratch *oyez_scratch_new(const model *m) {
     scratch *s = calloc(1, sizeof *s);
     if (!s) return NULL;
-    i64 queries = (i64)m->heads * m->head_size, keys = (i64)m->kv_heads * m->head_size;
-    i64 widest = largest_of(largest_of(m->width, m->feed_forward), queries);
+    i64 queries = whole_groups((i64)m->heads * m->head_size);
+    i64 keys = whole_groups((i64)m->kv_heads * m->head_size), width = whole_groups(m->width);
+    i64 widest = largest_of(largest_of(width, whole_groups(m->feed_forward)), queries);
     s->y.lanes = calloc(BLOCK * (size_t)widest, sizeof(i16));
     s->y.high = calloc(BLOCK, (size_t)widest);
     s->y.low = calloc(BLOCK, (size_t)widest);
     s->y.sums = calloc(BLOCK * (size_t)(widest / GROUP), sizeof(double));
-    s->x = calloc(BLOCK * (size_t)m->width, sizeof(i32));
-    s->q = calloc(BLOCK * (size_t)padded(queries), sizeof(i32));
-    s->k = calloc(BLOCK * (size_t)padded(keys), sizeof(i32));
-    s->v = calloc(BLOCK * (size_t)padded(keys), sizeof(i32));
+    s->y.halves = calloc(BLOCK * (size_t)(widest / 16), sizeof(double));
+    s->x = calloc(BLOCK * (size_t)width, sizeof(i32));
+    s->q = calloc(BLOCK * (size_t)queries, sizeof(i32));
+    s->k = calloc(BLOCK * (size_t)keys, sizeof(i32));
+    s->v = calloc(BLOCK * (size_t)keys, sizeof(i32));
     s->rotated = calloc((size_t)queries, sizeof(i16));
     s->wide = calloc(BLOCK * (size_t)widest, sizeof(i64));
-    s->scores = calloc((size_t)padded(m->context), sizeof(i64));
-    s->weights = calloc((size_t)padded(m->context) + 2, sizeof(i32));
-    s->unpacked = aligned_alloc(64, 768 * (size_t)(widest / GROUP));
-    if (s->y.lanes && s->y.high && s->y.low && s->y.sums && s->x && s->q && s->k && s->v &&
-        s->rotated && s->wide && s->scores && s->weights && s->unpacked)
+    s->scores = calloc((size_t)whole_groups(m->context), sizeof(i64));
+    s->weights = calloc((size_t)whole_groups(m->context) + 2, sizeof(i32));
+    s->unpacked = aligned_alloc(64, 1024 * (size_t)(widest / GROUP));
+    if (s->y.lanes && s->y.high && s->y.low && s->y.sums && s->y.halves && s->x && s->q && s->k &&
+        s->v && s->rotated && s->wide && s->scores && s->weights && s->unpacked)
         return s;
     oyez_scratch_free(s);
     return NULL;
 }
 
-// ENGINE-4: the embedding row of a token.
-static void embed(const matrix *m, i32 token, i32 *x) {
-    const u8 *at = m->data + token * m->row_bytes;
-    for (i64 g = 0; g < m->columns / GROUP; g++, at += m->kind == Q4_1 ? 20 : 34)
-        for (int k = 0; k < GROUP; k++) {
-            i64 scale = half_to_integer(read_u16(at)), weight;
-            if (m->kind == Q4_1) {
-                int quant = k < 16 ? at[4 + k] & 15 : at[4 + k - 16] >> 4;
-                weight = scale * quant + half_to_integer(read_u16(at + 2));
-            } else {
-                weight = scale * (i8)at[2 + k];
-            }
-            x[GROUP * g + k] = (i32)rounding_shift(weight, SCALE_BITS - RESIDUAL, SAT32);
-        }
+// ENGINE-4: the embedding row of a token; `weights` is room for it.
+static void embed(const model *m, i32 token, i64 *weights, i32 *x) {
+    const matrix *e = &m->embedding;
+    read_row(e->kind, m->width, e->data + token * e->row_bytes, weights);
+    for (i64 i = 0; i < m->width; i++)
+        x[i] = (i32)rounding_shift(weights[i], SCALE_BITS - RESIDUAL, SAT32);
 }
 
 static u64 square_root(u128 n) {
@@ -198,12 +181,13 @@ static u64 square_root(u128 n) {
     }
 }
 
-// Brings the lanes t of token `row` to 15 bits as a matrix input.
-static void store_input(const operations *op, activation *y, i64 row, const i64 *t, i32 count,
-                        i64 shift, i64 format) {
-    i64 at = row * count;
-    op->split(t, count, shift, y->lanes + at, y->high + at, y->low + at,
-              y->sums + row * (count / GROUP));
+// Brings the lanes t of token `row` to 15 bits as a matrix input; t has room for whole groups.
+static void store_input(const operations *op, activation *y, i64 row, i64 *t, i32 count, i64 shift,
+                        i64 format) {
+    i64 stride = whole_groups(count), at = row * stride;
+    for (i64 i = count; i < stride; i++) t[i] = 0; // their weights are 0; this keeps lanes in range
+    op->split(t, (i32)stride, shift, y->lanes + at, y->high + at, y->low + at,
+              y->sums + at / GROUP, y->halves + at / 16);
     y->format[row] = format - shift;
 }
 
@@ -214,7 +198,7 @@ static void normalise(const model *m, const operations *op, const norm *n, const
     u64 root = square_root((squares << 16) / (u64)m->width + (u64)m->epsilon);
     int bits = bit_length(root);
     i64 inverse = (i64)((1ULL << (bits + 15)) / root);
-    i64 *t = s->wide + row * m->width;
+    i64 *t = s->wide + row * whole_groups(m->width);
     op->weigh(x, n->weights, inverse, m->width, t);
     i64 largest = op->largest(t, m->width);
     i64 shift = largest ? bit_length((u64)largest) - 14 : 0;
@@ -222,50 +206,52 @@ static void normalise(const model *m, const operations *op, const norm *n, const
 }
 
 // ENGINE-16.
-static void compress(const operations *op, const i64 *t, i32 count, i64 format, i64 row,
+static void compress(const operations *op, i64 *t, i32 count, i64 format, i64 row,
                      scratch *s) {
     i64 shift = bit_length((u64)op->largest(t, count)) - 14;
     store_input(op, &s->y, row, t, count, shift > 0 ? shift : 0, format);
 }
 
-// ENGINE-8: the lanes of all rows, at out[token * stride + row]; stride is padded to tiles.
+static const u8 *tile_of(const matrix *m, i64 row) {
+    return m->tiles + row / TILE_ROWS * (m->columns / GROUP) * tile_bytes(format_of(m->kind));
+}
+
+// ENGINE-8: the lanes of all rows, at out[token * stride + row]; stride has room for whole tiles.
 static void multiply(const matrix *m, const operations *op, i64 tokens, i64 format, i64 limit,
                      i32 *out, i64 stride, scratch *s) {
-    i64 sums[BLOCK * TILE_ROWS], size = m->columns / GROUP * tile_bytes(m->kind);
+    i64 sums[BLOCK * TILE_ROWS];
     for (i64 row = 0; row < m->rows; row += TILE_ROWS) {
-        op->tile(m, m->tiles + row / TILE_ROWS * size, &s->y, tokens, s->unpacked, sums);
+        op->tile(m, tile_of(m, row), &s->y, tokens, s->unpacked, sums);
         for (i64 t = 0; t < tokens; t++)
             op->round_tile(sums + TILE_ROWS * t, SCALE_BITS + s->y.format[t] - format, limit,
                            out + t * stride + row);
     }
 }
 
-// ENGINE-18: adds a product to the residual; the rows are the width, a multiple of 32.
+// ENGINE-18: adds a product to the residual, which has room for whole tiles.
 static void add_product(const matrix *m, const operations *op, i64 tokens, scratch *s) {
-    i64 sums[BLOCK * TILE_ROWS], size = m->columns / GROUP * tile_bytes(m->kind);
+    i64 sums[BLOCK * TILE_ROWS], stride = whole_groups(m->rows);
     for (i64 row = 0; row < m->rows; row += TILE_ROWS) {
-        op->tile(m, m->tiles + row / TILE_ROWS * size, &s->y, tokens, s->unpacked, sums);
+        op->tile(m, tile_of(m, row), &s->y, tokens, s->unpacked, sums);
         for (i64 t = 0; t < tokens; t++)
             op->add_tile(sums + TILE_ROWS * t, SCALE_BITS + s->y.format[t] - RESIDUAL,
-                         s->x + t * m->rows + row);
+                         s->x + t * stride + row);
     }
 }
 
-// ENGINE-17: gate and up, 16 rows at a time, to s->wide; the rows are a multiple of 32.
+// ENGINE-17: gate and up, 16 rows at a time, to s->wide, which has room for whole tiles.
 static void multiply_gated(const model *m, const layer *l, const operations *op, i64 tokens,
                            scratch *s) {
-    i64 sums[2][BLOCK * TILE_ROWS], size = l->gate.columns / GROUP * tile_bytes(l->gate.kind),
-                                    up_size = l->up.columns / GROUP * tile_bytes(l->up.kind);
+    i64 sums[2][BLOCK * TILE_ROWS], stride = whole_groups(m->feed_forward);
     for (i64 row = 0; row < m->feed_forward; row += TILE_ROWS) {
-        i64 tile = row / TILE_ROWS;
-        op->tile(&l->gate, l->gate.tiles + tile * size, &s->y, tokens, s->unpacked, sums[0]);
-        op->tile(&l->up, l->up.tiles + tile * up_size, &s->y, tokens, s->unpacked, sums[1]);
+        op->tile(&l->gate, tile_of(&l->gate, row), &s->y, tokens, s->unpacked, sums[0]);
+        op->tile(&l->up, tile_of(&l->up, row), &s->y, tokens, s->unpacked, sums[1]);
         for (i64 t = 0; t < tokens; t++) {
             i32 g[TILE_ROWS], u[TILE_ROWS];
             i64 shift = SCALE_BITS + s->y.format[t] - LANE;
             op->round_tile(sums[0] + TILE_ROWS * t, shift, SAT32, g);
             op->round_tile(sums[1] + TILE_ROWS * t, shift, SAT32, u);
-            op->gate(g, u, TILE_ROWS, m->exponential, s->wide + t * m->feed_forward + row);
+            op->gate(g, u, TILE_ROWS, m->exponential, s->wide + t * stride + row);
         }
     }
 }
@@ -322,62 +308,67 @@ static operations choose(const model *m) {
     if (m->path == PATH_AVX2) op.score_keys = score_keys_madd;
     if (m->path == PATH_AVX2 && m->head_size % 16 == 0) op.mix_values = mix_values_madd;
     if (m->path == PATH_AVX512) op.score_keys = score_keys_vnni;
+    if (m->path == PATH_AVX512 && m->head_size % 16 == 0) op.mix_values = mix_values_madd;
     if (m->path == PATH_AVX512 && m->head_size % 64 == 0) op.mix_values = mix_values_vnni;
 #endif
     return op;
 }
 
-// Runs 1 to 128 tokens at positions `start` on. Keys and values have m->layers parts; residuals
+// Runs 1 to 128 tokens, each at its place; tokens of one session follow one another. residuals
 // gets [token][layer][width], lanes [token][layer][k then v].
-void oyez_run(const model *m, scratch *s, const i32 *tokens, i32 count, i32 start, i16 *keys,
-              i16 *values, i64 capacity, i32 *residuals, i16 *lanes) {
+void oyez_run(const model *m, scratch *s, const i32 *tokens, i32 count, const place *places,
+              i32 *residuals, i16 *lanes) {
     const operations op = choose(m);
     i64 size = m->head_size, queries = m->heads * size, width = m->kv_heads * size;
-    for (i64 t = 0; t < count; t++) embed(&m->embedding, tokens[t], s->x + t * m->width);
+    i64 x_stride = whole_groups(m->width), q_stride = whole_groups(queries),
+        k_stride = whole_groups(width), wide_stride = whole_groups(m->feed_forward);
+    for (i64 t = 0; t < count; t++) embed(m, tokens[t], s->wide, s->x + t * x_stride);
     for (i64 index = 0; index < m->layers; index++) {
         const layer *l = m->layer + index;
-        cache c = {keys + index * capacity * width, values + index * capacity * width, capacity};
         for (i64 t = 0; t < count; t++)
-            normalise(m, &op, &l->attn_norm, s->x + t * m->width, t, s);
-        multiply(&l->q, &op, count, LANE, SAT32, s->q, padded(queries), s);
-        multiply(&l->k, &op, count, LANE, SAT32, s->k, padded(width), s);
-        multiply(&l->v, &op, count, l->v_format, SAT16, s->v, padded(width), s);
+            normalise(m, &op, &l->attn_norm, s->x + t * x_stride, t, s);
+        multiply(&l->q, &op, count, LANE, SAT32, s->q, q_stride, s);
+        multiply(&l->k, &op, count, LANE, SAT32, s->k, k_stride, s);
+        multiply(&l->v, &op, count, l->v_format, SAT16, s->v, k_stride, s);
         for (i64 t = 0; t < count; t++) {
-            i16 *out = lanes + (t * m->layers + index) * 2 * width;
-            file_keys(m, l, &op, start + t, s->k + t * padded(width), s->v + t * padded(width), c,
-                      out);
-            attend(m, l, &op, start + t, s->q + t * padded(queries), c, s, s->wide);
+            const place *p = places + t;
+            i64 part = index * p->capacity * width;
+            cache c = {p->keys + part, p->values + part, p->capacity};
+            file_keys(m, l, &op, p->position, s->k + t * k_stride, s->v + t * k_stride, c,
+                      lanes + (t * m->layers + index) * 2 * width);
+            attend(m, l, &op, p->position, s->q + t * q_stride, c, s, s->wide);
             compress(&op, s->wide, (i32)queries, l->v_format + 8, t, s);
         }
         add_product(&l->output, &op, count, s);
         for (i64 t = 0; t < count; t++)
-            normalise(m, &op, &l->ffn_norm, s->x + t * m->width, t, s);
+            normalise(m, &op, &l->ffn_norm, s->x + t * x_stride, t, s);
         multiply_gated(m, l, &op, count, s);
         for (i64 t = 0; t < count; t++)
-            compress(&op, s->wide + t * m->feed_forward, m->feed_forward, 2 * LANE, t, s);
+            compress(&op, s->wide + t * wide_stride, m->feed_forward, 2 * LANE, t, s);
         add_product(&l->down, &op, count, s);
         for (i64 t = 0; t < count; t++)
-            memcpy(residuals + (t * m->layers + index) * m->width, s->x + t * m->width,
+            memcpy(residuals + (t * m->layers + index) * m->width, s->x + t * x_stride,
                    sizeof(i32) * (size_t)m->width);
     }
 }
 
-// ENGINE-19: the logits of all tokens after residual lanes x; room for whole tiles in `logits`.
-void oyez_logits(const model *m, scratch *s, const i32 *x, i32 *logits) {
+// ENGINE-19: the logits of all tokens after each of 1 to 128 rows of residual lanes; a row of
+// `logits` has room for whole groups of 32.
+void oyez_logits(const model *m, scratch *s, const i32 *x, i32 count, i32 *logits) {
     const operations op = choose(m);
-    normalise(m, &op, &m->output_norm, x, 0, s);
-    multiply(&m->head, &op, 1, LANE, SAT32, logits, padded(m->head.rows), s);
+    for (i64 t = 0; t < count; t++)
+        normalise(m, &op, &m->output_norm, x + t * m->width, t, s);
+    multiply(&m->head, &op, count, LANE, SAT32, logits, whole_groups(m->head.rows), s);
 }
 
 // ENGINE-19: the logits of some tokens; the tiles of their rows, one row kept of each.
 void oyez_logits_of(const model *m, scratch *s, const i32 *x, const i32 *tokens, i32 count,
                     i32 *logits) {
     const operations op = choose(m);
-    i64 sums[TILE_ROWS], size = m->head.columns / GROUP * tile_bytes(m->head.kind);
+    i64 sums[TILE_ROWS];
     normalise(m, &op, &m->output_norm, x, 0, s);
     for (i64 i = 0; i < count; i++) {
-        const u8 *tile = m->head.tiles + tokens[i] / TILE_ROWS * size;
-        op.tile(&m->head, tile, &s->y, 1, s->unpacked, sums);
+        op.tile(&m->head, tile_of(&m->head, tokens[i]), &s->y, 1, s->unpacked, sums);
         logits[i] = (i32)rounding_shift(sums[tokens[i] % TILE_ROWS],
                                         SCALE_BITS + s->y.format[0] - LANE, SAT32);
     }

@@ -41,10 +41,9 @@ typedef uint64_t u64;
 typedef unsigned __int128 u128;
 
 enum { PATH_PORTABLE = 0, PATH_AVX2 = 1, PATH_AVX512 = 2 };
-enum { Q4_1 = 3, Q8_0 = 8 }; // GGML's codes of the row formats
 
 enum {
-    GROUP = 32,       // weights that share a scale
+    GROUP = 32,       // columns of a tile
     TILE_ROWS = 16,   // rows packed together
     BLOCK = 128,      // most tokens of one call
     MAX_HEAD = 256,   // most lanes of a head
@@ -60,9 +59,7 @@ enum {
 #define WIDE (1LL << 40)
 #define ONE_Q30 (1LL << 30)
 
-// A matrix in tiles of 16 rows by 32 columns: quants, 16 scales and, for Q4_1, 16 minima.
-// Byte (chunk, row, k) of a tile's quants is at chunk * 64 + row * 4 + k and holds column
-// 4 chunk + k; Q4_1 keeps columns 0 to 15 in the low nibbles, 16 to 31 in the high ones.
+// A matrix in tiles (kernels_rows.h); columns are rounded up to whole groups of 32.
 typedef struct {
     i32 rows, columns, kind, unused;
     const u8 *tiles;
@@ -91,14 +88,20 @@ typedef struct {
     matrix embedding, head;
 } model;
 
-// A block's matrix inputs, one row a token: y = 256 high + low, the sums of its groups, and the
-// fractional bits that its real value has.
+// A block's matrix inputs, one row a token, whole groups of 32 lanes: y = 256 high + low, the sums
+// of every 32 and of every 16 lanes, and the fractional bits that its real value has.
 typedef struct {
     i16 *lanes;
     i8 *high, *low;
-    double *sums;
+    double *sums, *halves;
     i64 format[BLOCK];
 } activation;
+
+// Where a token belongs: its session's keys and values, [layer][head][capacity], and its position.
+typedef struct {
+    i16 *keys, *values;
+    i64 capacity, position;
+} place;
 
 typedef struct {
     activation y;
@@ -126,22 +129,5 @@ static inline i64 rounding_shift(i64 value, i64 shift, i64 limit) {
 }
 
 static inline int bit_length(u64 value) { return value ? 64 - __builtin_clzll(value) : 0; }
-
-// A finite binary16 number as an integer of 2^-24.
-static inline i64 half_to_integer(u16 bits) {
-    int exponent = (bits >> 10) & 31;
-    i64 fraction = bits & 1023;
-    i64 magnitude = exponent ? (fraction | 1024) << (exponent - 1) : fraction;
-    return bits & 0x8000 ? -magnitude : magnitude;
-}
-
-static inline u16 read_u16(const u8 *at) {
-    u16 value;
-    memcpy(&value, at, sizeof value);
-    return value;
-}
-
-static inline i64 tile_bytes(i32 kind) { return kind == Q4_1 ? 320 : 544; }
-static inline i64 scale_offset(i32 kind) { return kind == Q4_1 ? 256 : 512; }
 
 #endif

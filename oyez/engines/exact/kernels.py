@@ -26,6 +26,8 @@ LOG = logging.getLogger(__name__)
 
 PORTABLE = 0
 BLOCK = 128
+#: Columns that the kernels multiply at once; rows are padded with zeros to a multiple.
+GROUP = 32
 #: Positions a cache grows by; the kernels want a multiple of 16.
 GROWTH = 128
 
@@ -55,6 +57,15 @@ class _Layer(ctypes.Structure):
         ("k_format", ctypes.c_int32),
         ("v_format", ctypes.c_int32),
         ("unused", ctypes.c_int32),
+    ]
+
+
+class _Place(ctypes.Structure):
+    _fields_ = [
+        ("keys", ctypes.c_void_p),
+        ("values", ctypes.c_void_p),
+        ("capacity", ctypes.c_int64),
+        ("position", ctypes.c_int64),
     ]
 
 
@@ -95,12 +106,8 @@ class Library:
             ("oyez_pack", None, [int32, int64, int64, pointer, pointer]),
             ("oyez_scratch_new", pointer, [pointer]),
             ("oyez_scratch_free", None, [pointer]),
-            (
-                "oyez_run",
-                None,
-                [pointer] * 3 + [int32] * 2 + [pointer] * 2 + [int64] + [pointer] * 2,
-            ),
-            ("oyez_logits", None, [pointer] * 4),
+            ("oyez_run", None, [pointer] * 3 + [int32] + [pointer] * 3),
+            ("oyez_logits", None, [pointer] * 3 + [int32, pointer]),
             ("oyez_logits_of", None, [pointer] * 4 + [int32, pointer]),
         ):
             function = getattr(self.functions, name)
@@ -192,15 +199,19 @@ class Kernels:
         with self._lock:
             for begin in range(0, count, BLOCK):
                 part = ids[begin : begin + BLOCK]
+                keys, values = cache.keys.ctypes.data, cache.values.ctypes.data
+                places = (_Place * len(part))(
+                    *(
+                        _Place(keys, values, cache.capacity, cache.count + i)
+                        for i in range(len(part))
+                    )
+                )
                 self._library.oyez_run(
                     ctypes.byref(self._structure),
                     self._scratch,
                     part.ctypes.data,
                     len(part),
-                    cache.count,
-                    cache.keys.ctypes.data,
-                    cache.values.ctypes.data,
-                    cache.capacity,
+                    places,
                     residuals[begin:].ctypes.data,
                     lanes[begin:].ctypes.data,
                 )
@@ -209,10 +220,10 @@ class Kernels:
 
     def logits(self, x: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return all logits; see `Backend.logits`."""
-        out = np.empty(-(-self.model.vocabulary // 16) * 16, np.int32)
+        out = np.empty(_round_up(self.model.vocabulary), np.int32)
         with self._lock:
             self._library.oyez_logits(
-                ctypes.byref(self._structure), self._scratch, x.ctypes.data, out.ctypes.data
+                ctypes.byref(self._structure), self._scratch, x.ctypes.data, 1, out.ctypes.data
             )
         return out[: self.model.vocabulary]
 
@@ -282,7 +293,8 @@ class Kernels:
     def _view(self, matrix: Matrix, tiles: int | None) -> _Matrix:
         row_bytes = matrix.data.shape[1]
         data = self._address(matrix.data)
-        return _Matrix(matrix.rows, matrix.columns, matrix.type, 0, tiles, data, row_bytes)
+        columns = _round_up(matrix.columns)
+        return _Matrix(matrix.rows, columns, matrix.type, 0, tiles, data, row_bytes)
 
     def _norm(self, norm: Norm) -> _Norm:
         return _Norm(self._address(norm.weights), norm.exponent)
@@ -293,6 +305,11 @@ class Kernels:
             raise Fatal("a model array is not contiguous")
         self._kept.append(array)
         return array.ctypes.data
+
+
+def _round_up(count: int) -> int:
+    """Return the next multiple of the kernels' group."""
+    return -(-count // GROUP) * GROUP
 
 
 def open_backend(model: Model) -> Backend:

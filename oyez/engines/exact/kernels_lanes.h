@@ -26,22 +26,27 @@ TARGET static i64 NAME(largest)(const i64 *t, i32 count) {
     return largest;
 }
 
-// Shifts lanes to 15 bits and splits them in bytes; -62 <= shift <= 62, nothing saturates.
+// Shifts whole groups of lanes to 15 bits and splits them in bytes; -62 <= shift <= 62, nothing
+// saturates. sums gets the sums of 32 lanes, halves those of 16.
 TARGET static void NAME(split)(const i64 *restrict t, i32 count, i64 shift, i16 *restrict lanes,
-                               i8 *restrict high, i8 *restrict low, double *restrict sums) {
+                               i8 *restrict high, i8 *restrict low, double *restrict sums,
+                               double *restrict halves) {
     i64 half = shift > 0 ? 1LL << (shift - 1) : 0;
     i64 right = shift > 0 ? shift : 0, factor = shift < 0 ? 1LL << -shift : 1;
+    for (i32 j = 0; j < count; j++) {
+        i32 y = (i32)(((t[j] + half) >> right) * factor);
+        i32 upper = (y + 128) >> 8;
+        lanes[j] = (i16)y;
+        high[j] = (i8)upper;
+        low[j] = (i8)(y - 256 * upper);
+    }
     for (i32 group = 0; group < count / GROUP; group++) {
-        i32 sum = 0;
-        for (i32 j = group * GROUP; j < (group + 1) * GROUP; j++) {
-            i32 y = (i32)(((t[j] + half) >> right) * factor);
-            i32 upper = (y + 128) >> 8;
-            lanes[j] = (i16)y;
-            high[j] = (i8)upper;
-            low[j] = (i8)(y - 256 * upper);
-            sum += y;
-        }
-        sums[group] = sum;
+        i32 first = 0, second = 0;
+        for (i32 j = 0; j < 16; j++) first += lanes[group * GROUP + j];
+        for (i32 j = 16; j < 32; j++) second += lanes[group * GROUP + j];
+        halves[2 * group] = first;
+        halves[2 * group + 1] = second;
+        sums[group] = first + second;
     }
 }
 

@@ -15,11 +15,11 @@
 // ---------------------------------------------------------------- AVX-512: one zmm holds 16 rows
 
 // Splits a tile's quants into eight vectors of 16 rows by 4 columns.
-TARGET_AVX512 static inline void unpack512(const u8 *tile, i32 kind, __m512i *quants) {
+TARGET_AVX512 static inline void unpack512(const u8 *tile, int nibbles, __m512i *quants) {
     const __m512i nibble = _mm512_set1_epi8(15);
     UNROLL for (int j = 0; j < 4; j++) {
         __m512i bytes = _mm512_loadu_si512(tile + 64 * j);
-        if (kind == Q4_1) {
+        if (nibbles) {
             quants[j] = _mm512_and_si512(bytes, nibble);
             quants[j + 4] = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble);
         } else {
@@ -29,12 +29,15 @@ TARGET_AVX512 static inline void unpack512(const u8 *tile, i32 kind, __m512i *qu
     }
 }
 
-// Scales in [0] and [1], minima in [2] and [3], eight rows each, as real numbers.
-TARGET_AVX512 static inline void scales512(const u8 *tile, i32 kind, __m512d *scales) {
-    const u8 *at = tile + scale_offset(kind);
-    __m512 d = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)at));
-    __m512 m = kind == Q4_1 ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(at + 32)))
-                            : _mm512_mul_ps(d, _mm512_set1_ps(-128.0f));
+TARGET_AVX512 static inline __m512 sixteen_reals512(const u8 *at, int wide) {
+    return wide ? _mm512_loadu_ps(at) : _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)at));
+}
+
+// A set's scales in [0] and [1], minima in [2] and [3], eight rows each, as real numbers.
+TARGET_AVX512 static inline void scales512(const u8 *at, format f, __m512d *scales) {
+    __m512 d = sixteen_reals512(at, f.wide);
+    __m512 m = f.offset ? _mm512_mul_ps(d, _mm512_set1_ps(-(float)f.offset))
+                        : sixteen_reals512(at + scale_bytes(f), f.wide);
     scales[0] = _mm512_cvtps_pd(_mm512_castps512_ps256(d));
     scales[1] = _mm512_cvtps_pd(_mm512_extractf32x8_ps(d, 1));
     scales[2] = _mm512_cvtps_pd(_mm512_castps512_ps256(m));
@@ -47,13 +50,13 @@ TARGET_AVX512 static inline __m512i four_bytes512(const i8 *at) {
     return _mm512_set1_epi32(word);
 }
 
-// Adds one group of `tokens` tokens (a constant of the caller) to their sums.
+// Adds one set of `chunks` times 4 columns of `tokens` tokens (constants of the caller) to sums.
 TARGET_AVX512 static inline __attribute__((always_inline)) void
-add_group512(const __m512i *quants, const __m512d *scales, const i8 *high, const i8 *low,
-             i64 columns, const double *sums, i64 groups, int tokens, __m512d *total) {
+add_set512(const __m512i *quants, int chunks, const __m512d *scales, const i8 *high, const i8 *low,
+           i64 columns, const double *sums, i64 sets, int tokens, __m512d *total) {
     __m512i upper[4], lower[4];
     UNROLL for (int t = 0; t < tokens; t++) upper[t] = lower[t] = _mm512_setzero_si512();
-    UNROLL for (int c = 0; c < 8; c++)
+    UNROLL for (int c = 0; c < chunks; c++)
         UNROLL for (int t = 0; t < tokens; t++) {
             upper[t] = _mm512_dpbusd_epi32(upper[t], quants[c],
                                            four_bytes512(high + t * columns + 4 * c));
@@ -64,11 +67,28 @@ add_group512(const __m512i *quants, const __m512d *scales, const i8 *high, const
         __m512i dot = _mm512_add_epi32(_mm512_slli_epi32(upper[t], 8), lower[t]);
         __m512d first = _mm512_cvtepi32_pd(_mm512_castsi512_si256(dot));
         __m512d second = _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(dot, 1));
-        __m512d sum = _mm512_set1_pd(sums[t * groups]);
+        __m512d sum = _mm512_set1_pd(sums[t * sets]);
         total[2 * t] = _mm512_fmadd_pd(scales[0], first, total[2 * t]);
         total[2 * t] = _mm512_fmadd_pd(scales[2], sum, total[2 * t]);
         total[2 * t + 1] = _mm512_fmadd_pd(scales[1], second, total[2 * t + 1]);
         total[2 * t + 1] = _mm512_fmadd_pd(scales[3], sum, total[2 * t + 1]);
+    }
+}
+
+// Adds tile g, of one set or two (a constant of the caller), for the tokens from `first` on.
+TARGET_AVX512 static inline __attribute__((always_inline)) void
+add_tile512(const __m512i *quants, int sets, const __m512d *scales, const activation *y,
+            i64 columns, i64 g, i64 first, int tokens, __m512d *total) {
+    i64 lane = first * columns + GROUP * g;
+    const i8 *high = y->high + lane, *low = y->low + lane;
+    if (sets == 1) {
+        add_set512(quants, 8, scales, high, low, columns, y->sums + lane / GROUP, columns / GROUP,
+                   tokens, total);
+    } else {
+        const double *sums = y->halves + lane / 16;
+        add_set512(quants, 4, scales, high, low, columns, sums, columns / 16, tokens, total);
+        add_set512(quants + 4, 4, scales + 4, high + 16, low + 16, columns, sums + 1, columns / 16,
+                   tokens, total);
     }
 }
 
@@ -81,58 +101,93 @@ TARGET_AVX512 static inline void store512(const __m512d *total, int tokens, i64 
 
 // One to three tokens: read the tile once, unpacking as it comes, prefetching ahead.
 TARGET_AVX512 static inline __attribute__((always_inline)) void
-stream512(const u8 *tile, i32 kind, i64 groups, const activation *y, i64 columns, i64 first,
-          int tokens, i64 *out) {
+stream512(const u8 *tile, format f, int sets, const activation *y, i64 columns, int tokens,
+          i64 *out) {
     __m512d total[8];
+    i64 size = tile_bytes(f);
     UNROLL for (int i = 0; i < 2 * tokens; i++) total[i] = _mm512_setzero_pd();
-    for (i64 g = 0; g < groups; g++, tile += tile_bytes(kind)) {
+    for (i64 g = 0; g < columns / GROUP; g++, tile += size) {
         __m512i quants[8];
-        __m512d scales[4];
-        for (int line = 0; line < 5; line++)
-            _mm_prefetch((const char *)tile + 2560 + 64 * line, _MM_HINT_T0);
-        unpack512(tile, kind, quants);
-        scales512(tile, kind, scales);
-        add_group512(quants, scales, y->high + first * columns + GROUP * g,
-                     y->low + first * columns + GROUP * g, columns, y->sums + first * groups + g,
-                     groups, tokens, total);
+        __m512d scales[8];
+        for (i64 line = 0; line < size; line += 64)
+            _mm_prefetch((const char *)tile + 8 * size + line, _MM_HINT_T0);
+        unpack512(tile, f.nibbles, quants);
+        for (int set = 0; set < sets; set++)
+            scales512(tile + quant_bytes(f) + set * set_bytes(f), f, scales + 4 * set);
+        add_tile512(quants, sets, scales, y, columns, g, 0, tokens, total);
     }
     store512(total, tokens, out);
 }
 
 // Four tokens (or one of the rest) against a tile that is already unpacked.
 TARGET_AVX512 static inline __attribute__((always_inline)) void
-reuse512(const __m512i *quants, const __m512d *scales, i64 groups, const activation *y,
-         i64 columns, i64 first, int tokens, i64 *out) {
+reuse512(const __m512i *quants, int sets, const __m512d *scales, const activation *y, i64 columns,
+         i64 first, int tokens, i64 *out) {
     __m512d total[8];
     UNROLL for (int i = 0; i < 2 * tokens; i++) total[i] = _mm512_setzero_pd();
-    for (i64 g = 0; g < groups; g++)
-        add_group512(quants + 8 * g, scales + 4 * g, y->high + first * columns + GROUP * g,
-                     y->low + first * columns + GROUP * g, columns, y->sums + first * groups + g,
-                     groups, tokens, total);
+    for (i64 g = 0; g < columns / GROUP; g++)
+        add_tile512(quants + 8 * g, sets, scales + 4 * sets * g, y, columns, g, first, tokens,
+                    total);
     store512(total, tokens, out);
+}
+
+// One to four tokens against F16 weights, in float64: 11 bits times 15.
+TARGET_AVX512 static inline __attribute__((always_inline)) void
+halves512(const u8 *tile, const activation *y, i64 columns, i64 first, int tokens, i64 *out) {
+    __m512d total[8];
+    UNROLL for (int i = 0; i < 2 * tokens; i++) total[i] = _mm512_setzero_pd();
+    const i16 *lanes = y->lanes + first * columns;
+    for (i64 k = 0; k < columns; k++, tile += 2 * TILE_ROWS) {
+        __m512 real = sixteen_reals512(tile, 0);
+        __m512d upper = _mm512_cvtps_pd(_mm512_castps512_ps256(real));
+        __m512d lower = _mm512_cvtps_pd(_mm512_extractf32x8_ps(real, 1));
+        UNROLL for (int t = 0; t < tokens; t++) {
+            __m512d lane = _mm512_set1_pd((double)lanes[t * columns + k]);
+            total[2 * t] = _mm512_fmadd_pd(upper, lane, total[2 * t]);
+            total[2 * t + 1] = _mm512_fmadd_pd(lower, lane, total[2 * t + 1]);
+        }
+    }
+    store512(total, tokens, out);
+}
+
+// A tile of one set or two (a constant of the caller) against any number of tokens.
+TARGET_AVX512 static inline __attribute__((always_inline)) void
+quants512(const u8 *tile, format f, int sets, const activation *y, i64 columns, i64 tokens,
+          u8 *unpacked, i64 *out) {
+    if (tokens == 1) {
+        stream512(tile, f, sets, y, columns, 1, out);
+    } else if (tokens == 2) {
+        stream512(tile, f, sets, y, columns, 2, out);
+    } else if (tokens == 3) {
+        stream512(tile, f, sets, y, columns, 3, out);
+    } else {
+        i64 groups = columns / GROUP, t = 0;
+        __m512i *quants = (__m512i *)unpacked;
+        __m512d *scales = (__m512d *)(unpacked + 512 * groups);
+        for (i64 g = 0; g < groups; g++, tile += tile_bytes(f)) {
+            unpack512(tile, f.nibbles, quants + 8 * g);
+            for (int set = 0; set < sets; set++)
+                scales512(tile + quant_bytes(f) + set * set_bytes(f), f,
+                          scales + 4 * (sets * g + set));
+        }
+        for (; t + 4 <= tokens; t += 4)
+            reuse512(quants, sets, scales, y, columns, t, 4, out + t * TILE_ROWS);
+        for (; t < tokens; t++)
+            reuse512(quants, sets, scales, y, columns, t, 1, out + t * TILE_ROWS);
+    }
 }
 
 TARGET_AVX512 static void tile_avx512(const matrix *m, const u8 *tile, const activation *y,
                                       i64 tokens, u8 *unpacked, i64 *out) {
-    i64 columns = m->columns, groups = columns / GROUP;
-    if (tokens == 1) {
-        stream512(tile, m->kind, groups, y, columns, 0, 1, out);
-    } else if (tokens == 2) {
-        stream512(tile, m->kind, groups, y, columns, 0, 2, out);
-    } else if (tokens == 3) {
-        stream512(tile, m->kind, groups, y, columns, 0, 3, out);
+    const format f = format_of(m->kind);
+    i64 columns = m->columns, t = 0;
+    if (f.group == GROUP) {
+        quants512(tile, f, 1, y, columns, tokens, unpacked, out);
+    } else if (f.group == 16) {
+        quants512(tile, f, 2, y, columns, tokens, unpacked, out);
     } else {
-        __m512i *quants = (__m512i *)unpacked;
-        __m512d *scales = (__m512d *)(unpacked + 512 * groups);
-        for (i64 g = 0; g < groups; g++) {
-            unpack512(tile + g * tile_bytes(m->kind), m->kind, quants + 8 * g);
-            scales512(tile + g * tile_bytes(m->kind), m->kind, scales + 4 * g);
-        }
-        i64 t = 0;
-        for (; t + 4 <= tokens; t += 4)
-            reuse512(quants, scales, groups, y, columns, t, 4, out + t * TILE_ROWS);
-        for (; t < tokens; t++)
-            reuse512(quants, scales, groups, y, columns, t, 1, out + t * TILE_ROWS);
+        for (; t + 4 <= tokens; t += 4) halves512(tile, y, columns, t, 4, out + t * TILE_ROWS);
+        for (; t < tokens; t++) halves512(tile, y, columns, t, 1, out + t * TILE_ROWS);
     }
 }
 
@@ -215,7 +270,7 @@ TARGET_AVX2 static inline __m256i four_bytes256(const i8 *at) {
     return _mm256_set1_epi32(word);
 }
 
-// Dots of 8 rows of a Q4_1 tile. Eight sums of two products of 15 * 128 stay below 2^15.
+// Dots of 8 rows of a 4-bit tile. Eight sums of two products of 15 * 128 stay below 2^15.
 TARGET_AVX2 static inline __m256i dot_nibbles(const u8 *quants, const i8 *high, const i8 *low) {
     const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1);
     __m256i upper = _mm256_setzero_si256(), lower = upper;
@@ -234,11 +289,11 @@ TARGET_AVX2 static inline __m256i dot_nibbles(const u8 *quants, const i8 *high, 
     return _mm256_add_epi32(upper, _mm256_madd_epi16(lower, one));
 }
 
-// Dots of 8 rows of a Q8_0 tile, whose bytes are widened: maddubs would saturate.
-TARGET_AVX2 static inline __m256i dot_bytes(const u8 *quants, const i16 *lanes) {
+// Dots of 8 rows of an 8-bit tile, whose bytes are widened: maddubs would saturate.
+TARGET_AVX2 static inline __m256i dot_bytes(const u8 *quants, const i16 *lanes, int chunks) {
     const __m256i byte = _mm256_set1_epi16(255);
     __m256i dot = _mm256_setzero_si256();
-    for (int c = 0; c < 8; c++, lanes += 4) {
+    for (int c = 0; c < chunks; c++, lanes += 4) {
         __m256i bytes = _mm256_loadu_si256((const __m256i *)(quants + 64 * c));
         u32 even = (u16)lanes[0] | (u32)(u16)lanes[2] << 16;
         u32 odd = (u16)lanes[1] | (u32)(u16)lanes[3] << 16;
@@ -249,37 +304,80 @@ TARGET_AVX2 static inline __m256i dot_bytes(const u8 *quants, const i16 *lanes) 
     return dot;
 }
 
+TARGET_AVX2 static inline __m256 eight_reals256(const u8 *at, int wide) {
+    return wide ? _mm256_loadu_ps((const float *)at)
+                : _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)at));
+}
+
+// Adds weights times lanes of 8 rows, as reals times integers.
+TARGET_AVX2 static inline void add_reals256(__m256 real, __m256d first, __m256d second,
+                                            __m256d *total) {
+    total[0] = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(real)), first, total[0]);
+    total[1] = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(real, 1)), second, total[1]);
+}
+
+// Eight rows of a tile of F16 for one token, in float64: 11 bits times 15.
+TARGET_AVX2 static inline void add_halves256(const u8 *tile, const i16 *lanes, __m256d *total) {
+    for (int k = 0; k < GROUP; k++) {
+        __m256d lane = _mm256_set1_pd((double)lanes[k]);
+        add_reals256(eight_reals256(tile + 2 * TILE_ROWS * k, 0), lane, lane, total);
+    }
+}
+
+// Eight rows of one set of a tile for one token, whose sum is given.
+TARGET_AVX2 static inline void add_set256(const u8 *scales, format f, __m256i dot, double sum,
+                                          int half, __m256d *total) {
+    i64 eight = scale_bytes(f) / 2;
+    __m256 d = eight_reals256(scales + eight * half, f.wide);
+    __m256 m = f.offset ? _mm256_mul_ps(d, _mm256_set1_ps(-(float)f.offset))
+                        : eight_reals256(scales + scale_bytes(f) + eight * half, f.wide);
+    __m256d all = _mm256_set1_pd(sum);
+    add_reals256(d, _mm256_cvtepi32_pd(_mm256_castsi256_si128(dot)),
+                 _mm256_cvtepi32_pd(_mm256_extracti128_si256(dot, 1)), total);
+    add_reals256(m, all, all, total);
+}
+
+// A tile of a format whose fields are constants of the caller against any number of tokens.
+TARGET_AVX2 static inline __attribute__((always_inline)) void
+rows256(const u8 *tile, format f, const activation *y, i64 columns, i64 tokens, i64 *out) {
+    for (i64 t = 0; t < tokens; t++)
+        for (int half = 0; half < 2; half++, out += 8) {
+            __m256d total[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()};
+            const u8 *at = tile;
+            for (i64 g = 0; g < columns / GROUP; g++, at += tile_bytes(f)) {
+                i64 lane = t * columns + GROUP * g;
+                const u8 *quants = at + 32 * half, *scales = at + quant_bytes(f);
+                if (f.group == 1) {
+                    add_halves256(at + 16 * half, y->lanes + lane, total);
+                } else if (f.group == 16) {
+                    for (int set = 0; set < 2; set++)
+                        add_set256(scales + set * set_bytes(f), f,
+                                   dot_bytes(quants + 256 * set, y->lanes + lane + 16 * set, 4),
+                                   y->halves[lane / 16 + set], half, total);
+                } else {
+                    __m256i dot = f.nibbles ? dot_nibbles(quants, y->high + lane, y->low + lane)
+                                            : dot_bytes(quants, y->lanes + lane, 8);
+                    add_set256(scales, f, dot, y->sums[lane / GROUP], half, total);
+                }
+            }
+            double sums[8];
+            _mm256_storeu_pd(sums, _mm256_mul_pd(total[0], _mm256_set1_pd(UNITS)));
+            _mm256_storeu_pd(sums + 4, _mm256_mul_pd(total[1], _mm256_set1_pd(UNITS)));
+            for (int r = 0; r < 8; r++) out[r] = (i64)sums[r];
+        }
+}
+
 TARGET_AVX2 static void tile_avx2(const matrix *m, const u8 *tile, const activation *y, i64 tokens,
                                   u8 *unpacked, i64 *out) {
     (void)unpacked;
-    i64 columns = m->columns, groups = columns / GROUP;
-    for (i64 t = 0; t < tokens; t++)
-        for (int half = 0; half < 2; half++, out += 8) {
-            __m256d first = _mm256_setzero_pd(), second = first;
-            const u8 *at = tile;
-            for (i64 g = 0; g < groups; g++, at += tile_bytes(m->kind)) {
-                i64 lane = t * columns + GROUP * g;
-                __m256i dot = m->kind == Q4_1
-                                  ? dot_nibbles(at + 32 * half, y->high + lane, y->low + lane)
-                                  : dot_bytes(at + 32 * half, y->lanes + lane);
-                const u8 *scale = at + scale_offset(m->kind) + 16 * half;
-                __m256 d = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)scale));
-                __m256 min = m->kind == Q4_1
-                                 ? _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(scale + 32)))
-                                 : _mm256_mul_ps(d, _mm256_set1_ps(-128.0f));
-                __m256d sum = _mm256_set1_pd(y->sums[t * groups + g]);
-                __m256d dot1 = _mm256_cvtepi32_pd(_mm256_castsi256_si128(dot));
-                __m256d dot2 = _mm256_cvtepi32_pd(_mm256_extracti128_si256(dot, 1));
-                first = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(d)), dot1, first);
-                first = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(min)), sum, first);
-                second = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(d, 1)), dot2, second);
-                second = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(min, 1)), sum, second);
-            }
-            double sums[8];
-            _mm256_storeu_pd(sums, _mm256_mul_pd(first, _mm256_set1_pd(UNITS)));
-            _mm256_storeu_pd(sums + 4, _mm256_mul_pd(second, _mm256_set1_pd(UNITS)));
-            for (int r = 0; r < 8; r++) out[r] = (i64)sums[r];
-        }
+    switch (m->kind) { // the common formats apart: constants decide inside the loop
+    case Q4_1: rows256(tile, format_of(Q4_1), y, m->columns, tokens, out); break;
+    case Q4_0: rows256(tile, format_of(Q4_0), y, m->columns, tokens, out); break;
+    case Q8_0: rows256(tile, format_of(Q8_0), y, m->columns, tokens, out); break;
+    case Q4_K: rows256(tile, format_of(Q4_K), y, m->columns, tokens, out); break;
+    case Q6_K: rows256(tile, format_of(Q6_K), y, m->columns, tokens, out); break;
+    default: rows256(tile, format_of(m->kind), y, m->columns, tokens, out);
+    }
 }
 
 TARGET_AVX2 static inline __m256i pair256(const i16 *at) {

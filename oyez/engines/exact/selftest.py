@@ -1,14 +1,16 @@
-"""Stored answers for the kernels: two small models made of hashed bytes, run whole.
+"""Stored answers for the kernels: five small models made of hashed bytes, run whole.
 
-They take both row formats, in the embedding too, blocks of one to many tokens, head sizes with
-and without a fast attention, rows that do not fill a tile. What only an extreme model reaches
-(shifts of 63 bits, saturating ones) is for the tests.
+They take every row format, in the embedding too, blocks of one to many tokens, head sizes with
+and without a fast attention, rows and columns that do not fill a tile. What only an extreme model
+reaches (shifts of 63 bits, saturating ones) is for the tests.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -30,10 +32,51 @@ CONTEXT = 160
 PARTS = (131, 1, 2, 3, 5, 1)
 
 
+#: Row format => where its blocks hold binary16 numbers, and the exponent bits they get there: the
+#: two lowest bits of the exponent stay hashed, so weights are about 2**-8 to 1.
+HALVES = {
+    BlockType.F16: ((0, 0x2000),),
+    BlockType.Q4_0: ((0, 0x1800),),
+    BlockType.Q4_1: ((0, 0x1800), (2, 0x2400)),
+    BlockType.Q5_0: ((0, 0x1400),),
+    BlockType.Q5_1: ((0, 0x1400), (2, 0x2000)),
+    BlockType.Q8_0: ((0, 0x0800),),
+    BlockType.Q4_K: ((0, 0x0400), (2, 0x0C00)),
+    BlockType.Q5_K: ((0, 0x0000), (2, 0x0800)),
+    BlockType.Q6_K: ((208, 0x0000),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A model to build: sizes, and the row formats of embedding and matrices in turn."""
+
+    name: bytes
+    kinds: tuple[BlockType, ...]
+    width: int
+    feed_forward: int
+    head_size: int
+    heads: int
+    vocabulary: int
+    layers: int
+
+
+PLANS = (
+    Plan(b"nibbles", (BlockType.Q4_1,), 64, 96, 64, 2, 100, 2),
+    Plan(b"bytes", (BlockType.Q8_0,), 64, 96, 12, 8, 32, 2),
+    Plan(
+        b"mixed",
+        (BlockType.F16, BlockType.Q4_0, BlockType.Q5_1, BlockType.Q5_0),
+        *(64, 96, 16, 4, 50, 2),
+    ),
+    Plan(b"super", (BlockType.Q6_K, BlockType.Q4_K, BlockType.Q5_K), 256, 256, 128, 2, 40, 1),
+    Plan(b"halves", (BlockType.F16,), 36, 44, 20, 2, 30, 1),
+)
+
+
 def build_models() -> Iterator[Model]:
-    """Yield the two models."""
-    yield _build(b"nibbles", BlockType.Q4_1, head_size=64, heads=2, vocabulary=100)
-    yield _build(b"bytes", BlockType.Q8_0, head_size=12, heads=8, vocabulary=32)
+    """Yield the models."""
+    return map(_build, PLANS)
 
 
 def compute_answer(backend: Backend, vocabulary: int) -> str:
@@ -77,16 +120,27 @@ def verify(library: Library) -> None:
                 )
 
 
-def _build(name: bytes, kind: BlockType, *, head_size: int, heads: int, vocabulary: int) -> Model:
-    """Return a model of two layers whose bytes are hashes of its name."""
-    queries, keys = heads * head_size, heads * head_size // 2
+def _build(plan: Plan) -> Model:
+    """Return a model whose bytes are hashes of its name."""
+    width, inner = plan.width, plan.feed_forward
+    queries, keys = plan.heads * plan.head_size, plan.heads * plan.head_size // 2
+    kinds = itertools.cycle(plan.kinds)
+    embedding = _matrix(plan.name + b"e", next(kinds), plan.vocabulary, width)
     layers = []
-    for index in range(2):
-        tag = name + bytes([index])
-        norms = [_norm(tag + part, 64) for part in (b"attn", b"ffn")]
-        q, k, v = (
-            _matrix(tag + part, kind, rows, 64)
-            for part, rows in ((b"q", queries), (b"k", keys), (b"v", keys))
+    for index in range(plan.layers):
+        tag = plan.name + bytes([index])
+        norms = [_norm(tag + part, width) for part in (b"attn", b"ffn")]
+        q, k, v, output, gate, up, down = (
+            _matrix(tag + part, next(kinds), rows, columns)
+            for part, rows, columns in (
+                (b"q", queries, width),
+                (b"k", keys, width),
+                (b"v", keys, width),
+                (b"o", width, queries),
+                (b"g", inner, width),
+                (b"u", inner, width),
+                (b"d", width, inner),
+            )
         )
         layers.append(
             Layer(
@@ -94,31 +148,30 @@ def _build(name: bytes, kind: BlockType, *, head_size: int, heads: int, vocabula
                 q=q,
                 k=k,
                 v=v,
-                output=_matrix(tag + b"o", kind, 64, queries),
+                output=output,
                 ffn_norm=norms[1],
-                gate=_matrix(tag + b"g", kind, 96, 64),
-                up=_matrix(tag + b"u", kind, 96, 64),
-                down=_matrix(tag + b"d", kind, 64, 96),
+                gate=gate,
+                up=up,
+                down=down,
                 q_format=weights.compute_format(q, norms[0], pairs=True),
                 k_format=weights.compute_format(k, norms[0], pairs=True),
                 v_format=weights.compute_format(v, norms[0], pairs=False),
             )
         )
-    embedding = _matrix(name + b"e", kind, vocabulary, 64)
-    cosines, sines = tables.compute_rope_tables(Fraction(10_000), head_size, CONTEXT)
+    cosines, sines = tables.compute_rope_tables(Fraction(10_000), plan.head_size, CONTEXT)
     return Model(
-        width=64,
-        feed_forward=96,
-        heads=heads,
-        kv_heads=heads // 2,
-        head_size=head_size,
-        vocabulary=vocabulary,
+        width=width,
+        feed_forward=inner,
+        heads=plan.heads,
+        kv_heads=plan.heads // 2,
+        head_size=plan.head_size,
+        vocabulary=plan.vocabulary,
         context=CONTEXT,
         epsilon=175_921_856,
-        score_scale=tables.compute_score_scale(head_size),
+        score_scale=tables.compute_score_scale(plan.head_size),
         embedding=embedding,
         layers=tuple(layers),
-        output_norm=_norm(name + b"n", 64),
+        output_norm=_norm(plan.name + b"n", width),
         head=embedding,
         tied=True,
         cosines=cosines,
@@ -127,20 +180,16 @@ def _build(name: bytes, kind: BlockType, *, head_size: int, heads: int, vocabula
 
 
 def _matrix(name: bytes, kind: BlockType, rows: int, columns: int) -> Matrix:
-    """Return a matrix of hashed quants, scales of 2**-9 to 2**-6 and larger minima."""
+    """Return a matrix of hashed bytes with binary16 numbers of modest size."""
     weights_in, size = BLOCK_LAYOUT[kind]
     count = rows * columns // weights_in
     data = _hashed(name, count * size).reshape(count, size).copy()
-    halves = 2 if kind is BlockType.Q4_1 else 1
-    bits = data[:, : 2 * halves].view("<u2")
-    bits[:] = (bits & 0x8FFF) | (0x1800 if kind is BlockType.Q4_1 else 0x0800)
-    if halves == 2:
-        bits[:, 1] += 0x0C00
+    for at, exponent in HALVES[kind]:
+        bits = np.ascontiguousarray(data[:, at : at + 2]).view("<u2")
+        data[:, at : at + 2] = ((bits & 0x8FFF) + exponent).astype("<u2").view(np.uint8)
     shaped = data.reshape(rows, -1)
-    name_text = name.hex()
-    return Matrix(
-        name_text, kind, rows, columns, shaped, blocks.compute_row_bound(name_text, kind, shaped)
-    )
+    text = name.hex()
+    return Matrix(text, kind, rows, columns, shaped, blocks.compute_row_bound(text, kind, shaped))
 
 
 def _norm(name: bytes, width: int) -> Norm:

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-SOURCES = ("kernels.c", "kernels.h", "kernels_lanes.h", "kernels_x86.h")
+SOURCES = ("kernels.c", "kernels.h", "kernels_rows.h", "kernels_lanes.h", "kernels_x86.h")
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-shared", "-fPIC")
 
 

@@ -247,7 +247,7 @@ def _load_matrix(file: GgufFile, name: str, rows: int | None, columns: int) -> M
     """Return a matrix as a view of the file; `rows` None takes the file's."""
     tensor = _tensor(file, name)
     if tensor.type is BlockType.F32:
-        raise Invalid("MODEL-7", f"tensor {name} is not quantised; quantise the model to Q4_1")
+        raise Invalid("MODEL-7", f"tensor {name} is F32; convert the model to F16 or quantise it")
     if tensor.columns != columns or rows not in (None, tensor.rows):
         raise Invalid(
             "MODEL-7",

@@ -78,14 +78,28 @@ def test_other_architecture_is_refused(small: bytes) -> None:
         parse(small.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0gemma", 1))
 
 
-def test_unsupported_row_format_is_refused(small: bytes) -> None:
+@pytest.mark.parametrize(("code", "named"), [(10, "Q2_K"), (30, "BF16"), (99, "number 99")])
+def test_unsupported_row_format_is_refused_by_name(small: bytes, code: int, named: str) -> None:
     # Rule: MODEL-2
     head = struct.pack("<Q", 19) + b"blk.0.attn_q.weight"
     at = small.index(head) + len(head) + 4 + 16
     assert struct.unpack_from("<I", small, at) == (3,)
     damaged = bytearray(small)
+    struct.pack_into("<I", damaged, at, code)
+    with pytest.raises(Invalid, match=f"has the format {named}; this engine reads F32, F16, Q4_0"):
+        parse(bytes(damaged))
     struct.pack_into("<I", damaged, at, 12)
-    with pytest.raises(Invalid, match="quantise the model to Q4_1"):
+    with pytest.raises(Invalid, match="Q4_K wants two dimensions and rows of a multiple of 256"):
+        parse(bytes(damaged))
+
+
+def test_unquantised_matrix_is_refused_by_name(small: bytes) -> None:
+    # Rule: MODEL-7
+    head = struct.pack("<Q", 19) + b"blk.0.attn_q.weight"
+    at = small.index(head) + len(head) + 4 + 16
+    damaged = bytearray(small) + bytes(64 * 64 * 4)
+    struct.pack_into("<I", damaged, at, 0)
+    with pytest.raises(Invalid, match=r"tensor blk\.0\.attn_q\.weight is F32"):
         parse(bytes(damaged))
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from oyez.engines.exact import blocks, spec, weights
+from oyez.engines.exact import blocks, row_formats, spec, weights
 from oyez.engines.exact.gguf import BlockType, open_gguf
 from oyez.engines.exact.tokens import build_vocabulary, parse_tokenizer_metadata
 from oyez.engines.exact.weights import Model
 from oyez.protocol.errors import Invalid
-from tests.unit.engine import floating
+from tests.unit.engine import floating, ggml_layout
 
 int32s = st.integers(-spec.SAT32, spec.SAT32)
 wide = st.integers(-(2**62) + 1, 2**62 - 1)
@@ -86,31 +86,35 @@ def test_zero_vector_normalises_to_zero(tiny_models: dict[str, Model]) -> None:
         assert not spec.multiply(model.layers[0].q, y, spec.LANE_FORMAT, limit).any()
 
 
-@pytest.mark.parametrize("name", ["plain", "8-bit matrices", "large sums"])
-@given(seed=st.integers(0, 2**32), exponent=st.integers(-60, 90))
-@settings(max_examples=10, deadline=None)
+LANES = [(name, index) for name in ("plain", "large sums", "K sums in int64") for index in range(7)]
+LANES += [
+    (name, index) for name in ("old formats", "K formats", "half floats") for index in range(5)
+]
+
+
+@pytest.mark.parametrize(("name", "index"), LANES)
+@given(seed=st.integers(0, 2**32), exponent=st.integers(-60, 90), size=st.sampled_from([0, 7, 14]))
+@settings(max_examples=4, deadline=None)
 def test_matrix_lane_rounds_once(
-    tiny_models: dict[str, Model], name: str, seed: int, exponent: int
+    tiny_models: dict[str, Model], name: str, index: int, seed: int, exponent: int, size: int
 ) -> None:
     # Rule: ENGINE-8
-    matrix = tiny_models[name].layers[0].gate
+    matrix = tiny_models[name].layers[0].matrices[index]
     rng = np.random.default_rng(seed)
-    y = rng.integers(-blocks.MAX_ACTIVATION, blocks.MAX_ACTIVATION + 1, matrix.columns)
+    y = rng.integers(-(1 << size), (1 << size) + 1, matrix.columns)
     actual = spec.multiply(matrix, spec.Activation(y[None, :], array(exponent)), 16, spec.SAT32)
-    groups = blocks.decode_rows(matrix, matrix.data[:3])
     for row in range(3):
-        total = 0
-        for g in range(matrix.columns // 32):
-            part = [int(lane) for lane in y[32 * g : 32 * g + 32]]
-            dot = sum(int(q) * lane for q, lane in zip(groups.quants[row, g], part, strict=True))
-            total += int(groups.scales[row, g]) * dot + int(groups.minima[row, g]) * sum(part)
+        exact = ggml_layout.decode(matrix.type.name, matrix.data[row].tobytes())
+        total = sum(w * int(lane) for w, lane in zip(exact, y, strict=True)) * 2**24
+        assert total.denominator == 1
         assert abs(total) <= matrix.bound
-        assert actual[0, row] == sat(rsh(total, 24 + exponent - 16), spec.SAT32)
+        assert actual[0, row] == sat(rsh(int(total), 24 + exponent - 16), spec.SAT32)
 
 
 def test_large_sums_take_the_integer_path(tiny_models: dict[str, Model]) -> None:
     # Rule: ENGINE-3
-    assert tiny_models["large sums"].bound >= blocks.FLOAT_BOUND
+    for name in ("large sums", "K sums in int64"):
+        assert tiny_models[name].bound >= blocks.FLOAT_BOUND
     assert tiny_models["plain"].bound < blocks.FLOAT_BOUND
     worst = np.zeros((1, 20 * 3), np.uint8)
     worst.reshape(3, 20)[:, :2] = np.array([0x7800], "<u2").view(np.uint8)
@@ -124,15 +128,16 @@ def test_half_precision_table_is_exact() -> None:
     bits = np.arange(1 << 16, dtype=np.uint16)
     bits = bits[(bits & 0x7C00) != 0x7C00]
     real = bits.view(np.float16).astype(np.float64) * 2.0**24
-    assert (blocks.build_half_table()[bits] == real).all()
+    assert (row_formats.build_half_table()[bits] == real).all()
 
 
 def test_embedding(tiny_models: dict[str, Model]) -> None:
     # Rule: ENGINE-4
-    model = tiny_models["plain"]
-    x = spec.embed(model, [7, 299])
-    exact = blocks.decode_weights(model.embedding, model.embedding.data[[7, 299]])
-    assert x.tolist() == [[rsh(int(w), 10) for w in row] for row in exact]
+    for model in tiny_models.values():
+        e = model.embedding
+        x = spec.embed(model, [7, 299])
+        rows = [ggml_layout.decode(e.type.name, e.data[token].tobytes()) for token in (7, 299)]
+        assert x.tolist() == [[rsh(int(w * 2**24), 10) for w in row] for row in rows]
 
 
 def test_formats_cannot_saturate(tiny_models: dict[str, Model], real_model: Model) -> None:
@@ -258,7 +263,10 @@ def test_residual_saturates(tiny_models: dict[str, Model]) -> None:
     assert set(np.unique(moved)) <= {-spec.SAT32, spec.SAT32}
 
 
-@pytest.mark.parametrize("name", ["plain", "wide heads", "8-bit matrices"])
+@pytest.mark.parametrize(
+    "name",
+    ["plain", "wide heads", "8-bit matrices", "old formats", "K formats", "half floats"],
+)
 def test_tiny_model_is_near_float64(
     tiny_paths: dict[str, Path], tiny_models: dict[str, Model], name: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,23 +34,39 @@ class Shape:
     ffn_scale: float = 0.02
     matrices: TYPES = TYPES.Q4_1
     head: TYPES = TYPES.Q8_0
+    #: formats of the layers' matrices in turn, in place of `matrices`
+    mix: tuple[TYPES, ...] = ()
+
+
+#: Where a block's scale and minimum stand, the size of d against a weight's, and m in d's.
+PLACES: dict[TYPES, tuple[int, int | None, float, float]] = {
+    TYPES.Q4_0: (0, None, 1.0, 0.0),
+    TYPES.Q4_1: (0, 2, 1.0, -7.5),
+    TYPES.Q5_0: (0, None, 0.5, 0.0),
+    TYPES.Q5_1: (0, 2, 0.5, -15.5),
+    TYPES.Q8_0: (0, None, 1.0, 0.0),
+    TYPES.Q4_K: (0, 2, 1 / 32, 7.5),
+    TYPES.Q5_K: (0, 2, 1 / 64, 15.5),
+    TYPES.Q6_K: (208, None, 1 / 256, 0.0),
+}
 
 
 def build_rows(
     rng: np.random.Generator, kind: TYPES, rows: int, columns: int, scale: float
 ) -> NDArray[np.uint8]:
-    groups = columns // 32
-    d = (
-        rng.uniform(0.2, 1.0, (rows, groups)) * scale * rng.choice([-1, 1], (rows, groups))
-    ).astype(np.float16)
-    parts = [np.ascontiguousarray(d[..., None]).view(np.uint8)]
-    if kind is TYPES.Q4_1:
-        m = (-7.5 * d.astype(np.float32) + rng.normal(0, scale / 4, d.shape)).astype(np.float16)
-        parts.append(np.ascontiguousarray(m[..., None]).view(np.uint8))
-        parts.append(rng.integers(0, 256, (rows, groups, 16), dtype=np.uint8))
-    else:
-        parts.append(rng.integers(0, 256, (rows, groups, 32), dtype=np.uint8))
-    return np.concatenate(parts, axis=2).reshape(rows, -1)
+    if kind is TYPES.F16:
+        weights = rng.normal(0, 5 * scale, (rows, columns)).astype(np.float16)
+        return weights.view(np.uint8)
+    weights_in, size = gguf.GGML_QUANT_SIZES[kind]
+    place, second, ratio, centre = PLACES[kind]
+    count = rows * columns // weights_in
+    data = rng.integers(0, 256, (count, size), dtype=np.uint8)
+    d = rng.uniform(0.2, 1.0, count) * scale * ratio * rng.choice([-1, 1], count)
+    data[:, place : place + 2] = d.astype(np.float16)[:, None].view(np.uint8)
+    if second is not None:
+        m = (centre * d + rng.normal(0, scale * ratio / 4, count)).astype(np.float16)
+        data[:, second : second + 2] = m[:, None].view(np.uint8)
+    return data.reshape(rows, -1)
 
 
 def build_tokens(count: int) -> tuple[list[str], list[int]]:
@@ -88,7 +105,12 @@ def write_model(path: Path, shape: Shape, extra: dict[str, int | str] | None = N
     writer.add_token_types(types)
     writer.add_token_merges(["a b", "c d"])
 
-    def matrix(name: str, kind: TYPES, rows: int, columns: int, scale: float = shape.scale) -> None:
+    mix = itertools.cycle(shape.mix or (shape.matrices,))
+
+    def matrix(
+        name: str, kind: TYPES | None, rows: int, columns: int, scale: float = shape.scale
+    ) -> None:
+        kind = next(mix) if kind is None else kind
         data = build_rows(rng, kind, rows, columns, scale)
         writer.add_tensor(name, data, raw_dtype=kind)
 
@@ -104,27 +126,27 @@ def write_model(path: Path, shape: Shape, extra: dict[str, int | str] | None = N
         prefix = f"blk.{layer}."
         norm(prefix + "attn_norm.weight")
         norm(prefix + "ffn_norm.weight")
-        matrix(prefix + "attn_q.weight", shape.matrices, queries, shape.width)
-        matrix(prefix + "attn_k.weight", shape.matrices, keys, shape.width)
-        matrix(prefix + "attn_v.weight", shape.matrices, keys, shape.width)
-        matrix(prefix + "attn_output.weight", shape.matrices, shape.width, queries)
+        matrix(prefix + "attn_q.weight", None, queries, shape.width)
+        matrix(prefix + "attn_k.weight", None, keys, shape.width)
+        matrix(prefix + "attn_v.weight", None, keys, shape.width)
+        matrix(prefix + "attn_output.weight", None, shape.width, queries)
         matrix(
             prefix + "ffn_gate.weight",
-            shape.matrices,
+            None,
             shape.feed_forward,
             shape.width,
             shape.ffn_scale,
         )
         matrix(
             prefix + "ffn_up.weight",
-            shape.matrices,
+            None,
             shape.feed_forward,
             shape.width,
             shape.ffn_scale,
         )
         matrix(
             prefix + "ffn_down.weight",
-            shape.matrices,
+            None,
             shape.width,
             shape.feed_forward,
             shape.ffn_scale,
@@ -136,8 +158,11 @@ def write_model(path: Path, shape: Shape, extra: dict[str, int | str] | None = N
     return path
 
 
+K_MIX = (TYPES.Q4_K, TYPES.Q5_K, TYPES.Q6_K)
+OLD_MIX = (TYPES.Q4_0, TYPES.Q5_0, TYPES.F16, TYPES.Q5_1, TYPES.Q8_0)
+
 #: Shapes that differ in what the kernels branch on: rows not a multiple of 16, head sizes 64
-#: and others, 8-bit matrices, an untied head, sums that need int64, long rows.
+#: and others, every row format, an untied head, sums that need int64, long rows.
 SHAPES = {
     "plain": Shape(),
     "wide heads": Shape(seed=2, layers=1, width=128, heads=2, kv_heads=1, head_size=64, tied=False),
@@ -146,4 +171,41 @@ SHAPES = {
     ),
     "large sums": Shape(seed=4, layers=1, ffn_scale=1000.0, feed_forward=160),
     "wide gates": Shape(seed=5, ffn_scale=0.6, feed_forward=160, context=320),
+    "old formats": Shape(
+        seed=6, layers=3, mix=OLD_MIX, head=TYPES.Q5_1, matrices=TYPES.F16, tied=False
+    ),
+    "K formats": Shape(
+        seed=7,
+        layers=1,
+        width=256,
+        feed_forward=256,
+        heads=4,
+        kv_heads=1,
+        head_size=64,
+        mix=K_MIX,
+        head=TYPES.Q6_K,
+    ),
+    "K sums in int64": Shape(
+        seed=8,
+        layers=1,
+        width=256,
+        feed_forward=512,
+        heads=2,
+        kv_heads=2,
+        head_size=128,
+        mix=K_MIX,
+        head=TYPES.Q4_K,
+        ffn_scale=700.0,
+    ),
+    "half floats": Shape(
+        seed=9,
+        width=44,
+        feed_forward=52,
+        heads=3,
+        kv_heads=1,
+        head_size=20,
+        matrices=TYPES.F16,
+        head=TYPES.F16,
+        vocabulary=301,
+    ),
 }
