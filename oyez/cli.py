@@ -20,6 +20,7 @@ from oyez.protocol.errors import Fatal, OyezError
 COMMANDS = {
     "action": ("oyez.commands.actions", "action", "Write, check and publish actions."),
     "analyze": ("oyez.commands.analysis", "analyze", "Measure an action on labelled inputs."),
+    "bench": ("oyez.commands.bench", "bench", "Measure what the contracts cost."),
     "call": ("oyez.commands.calls", "call", "Send a call to an action."),
     "key": ("oyez.commands.keys", "key", "Make an encrypted key file."),
     "prove": ("oyez.commands.proving", "prove", "Print the proof of a field or a receipt."),

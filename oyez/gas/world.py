@@ -1,0 +1,174 @@
+"""The contracts on a local chain of their own, and a way to send that answers with gas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oyez.chain import client as chain_client
+from oyez.chain import contracts, deploy
+from oyez.chain.devnet import Devnet
+from oyez.chain.keys import Key
+from oyez.gas import manifests
+from oyez.protocol import codec, trace
+from oyez.protocol.errors import Fatal
+from oyez.protocol.types import Address, Claim, Hash32, ModelShape
+
+ETHER = 10**18
+#: SmolLM2-135M's: what bounds manifests and prices positions.
+SHAPE = ModelShape(
+    layers=30,
+    width=576,
+    feed_forward=1_536,
+    heads=9,
+    kv_heads=3,
+    head_size=64,
+    vocabulary=49_152,
+    context=2_046,
+    position_cost=1,
+    model_height=20,
+    formats=1,
+    missing=bytes([0xC0, 0xC1, 0xF1, 0xF2, *range(0xF5, 0x100)]),
+)
+METER = "oyez/gas/CallMeter.vy"
+#: Receipts are there a moment after a transaction's hash.
+RECEIPT_LOOKS = 50_000
+#: Of a block and of a transaction; what is not used is not paid.
+GAS = 16_000_000
+
+
+class GasWorld:
+    """Contracts whose batches hold exactly `calls` calls of 512 bytes; nothing else was done.
+
+    Roles are accounts of the local chain that have done nothing before. Account 0 deploys, and is
+    the sequencer. Every block is a second after the one before.
+    """
+
+    def __init__(self, devnet: Devnet, calls: int) -> None:
+        """Deploy on a running chain."""
+        self.devnet = devnet
+        self.sequencer = 0
+        devnet.request("anvil_setBlockTimestampInterval", 1)
+        self.chain = chain_client.connect(devnet.rpc, devnet.chain_id)
+        self.called = manifests.build_called()
+        key = Key(bytes.fromhex(devnet.accounts[0].key[2:]))
+        # a quiet inbox: each call has drained before the next, so that none pays a surge
+        settings = deploy.DeploySettings(
+            sequencer=key.address,
+            models=(deploy.ListedModel(codec.keccak(b"weights"), SHAPE),),
+            max_batch_seconds=10**6,
+            max_batch_work=(calls + 1) * manifests.WORK - 1,
+            leak_per_second=2**32 - 1,
+        )
+        self.deployment = deploy.deploy(self.chain, key, settings)
+        self.inbox = contracts.Inbox(self.chain, self.deployment)
+        self.rollup = contracts.Rollup(self.chain, self.deployment)
+        self.actions = contracts.ActionRegistry(self.chain, self.deployment)
+        meter = deploy.compile_contract(METER)
+        self.meter = self._create(meter.bytecode)
+        (self._measure,) = [e for e in meter.abi if e["type"] == "function"]
+
+    def address(self, who: int) -> Address:
+        """Return an account's address."""
+        return Address(bytes.fromhex(self.devnet.accounts[who].address[2:]))
+
+    def pass_time(self, seconds: int) -> None:
+        """Mine a block that many seconds after the last."""
+        now = self.chain.fetch_block("latest").timestamp
+        self.devnet.request("evm_setNextBlockTimestamp", now + seconds)
+        self.devnet.mine()
+
+    def send(self, transaction: contracts.Transaction, who: int) -> int:
+        """Send from an account and return the gas of the whole transaction.
+
+        Raises:
+            Fatal: it failed.
+        """
+        return int(self._send(transaction, who)["gasUsed"], 16)
+
+    def measure_call(self, call: contracts.Transaction, who: int) -> tuple[int, bytes]:
+        """Call a view from a contract: (gas of the call alone, cold; its answer, a word)."""
+        assert call.to is not None
+        data = contracts.encode_call(self._measure, (call.to, call.data))
+        receipt = self._send(contracts.Transaction(self.meter, data, 0), who)
+        words = bytes.fromhex(receipt["logs"][0]["data"][2:])
+        return int.from_bytes(words[:32], "big"), words[32:]
+
+    def submit(self, action_id: Hash32, who: int, *, extra: int = 0) -> int:
+        """Send a call of 512 bytes that names its manifest; `extra` wei above the fee."""
+        text = (b"The quick brown fox jumps over the lazy dog, and then some. " * 9)[:512]
+        call = self.inbox.build_submit(
+            action_id=action_id,
+            cell=b"",
+            data=text,
+            manifest_hash=codec.keccak(self.called),
+            fee=self.inbox.fetch_quote(action_id, len(text)) + extra,
+        )
+        return self.send(call, who)
+
+    def publish(self, manifest: bytes, who: int) -> tuple[Hash32, int]:
+        """Publish and return the action's id and the gas."""
+        gas = self.send(self.actions.build_publish(manifest), who)
+        return codec.compute_action_id(self.address(who), codec.keccak(manifest)), gas
+
+    def hand_over(self, who: int) -> None:
+        """Make another account the sequencer, with a stake of its own."""
+        self.send(self.rollup.build("transfer_sequencer", self.address(who)), self.sequencer)
+        self.sequencer = who
+        self.send(self.rollup.build_deposit(ETHER), who)
+
+    def propose(self, parent: Hash32, state_root: Hash32, salt: bytes) -> tuple[Hash32, int]:
+        """Propose, without data, the batch after `parent`'s; return the id and the gas.
+
+        The trace is one call's of noise, folded by the trace's own rules.
+        """
+        noise = codec.keccak(salt)
+        call = trace.CallTrace(noise, (noise,), (noise,))
+        last = trace.build_last_record(state_root, noise, noise)
+        built = trace.build_trace([call], last)
+        claim = Claim(built.root, state_root, noise, noise)
+        transaction = self.rollup.build_propose(
+            parent=parent,
+            attempt=0,
+            claim=claim,
+            last_record_proof=built.last_record_proof,
+            batch_data=b"",
+        )
+        receipt = self._send(transaction, self.sequencer)
+        (log,) = receipt["logs"]
+        return Hash32(bytes.fromhex(log["topics"][1][2:])), int(receipt["gasUsed"], 16)
+
+    def fetch_code_sizes(self) -> dict[str, int]:
+        """Return the deployed bytes of each contract."""
+        sizes = {}
+        for name, address in self.deployment.contracts.items():
+            code = self.devnet.request("eth_getCode", "0x" + address.hex(), "latest")
+            sizes[name] = len(code) // 2 - 1
+        return sizes
+
+    def _create(self, code: bytes) -> Address:
+        receipt = self._send(contracts.Transaction(None, code, 0), 0)
+        return Address(bytes.fromhex(receipt["contractAddress"][2:]))
+
+    def _send(
+        self, transaction: contracts.Transaction, who: int
+    ) -> dict[str, Any]:  # Any: JSON of a receipt
+        fields = {
+            "from": self.devnet.accounts[who].address,
+            "data": "0x" + transaction.data.hex(),
+            "value": hex(transaction.value),
+            "gas": hex(GAS),
+        }
+        if transaction.to is not None:
+            fields["to"] = "0x" + transaction.to.hex()
+        sent = self.devnet.request("eth_sendTransaction", fields)
+        for _ in range(RECEIPT_LOOKS):
+            receipt = self.devnet.request("eth_getTransactionReceipt", sent)
+            if receipt is not None:
+                break
+        else:
+            raise Fatal(f"the local chain gives no receipt of {sent}")
+        if receipt["status"] != "0x1":
+            used = int(receipt["gasUsed"], 16)
+            raise Fatal(f"a measured transaction failed after {used:,} gas: {transaction}")
+        assert isinstance(receipt, dict)
+        return receipt
