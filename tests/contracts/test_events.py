@@ -16,7 +16,8 @@ from tests.contracts.harness import (
 from tests.contracts.manifests import BALLOT
 from tests.contracts.proposals import ZERO, close_batch_of, finalize_one, make_proposal, propose
 from tests.contracts.test_model_registry import LLAMA, words
-from tests.contracts.test_proofs import finalized, reader_of, state_with_count
+from tests.contracts.test_proofs import finalized
+from tests.contracts.test_readers import VYPER, create, state_with_count
 
 SLOW = BALLOT.change(delay=60)
 
@@ -65,6 +66,6 @@ def test_every_declared_event_is_logged() -> None:
 def test_the_consumers_event_is_logged() -> None:
     state, word, proof = state_with_count(3)
     world = finalized(state.root)
-    reader_of(world).record(1, word, proof)
+    create(world, VYPER, world.rollup.address).record(1, word, proof)
 
     assert world.event("CountRecorded") == {"batch": 1, "count": 3}
