@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_utils.abi import collapse_if_tuple
+from eth_utils.crypto import keccak
 from vyper.compiler import compile_from_file_input
 from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
 
@@ -69,17 +71,51 @@ def test_code_sizes_and_storage_layouts_move_only_on_purpose() -> None:
     check_snapshot(
         "contracts",
         {name: {"code": len(compiled[name].runtime)} for name in names}
-        | {"layouts": {name: layout_of(name) for name in deploy.CONTRACTS}},
+        | {"layouts": {name: layout_of(name) for name in names}},
+    )
+
+
+def test_abis_move_only_on_purpose() -> None:
+    """What integrators compile against, one line each, with selectors and topics."""
+    check_snapshot(
+        "abi", {name: list_abi(made.abi) for name, made in deploy.compile_contracts().items()}
+    )
+
+
+def list_abi(abi: deploy.Abi) -> list[str]:
+    lines = []
+    for entry in abi:
+        if entry["type"] not in ("function", "event"):
+            lines.append(f"{entry['type']}({', '.join(map(show, entry['inputs']))})")
+            continue
+        types = ",".join(collapse_if_tuple(i) for i in entry["inputs"])
+        digest = keccak(text=f"{entry['name']}({types})")
+        head = f"{entry['type']} {entry['name']}({', '.join(map(show, entry['inputs']))})"
+        if entry["type"] == "event":
+            lines.append(f"{head} 0x{digest.hex()}")
+            continue
+        results = ", ".join(map(show, entry["outputs"]))
+        lines.append(f"{head} {entry['stateMutability']} -> ({results}) 0x{digest[:4].hex()}")
+    return lines
+
+
+def show(parameter: dict[str, Any]) -> str:
+    """`uint256 n`, `(bytes32 a, uint256 b) proof`, `address indexed staker`."""
+    parts = ", ".join(map(show, parameter.get("components", [])))
+    kind = parameter["type"].replace("tuple", f"({parts})") if parts else parameter["type"]
+    return " ".join(
+        filter(None, (kind, "indexed" * parameter.get("indexed", False), parameter["name"]))
     )
 
 
 def layout_of(name: str) -> Any:
-    path = Path(f"contracts/{name}.vy")
+    folder = "contracts/examples" if name in deploy.EXAMPLES else "contracts"
+    path = Path(f"{folder}/{name}.vy")
     full = (deploy.ROOT / path).resolve()
     file = FileInput(contents=full.read_text(), source_id=0, path=path, resolved_path=full)
     bundle = FilesystemInputBundle([deploy.ROOT])
     output = compile_from_file_input(file, input_bundle=bundle, output_formats=["layout"])
-    return output["layout"].get("storage_layout", {})
+    return output["layout"]
 
 
 def test_each_reason_is_named_by_a_test() -> None:
