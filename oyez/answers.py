@@ -28,24 +28,31 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An action that was just published; `gas_used` of the transaction."""
+    """An action that was just published; `gas_used` of the transaction, `record` as in Queued."""
 
     action_id: Hash32
     manifest_hash: Hash32
     transaction: Hash32
     block: int
     gas_used: int
+    record: str
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A call in the inbox; `fee` and `paid` in wei, what is paid above the fee is credited."""
+    """A call in the inbox; `fee` and `paid` in wei, what is paid above the fee is credited.
+
+    Attributes:
+        record: name under which its signed transaction is kept, for `Client.acknowledge`.
+    """
 
     call_id: CallId
     batch: BatchNumber
     fee: int
     paid: int
     transaction: Hash32
+    block: int
+    record: str
 
 
 @dataclass(frozen=True, slots=True)

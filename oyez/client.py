@@ -16,7 +16,6 @@ from oyez import (
     full_verification,
     proof,
     proving,
-    refusal,
     unposted,
     verification,
     waiting,
@@ -24,19 +23,18 @@ from oyez import (
 from oyez import status as statuses
 from oyez.answers import Action, Published, Queued, Stake
 from oyez.chain import client as chain_client
-from oyez.chain import contracts, events, sender
-from oyez.protocol import codec, transition
+from oyez.chain import contracts
+from oyez.protocol import transition
 from oyez.protocol.errors import Fatal, Invalid
 from oyez.protocol.types import Address, CallId, Hash32, Manifest
 from oyez.reader import Reader
+from oyez.sending import Sending
+from oyez.writer import Writer, open_records
 
 if TYPE_CHECKING:
     from oyez.chain.deployment import Deployment
     from oyez.chain.keys import Key
     from oyez.engines.base import Engine
-
-#: What is sent above the quote is 1/8 of it: other calls may raise the price meanwhile.
-FEE_MARGIN = 8
 
 
 class Client:
@@ -50,6 +48,7 @@ class Client:
         *,
         sequencer: str | None = None,
         model: Path | None = None,
+        journal: Path | None = None,
         report: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -61,6 +60,8 @@ class Client:
             engine: runs the model in `verify`; None: loaded when first needed.
             sequencer: address of the sequencer's service, for what is not posted yet.
             model: GGUF file to load in place of the installed one.
+            journal: folder that keeps signed transactions over this client's end; None: they are
+                kept in memory, and sent again after a re-org as long as this client lives.
             report: is told what a long command is doing.
             pause: waits these seconds between two looks at the chain.
 
@@ -74,6 +75,13 @@ class Client:
         self.rollup = contracts.Rollup(self.chain, deployment)
         self.actions = contracts.ActionRegistry(self.chain, deployment)
         self.reader = Reader(self.chain, deployment)
+        self.records = open_records(self.chain, journal)
+        self._sending = Sending(
+            self.chain, self.inbox.address, key, self.records, report=report, pause=pause
+        )
+        self._writer = Writer(
+            self.reader, self._sending, self.chain, deployment, is_kept=bool(journal)
+        )
         self._key = key
         self._engine = engine
         self._model = model
@@ -98,25 +106,18 @@ class Client:
             self._engine = exact.load_engine(self._model)
         return self._engine
 
-    def publish(self, data: bytes) -> Published:
+    def publish(self, data: bytes, *, confirmations: int | None = None) -> Published:
         """Publish an action's manifest bytes under the key's account.
 
-        The bytes are parsed here first, by the rules that the chain applies.
+        The bytes are parsed here first, by the rules that the chain applies. `confirmations` are
+        those of `call`.
 
         Raises:
             Invalid: the manifest breaks a rule, or this author has published it already.
             InsufficientBalance: the key's account cannot pay.
         """
         self.parse_manifest(data)
-        manifest_hash = codec.keccak(data)
-        mined = self._send("publish", self.actions.build_publish(data))
-        return Published(
-            action_id=codec.compute_action_id(self.address, manifest_hash),
-            manifest_hash=manifest_hash,
-            transaction=mined.hash,
-            block=mined.block,
-            gas_used=mined.gas_used,
-        )
+        return self._writer.publish(self._need_key(), data, confirmations)
 
     def parse_manifest(self, data: bytes) -> Manifest:
         """Parse manifest bytes by the bounds of the model that they name.
@@ -145,53 +146,67 @@ class Client:
         return transition.check_input(data, action.missing)
 
     def call(
-        self, action_id: Hash32, data: bytes, *, cell: bytes = b"", fee: int | None = None
+        self,
+        action_id: Hash32,
+        data: bytes,
+        *,
+        cell: bytes = b"",
+        fee: int | None = None,
+        confirmations: int | None = None,
+        again: bool = False,
     ) -> Queued:
-        """Queue a call of the current manifest and return it once it is mined.
+        """Queue a call of the current manifest and return it once it is mined and confirmed.
 
-        `data` is the input, `cell` the cell's name for an action with named cells. `fee` is sent
-        in wei, else the inbox's quote and a small margin; what is too much is credited.
+        If a re-org removes it meanwhile, or later while `wait` or `status` looks, the same signed
+        bytes are sent again: the id is always that of the chain as it stands.
+
+        Args:
+            action_id: the action.
+            data: the input.
+            cell: the cell's name, for an action with named cells.
+            fee: sent in wei, else the inbox's quote and a small margin; what is too much is
+                credited.
+            confirmations: blocks on top of its own to wait for; None: 0 on a local chain, else 8.
+            again: send a new call even though a kept journal holds one like it that no command
+                ended; see `acknowledge`.
 
         Raises:
             Invalid: the inbox refuses it.
             InsufficientBalance: the key's account cannot pay.
-
-        Rule: SDK-1
+            NonceTaken: another transaction of the account came in its place; nothing was paid.
+            Temporary: not mined yet; with a kept journal the same call goes on with it.
         """
-        expected = self.reader.fetch_current_manifest(action_id)
-        try:
-            quote = self.inbox.fetch_quote(action_id, len(data))
-        except chain_client.Reverted as error:
-            raise refusal.explain(error) from error
-        paid = quote + quote // FEE_MARGIN if fee is None else fee
-        if paid < quote:
-            raise Invalid(
-                "SDK-1", f"a fee of {paid} wei is too low, the inbox asks {quote}: leave --fee out"
-            )
-        submit = self.inbox.build_submit(
-            action_id=action_id, cell=cell, data=data, manifest_hash=expected, fee=paid
-        )
-        mined = self._send("submit", submit)
-        for log in mined.logs:
-            found = events.decode(log) if log.address == self.inbox.address else None
-            if isinstance(found, events.CallQueued):
-                entry = found.entry
-                return Queued(entry.call_id, found.batch, entry.fee, paid, mined.hash)
-        raise Fatal("the inbox queued nothing: the deployment file names another contract")
+        return self._writer.call(self._need_key(), action_id, data, cell, fee, confirmations, again)
 
-    def status(self, call_id: CallId) -> statuses.CallStatus:
-        """Return what became of a call, by the chain alone; Invalid: there is no such call."""
-        return statuses.fetch_status(self.reader, call_id)
+    def acknowledge(self, record: str) -> None:
+        """Note that a sent transaction's result has arrived: asked again, it is sent anew.
+
+        Until then a client with a kept `journal` takes the same wish for the same transaction,
+        should this process end. `record` is that of `Queued` or `Published`.
+        """
+        self.records.end(record)
+
+    def status(self, subject: CallId | Hash32) -> statuses.CallStatus:
+        """Return what became of a call, by the chain alone, by its id or its transaction's hash.
+
+        A call of ours that a re-org moved is found at its new id; one that it removed is sent
+        again first.
+
+        Raises:
+            Invalid: there is no such call, or it cannot come into the chain any more.
+        """
+        waiter, call_id = self._build_waiter(subject)
+        return waiter.fetch(call_id)
 
     def wait(
         self,
-        call_id: CallId,
+        subject: CallId | Hash32,
         *,
         until: str = "executed",
         timeout: float | None = None,
         report: Callable[[statuses.CallStatus], None] = lambda _: None,
     ) -> statuses.CallStatus:
-        """Wait for a call and return its status.
+        """Wait for a call, named by its id or its transaction's hash, and return its status.
 
         `until` is "executed" (its outcome is known: from the sequencer's service where one was
         given, else from the chain), "posted" or "final"; `timeout` in seconds, None waits for
@@ -200,7 +215,7 @@ class Client:
         Raises:
             Temporary: the time is over; the call itself is not lost.
         """
-        waiter = waiting.Waiter(self.reader, self._sequencer, self._report)
+        waiter, call_id = self._build_waiter(subject)
         return waiter.wait(call_id, until, timeout, report, self._pause)
 
     def state(
@@ -287,16 +302,20 @@ class Client:
         required = self.rollup.fetch_settings().stake
         return answers.build_stake(account, self.rollup.fetch_stake(account), required)
 
-    def deposit_stake(self, amount: int | None = None) -> Stake:
+    def deposit_stake(
+        self, amount: int | None = None, *, confirmations: int | None = None
+    ) -> Stake:
         """Deposit the key's stake, in wei what the Rollup requires by default, and return it.
 
         Raises:
             Invalid: another amount than is required, slashed, or there is a stake already.
             InsufficientBalance: the key's account cannot pay.
         """
-        paid = answers.decide_deposit(self.fetch_stake(), amount)
-        self._send("deposit_stake", self.rollup.build_deposit(paid))
+        self._writer.deposit(self._need_key(), lambda: self._decide(amount), confirmations)
         return self.fetch_stake()
+
+    def _decide(self, amount: int | None) -> int:
+        return answers.decide_deposit(self.fetch_stake(), amount)
 
     def _need_key(self) -> Key:
         """Return the key that signs.
@@ -307,9 +326,6 @@ class Client:
             raise Invalid("SDK-4", "this needs a key: give --keystore FILE or set OYEZ_KEY")
         return self._key
 
-    def _send(self, intent: str, transaction: contracts.Transaction) -> chain_client.Mined:
-        way = sender.Sender(self.chain, self._need_key(), sender.MemoryJournal())
-        try:
-            return way.send(intent, transaction)
-        except chain_client.Reverted as error:
-            raise refusal.explain(error) from error
+    def _build_waiter(self, subject: CallId | Hash32) -> tuple[waiting.Waiter, CallId]:
+        call_id, locate = self._sending.follow(subject)
+        return waiting.Waiter(self.reader, self._sequencer, self._report, locate), call_id

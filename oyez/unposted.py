@@ -10,6 +10,7 @@ import requests
 
 from oyez.answers import Action
 from oyez.chain.client import LOOPBACK
+from oyez.protocol import codec
 from oyez.protocol.errors import Invalid, Temporary
 from oyez.protocol.types import Address, CellKind, Code, Outcome
 from oyez.status import CallStatus
@@ -28,6 +29,9 @@ def fetch_call(service: str, found: CallStatus) -> CallStatus:
     document = _fetch(f"{service.rstrip('/')}/calls/{found.call_id}", {})
     if isinstance(document, str) or document.get("outcome") is None:
         # a service that has not read so far knows no such call yet
+        return found
+    if document.get("entry_hash") != "0x" + codec.compute_entry_hash(found.entry).hex():
+        # it has another call of this id: that of a chain before or after a re-org
         return found
     try:
         return replace(

@@ -5,25 +5,57 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from oyez import unposted
-from oyez.protocol.errors import Temporary
-from oyez.protocol.types import CallId, Finality, Outcome
+from oyez.protocol.errors import Invalid, Temporary
+from oyez.protocol.types import Address, CallId, Finality, Hash32, Outcome
 from oyez.reader import Reader
 from oyez.status import CallStatus, fetch_status, is_reached
 
 POLL_SECONDS = 0.5
+#: Looks in a row that may fail: while it is re-organised a chain cannot always be read.
+MAX_FAILURES = 5
 
 
 class Waiter:
     """Waits for one call."""
 
     def __init__(
-        self, reader: Reader, sequencer: str | None, report: Callable[[str], None]
+        self,
+        reader: Reader,
+        sequencer: str | None,
+        report: Callable[[str], None],
+        locate: Callable[[], CallId],
     ) -> None:
-        """Take the chain's reader, the sequencer's service if one was named, and who hears."""
+        """Take the chain's reader, the sequencer's service if one was named, and who hears.
+
+        `locate` tells under which id the call stands now.
+        """
         self._reader = reader
         self._sequencer = sequencer
         self._report = report
+        self._locate = locate
         self._block = 0
+        self._failures = 0
+
+    def fetch(self, call_id: CallId) -> CallStatus:
+        """Return a call's status under the id at which it stands, before and after reading.
+
+        Raises:
+            Invalid: the inbox holds no such call.
+        """
+        here = call_id
+        while True:
+            found, missing = None, None
+            try:
+                found = fetch_status(self._reader, here)
+            except Invalid as error:
+                missing = error
+            before, here = here, self._locate()
+            if here != before:
+                continue
+            if found is None:
+                assert missing is not None
+                raise missing
+            return found
 
     def wait(
         self,
@@ -38,21 +70,40 @@ class Waiter:
         Rule: SDK-8
         """
         waited = 0.0
-        found = fetch_status(self._reader, call_id)
+        first = found = self.fetch(call_id)
         while True:
             found = self._ask_sequencer(found)
             report(found)
-            if is_reached(found, until):
+            if is_reached(found, until) and self._locate() == found.call_id:
                 return found
             if timeout is not None and waited >= timeout:
                 raise Temporary(
-                    f"call {call_id} is {found.finality.name} after {timeout:g} s; it is queued "
-                    f"and not lost: ask again with `oyez status {call_id}`"
+                    f"call {found.call_id} is {found.finality.name} after {timeout:g} s; it is "
+                    f"queued and not lost: ask again with `oyez status {found.call_id}`"
                 )
             pause(POLL_SECONDS)
             waited += POLL_SECONDS
-            if self._has_moved(found):
-                found = fetch_status(self._reader, call_id)
+            found = self._look(found)
+            if _identify(found) != _identify(first):
+                raise Invalid(
+                    "SDK-8",
+                    f"call {call_id} is another call since the chain was re-organised: ask "
+                    "whoever sent it for its new id",
+                )
+
+    def _look(self, found: CallStatus) -> CallStatus:
+        """Return the status anew; a chain that cannot be read a few times in a row is an error."""
+        try:
+            if self._locate() != found.call_id or self._has_moved(found):
+                found = self.fetch(found.call_id)
+        except Temporary as error:
+            self._failures += 1
+            if self._failures >= MAX_FAILURES:
+                raise
+            self._report(f"{error}; looking again")
+        else:
+            self._failures = 0
+        return found
 
     def _ask_sequencer(self, found: CallStatus) -> CallStatus:
         """Return the status with the service's outcome; the chain answers where it does not."""
@@ -76,3 +127,9 @@ class Waiter:
     def _has_new_block(self) -> bool:
         before, self._block = self._block, self._reader.fetch_block_number()
         return before != self._block
+
+
+def _identify(found: CallStatus) -> tuple[Address, Hash32, bytes, bytes]:
+    """Return what stays of a call when a re-org gives it another id, time or fee."""
+    entry = found.entry
+    return entry.caller, entry.action_id, entry.cell, entry.input

@@ -79,6 +79,7 @@ class Reader:
             "cell": show(entry.cell),
             "manifest_hash": show(entry.manifest_hash),
             "fee": str(entry.fee),
+            "entry_hash": show(codec.compute_entry_hash(entry)),
             "assertion_id": None if result is None else show(result.assertion_id),
             "outcome": None,
         }

@@ -1,10 +1,10 @@
-"""An RPC proxy that changes bytes of the answers on the way: `with RpcProxy(rpc, {old: new})`."""
+"""An RPC proxy that changes answers on the way: `with RpcProxy(rpc, {old: new})`."""
 
 from __future__ import annotations
 
 import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -13,16 +13,25 @@ from typing import Self
 class RpcProxy:
     """Forwards JSON-RPC and replaces byte strings, in hex, in logs.
 
-    With `is_text` only where they end in a zero byte, as a text does in its padded words.
+    With `is_text` only where they end in a zero byte, as a text does in its padded words. `edit`
+    turns a request's and an answer's bytes into the answer to give, before that; `ask` sees the
+    request before the chain does, and may keep it waiting.
     """
 
     def __init__(
-        self, target: str, changes: Mapping[bytes, bytes], *, is_text: bool = True
+        self,
+        target: str,
+        changes: Mapping[bytes, bytes] | None = None,
+        *,
+        is_text: bool = True,
+        edit: Callable[[bytes, bytes], bytes] = lambda request, answer: answer,
+        ask: Callable[[bytes], None] = lambda request: None,
     ) -> None:
         self.changed = 0
         end = b"\0" if is_text else b""
         pairs = [
-            ((old + end).hex().encode(), (new + end).hex().encode()) for old, new in changes.items()
+            ((old + end).hex().encode(), (new + end).hex().encode())
+            for old, new in (changes or {}).items()
         ]
         proxy = self
 
@@ -31,10 +40,11 @@ class RpcProxy:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                ask(body)
                 request = urllib.request.Request(target, body, {"Content-Type": "application/json"})
                 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
                 with opener.open(request) as response:
-                    answer = response.read()
+                    answer = edit(body, response.read())
                 if b"eth_getLogs" in body:
                     for old, new in pairs:
                         proxy.changed += answer.count(old)

@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
-from oyez.chain.client import Chain, Mined, Reverted, RpcError
+from oyez.chain.client import Chain, Mined, Reverted
 from oyez.chain.contracts import Transaction
+from oyez.chain.delivery import PATIENCE_SECONDS, Delivery, NonceTaken
+from oyez.chain.delivery import Signed as Signed  # a journal speaks of it
 from oyez.chain.keys import Key
-from oyez.protocol.errors import Fatal, Temporary
+from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Address, Hash32
 
-POLL_SECONDS = 0.1
-#: Looks for a receipt once the nonce is used, before another transaction is held to have it.
-RECEIPT_LOOKS = 20
-PATIENCE_SECONDS = 60.0
-#: Looks between two checks whether the fee has become too low.
-FEE_POLLS = 300
 #: Gas above the node's estimate, in percent: a pending block may cost a little more.
 GAS_MARGIN = 20
 MINIMUM_TIP = 10**6
 #: Bytes of a signed transaction that nodes still take into their pools.
 MAX_TRANSACTION_BYTES = 131_072
-#: What nodes say when a transaction is in their pool already.
-KNOWN = ("already known", "already imported", "known transaction")
 
 
 class InsufficientBalance(Fatal):
@@ -55,21 +48,6 @@ class TransactionTooLarge(Fatal):
             f"this transaction has {size:,} bytes, nodes take {MAX_TRANSACTION_BYTES:,} at most: "
             "nothing was sent; shorten its data"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A signed transaction: its raw bytes are all that a re-broadcast needs.
-
-    Attributes:
-        replaced: hashes of the same transaction at lower fees, any of which may yet be mined in
-            its place: all have one nonce.
-    """
-
-    nonce: int
-    raw: bytes
-    hash: Hash32
-    replaced: tuple[Hash32, ...] = ()
 
 
 class Journal(Protocol):
@@ -131,8 +109,7 @@ class Sender:
         self._chain = chain
         self._key = key
         self._journal = journal
-        self._pause = pause
-        self._polls = max(1, round(patience / POLL_SECONDS))
+        self._delivery = Delivery(chain, key.address, pause=pause, patience=patience)
 
     @property
     def address(self) -> Address:
@@ -153,16 +130,25 @@ class Sender:
         """
         signed = self._journal.get_signed(key)
         if signed is None:
-            signed = self._sign(transaction)
+            signed = self.sign(transaction)
             self._journal.put_signed(key, signed)
-        mined = self._wait(key, signed)
+        try:
+            mined, _ = self._delivery.deliver(signed, lambda older: self.raise_fee(key, older))
+        except NonceTaken:
+            self._journal.drop_signed(key)
+            raise
         if not mined.succeeded:
             self._journal.drop_signed(key)
-            raise Reverted(self._find_reason(transaction, mined))
+            raise Reverted(self._delivery.find_reason(transaction, mined))
         return mined
 
-    def _sign(self, transaction: Transaction) -> Signed:
-        """Sign with the next nonce and today's fees.
+    def sign(self, transaction: Transaction) -> Signed:
+        """Sign with the account's next nonce and today's fees; nothing is kept or sent.
+
+        Raises:
+            Reverted: the contract would refuse it now.
+            InsufficientBalance: the account cannot pay.
+            TransactionTooLarge: nodes would not pass it on.
 
         Rule: SDK-9
         """
@@ -196,39 +182,8 @@ class Sender:
             raise TransactionTooLarge(len(raw))
         return Signed(nonce, raw, Hash32(digest))
 
-    def _wait(self, key: str, signed: Signed) -> Mined:
-        """Broadcast until mined; a transaction whose nonce is taken is forgotten."""
-        for poll in range(self._polls):
-            mined = self._find_mined(signed)
-            if mined is not None:
-                return mined
-            if self._chain.fetch_nonce(self._key.address, "latest") > signed.nonce:
-                # The nonce is used: by this transaction, a moment ago, or by another. A node's
-                # receipts may come a little after its nonces.
-                for _ in range(RECEIPT_LOOKS):
-                    mined = self._find_mined(signed)
-                    if mined is not None:
-                        return mined
-                    self._pause(POLL_SECONDS)
-                self._journal.drop_signed(key)
-                raise Temporary(f"nonce {signed.nonce} went to another transaction: deciding again")
-            if poll % FEE_POLLS == FEE_POLLS - 1:
-                signed = self._raise_fee(key, signed)
-            if poll % 50 == 0:
-                self._broadcast(signed)
-            else:
-                self._pause(POLL_SECONDS)
-        raise Temporary(f"0x{signed.hash.hex()} is not mined yet: will look again")
-
-    def _find_mined(self, signed: Signed) -> Mined | None:
-        for digest in (signed.hash, *signed.replaced):
-            mined = self._chain.find_mined(digest)
-            if mined is not None:
-                return mined
-        return None
-
-    def _raise_fee(self, key: str, signed: Signed) -> Signed:
-        """Sign the same transaction at a higher fee, if blocks now cost more than it offers."""
+    def raise_fee(self, key: str, signed: Signed) -> Signed:
+        """Sign, keep and send the same at a higher fee, if blocks now cost more than it offers."""
         fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
         old_fee, old_tip = fields["maxFeePerGas"], fields["maxPriorityFeePerGas"]
         base_fee = self._chain.fetch_block("latest").base_fee
@@ -242,32 +197,8 @@ class Sender:
         raw, digest = self._key.sign(changed)
         raised = Signed(signed.nonce, raw, Hash32(digest), (signed.hash, *signed.replaced))
         self._journal.put_signed(key, raised)
-        self._broadcast(raised)
+        self._delivery.broadcast(raised)
         return raised
-
-    def _broadcast(self, signed: Signed) -> None:
-        try:
-            self._chain.send_raw(signed.raw)
-        except RpcError as error:
-            reason = error.reason.lower()
-            # "nonce too low" is settled by the next look at receipt and nonce.
-            if not any(text in reason for text in (*KNOWN, "nonce too low")):
-                raise
-
-    def _find_reason(self, transaction: Transaction, mined: Mined) -> str:
-        if transaction.to is None:
-            return "the constructor failed"
-        try:
-            self._chain.call(
-                transaction.to,
-                transaction.data,
-                mined.block - 1,
-                sender=self._key.address,
-                value=transaction.value,
-            )
-        except Reverted as error:
-            return error.reason
-        return "it passed a block earlier: out of gas, or another transaction came before it"
 
 
 def format_ether(wei: int) -> str:

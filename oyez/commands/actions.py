@@ -78,12 +78,13 @@ def calibrate(settings: Settings, *, file: Path, inputs: Path, write: bool) -> N
 
 @action.command()
 @click.argument("file", type=FILE)
+@arguments.confirmations_option
 @pass_settings
-def publish(settings: Settings, *, file: Path) -> None:
+def publish(settings: Settings, *, file: Path, confirmations: int | None) -> None:
     """Publish an action: its YAML, or canonical bytes as `action check --out` writes them."""
     data = read_manifest(file, settings)
-    client = build_client(settings, signing=True)
-    found = client.publish(data)
+    client = build_client(settings, signing=True, journal=True, report=output.Notes())
+    found = client.publish(data, confirmations=confirmations)
     result = {
         "action_id": output.format_hex(found.action_id),
         "manifest_hash": output.format_hex(found.manifest_hash),
@@ -93,6 +94,7 @@ def publish(settings: Settings, *, file: Path) -> None:
     }
     lines = [f"action {result['action_id']}", f"{len(data)} bytes, {found.gas_used} gas"]
     output.emit(result, lines, as_json=settings.json)
+    client.acknowledge(found.record)
 
 
 @action.command()

@@ -46,8 +46,33 @@ class CallIdType(click.ParamType):
         return found
 
 
+class CallOrTransactionType(click.ParamType):
+    """A call's id, or the hash of the transaction that queued it."""
+
+    name = "call id or transaction"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> CallId | Hash32:
+        """Return the number, or the 32 bytes. Any: click also passes what is converted already."""
+        if isinstance(value, int | bytes):
+            return CallId(value) if isinstance(value, int) else Hash32(value)
+        if str(value).startswith("0x"):
+            return HASH.convert(value, param, ctx)
+        return CALL_ID.convert(value, param, ctx)
+
+
 HASH = HashType()
 CALL_ID = CallIdType()
+CALL_OR_TRANSACTION = CallOrTransactionType()
+
+#: What every command takes that sends a transaction.
+confirmations_option = click.option(
+    "--confirmations",
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    help="Blocks to wait for on top of the transaction's  [default: 0 on a local chain, else 8]",
+)
 
 
 def decode_hex(text: str) -> bytes | None:

@@ -33,6 +33,12 @@ WAITS = ("executed", "posted", "final")
     help="Wait until the call is executed, posted or final  [alone: executed].",
 )
 @click.option("--timeout", type=click.FloatRange(min=0), help="Stop waiting after these seconds.")
+@arguments.confirmations_option
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Send another call even though a command that sent this one broke.",
+)
 @pass_settings
 def call(
     settings: Settings,
@@ -46,20 +52,26 @@ def call(
     force: bool,
     wait: str | None,
     timeout: float | None,
+    confirmations: int | None,
+    again: bool,
 ) -> None:
     """Send TEXT to an action and print the call's id.
 
-    The fee is the inbox's quote; what is sent beyond the fee is credited to the caller.
+    The fee is the inbox's quote; what is sent beyond the fee is credited to the caller. The signed
+    transaction is kept in the home: a re-org that removes it has it sent again, and this command,
+    repeated after it was cut off, goes on with it and pays nothing more.
     """
     data = arguments.build_input(text, input_file, input_hex)
-    client = build_client(settings, signing=True)
+    client = build_client(settings, signing=True, journal=True, report=output.Notes())
     action = client.fetch_action(action_id)
     warning = arguments.check_input(
         data, client.find_bad_byte(action, data), action.manifest.max_input, force=force
     )
     if warning is not None:
         click.echo(f"oyez: {warning}", err=True)
-    queued = client.call(action_id, data, cell=cell.encode(), fee=fee)
+    queued = client.call(
+        action_id, data, cell=cell.encode(), fee=fee, confirmations=confirmations, again=again
+    )
     result: dict[str, Any] = {
         "call_id": queued.call_id,
         "batch": queued.batch,
@@ -67,6 +79,7 @@ def call(
         "fee": queued.fee,
         "paid": queued.paid,
         "transaction": output.format_hex(queued.transaction),
+        "moved_from": None,
     }
     lines = [f"call {queued.call_id} queued in batch {queued.batch}"]
     lines.append(f"fee {output.format_ether(queued.fee)}")
@@ -77,28 +90,36 @@ def call(
         click.echo(f"oyez: call {queued.call_id} is queued, waiting", err=True)
         progress = output.Progress()
         found = client.wait(
-            queued.call_id,
+            queued.transaction,
             until=wait,
             timeout=timeout,
             report=lambda now: progress.show(f"call {now.call_id}: {describe_stage(now)}"),
         )
         progress.clear()
-        result |= build_status(found)
-        lines += describe(found)
+        result |= build_status(found, queued.call_id)
+        lines += describe(found, queued.call_id)
     output.emit(result, lines, as_json=settings.json)
+    # told only now: cut off before, the same command goes on with the same transaction
+    client.acknowledge(queued.record)
 
 
 @click.command()
-@click.argument("call_id", type=arguments.CALL_ID)
+@click.argument("subject", metavar="CALL_ID|TRANSACTION", type=arguments.CALL_OR_TRANSACTION)
 @pass_settings
-def status(settings: Settings, *, call_id: CallId) -> None:
-    """Say what became of a call: how final it is, how it ended, what the model wrote."""
-    found = build_client(settings).status(call_id)
-    output.emit(build_status(found), describe(found), as_json=settings.json)
+def status(settings: Settings, *, subject: CallId | Hash32) -> None:
+    """Say what became of a call: how final it is, how it ended, what the model wrote.
+
+    A call that was sent from this home is followed through re-orgs: it is found at its new id, and
+    sent again if it was lost.
+    """
+    client = build_client(settings, journal=True, report=output.Notes())
+    found = client.status(subject)
+    asked = None if isinstance(subject, bytes) else subject
+    output.emit(build_status(found, asked), describe(found, asked), as_json=settings.json)
 
 
-def build_status(found: CallStatus) -> dict[str, Any]:
-    """Return a call's status as JSON."""
+def build_status(found: CallStatus, asked: CallId | None) -> dict[str, Any]:
+    """Return a call's status as JSON; `asked` is the id under which it was known."""
     entry = found.entry
     return {
         "call_id": found.call_id,
@@ -113,6 +134,7 @@ def build_status(found: CallStatus) -> dict[str, Any]:
         "detail": found.detail,
         "output": decode_text(found.output),
         "source": found.source,
+        "moved_from": asked if asked != found.call_id else None,
     }
 
 
@@ -130,10 +152,13 @@ def describe_outcome(found: CallStatus) -> str:
     return found.outcome.name
 
 
-def describe(found: CallStatus) -> list[str]:
+def describe(found: CallStatus, asked: CallId | None) -> list[str]:
     """Return a call's status as lines of text."""
     entry = found.entry
-    lines = [
+    lines = []
+    if asked is not None and asked != found.call_id:
+        lines.append(f"call {asked} is call {found.call_id} since the chain was re-organised")
+    lines += [
         f"call {found.call_id} of {output.format_hex(entry.caller)}: {describe_stage(found)}",
         f"input  {decode_text(entry.input)!r}",
     ]

@@ -92,6 +92,20 @@ def emit_error(error: BaseException, *, as_json: bool) -> Exit:
     return code
 
 
+class Notes:
+    """Lines on standard error about what goes on, each said once in a row."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        self._said = ""
+
+    def __call__(self, text: str) -> None:
+        """Say it, unless it was the last thing said."""
+        if text != self._said:
+            click.echo(f"oyez: {text}", err=True)
+            self._said = text
+
+
 class Progress:
     """One line on standard error that is rewritten in place; silent when not a terminal."""
 

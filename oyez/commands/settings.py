@@ -1,6 +1,6 @@
 """What every command shares: the options before or after its name, and what follows from them.
 
-Home      `$OYEZ_HOME`, else `~/.oyez`: holds `deployment.json` and `key.json`.
+Home      `$OYEZ_HOME`, else `~/.oyez`: holds `deployment.json`, `key.json` and `transactions`.
 Profile   the deployment file in the home; `--deployment FILE` stands in its place.
 """
 
@@ -170,18 +170,30 @@ def _ask_password(text: str) -> str:
 
 
 def build_client(
-    settings: Settings, *, signing: bool = False, report: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    *,
+    signing: bool = False,
+    journal: bool = False,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Client:
-    """Return an SDK client for this run; the key is read only when something is signed."""
+    """Return an SDK client for this run; the key is read only when something is signed.
+
+    With `journal` what was signed is kept in the home, over this command's end; a command that
+    only reads makes no home.
+    """
     from oyez.client import Client
 
-    return Client(
+    folder = get_home() / "transactions"
+    client = Client(
         load_deployment(settings),
         key=load_key(settings) if signing else None,
         sequencer=settings.sequencer,
         model=settings.model,
+        journal=folder if journal and (signing or folder.is_dir()) else None,
         report=report,
     )
+    click.get_current_context().call_on_close(client.records.close)
+    return client
 
 
 def pass_settings(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from oyez.answers import Stake
-from oyez.commands import output
+from oyez.commands import arguments, output
 from oyez.commands.settings import Settings, build_client, pass_settings
 from oyez.protocol.errors import Invalid
 from oyez.protocol.types import Address
@@ -20,11 +20,12 @@ def stake() -> None:
 
 @stake.command()
 @click.option("--amount", type=click.IntRange(min=1), metavar="WEI", help="[default: the stake]")
+@arguments.confirmations_option
 @pass_settings
-def deposit(settings: Settings, *, amount: int | None) -> None:
+def deposit(settings: Settings, *, amount: int | None, confirmations: int | None) -> None:
     """Deposit the key's stake, so that it may propose."""
-    client = build_client(settings, signing=True)
-    found = client.deposit_stake(amount)
+    client = build_client(settings, signing=True, journal=True, report=output.Notes())
+    found = client.deposit_stake(amount, confirmations=confirmations)
     lines = [f"{output.format_hex(found.owner)} has a stake of {output.format_ether(found.amount)}"]
     output.emit(_build(found), lines, as_json=settings.json)
 

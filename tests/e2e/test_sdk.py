@@ -9,8 +9,10 @@ import pytest
 
 from oyez import proof
 from oyez.chain.client import Reverted
+from oyez.chain.contracts import Transaction
 from oyez.chain.keys import Key
 from oyez.chain.sender import InsufficientBalance
+from oyez.client import Client
 from oyez.protocol.errors import Fatal, Invalid, Temporary
 from oyez.protocol.types import BatchNumber, CallId, CellKind, Code, Finality, Hash32, Outcome
 from tests.local_rollup import LocalRollup, build_counter
@@ -341,9 +343,13 @@ def test_invalid_bytes_published_past_the_compiler_are_refused_on_chain(
     broken = bytearray(build_counter(name=b"other"))
     broken[0] = 9
     with pytest.raises(Invalid, match="oyez action check"):
-        client._send("publish", client.actions.build_publish(bytes(broken)))
+        send(client, client.actions.build_publish(bytes(broken)))
     with pytest.raises(Reverted):
-        client._send("burn", client.inbox.build("settle", 1, client.address))
+        send(client, client.inbox.build("settle", 1, client.address))
+
+
+def send(client: Client, transaction: Transaction) -> None:
+    client._writer.send(client._need_key(), "test", transaction.data, lambda: transaction)
 
 
 def test_a_poor_account_hears_what_it_lacks(rollup: LocalRollup, counter: Hash32) -> None:
@@ -356,8 +362,6 @@ def test_a_poor_account_hears_what_it_lacks(rollup: LocalRollup, counter: Hash32
 
 
 def test_another_chain_or_none_is_told_apart(rollup: LocalRollup, counter: Hash32) -> None:
-    from oyez.client import Client
-
     with pytest.raises(Fatal, match="is chain 31337"):
         Client(replace(rollup.deployment, chain_id=5))
     with pytest.raises(Temporary, match="no chain answers"):
