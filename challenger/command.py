@@ -1,7 +1,8 @@
-"""`oyez watch`: replay the chain and say which assertions are true, until told to stop."""
+"""`oyez watch`: replay the chain, judge its assertions and answer the false ones, until stopped."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from challenger.service import ChallengerService, Parts
 from challenger.store import open_store
 from oyez import service
 from oyez.chain.client import connect
+from oyez.chain.keys import Key
+from oyez.chain.sender import Sender
 from oyez.commands import output
 from oyez.commands import settings as options
 from oyez.engines.exact import load_engine
+from oyez.protocol.errors import Fatal
 
 
 @click.command()
@@ -23,22 +27,24 @@ from oyez.engines.exact import load_engine
     type=click.Path(path_type=Path),
     help="Folder of the store and of verdicts.json  [default: $OYEZ_HOME/challenger].",
 )
+@click.option("--watch-only", is_flag=True, help="Judge and never act; needs no key and no stake.")
 @options.pass_settings
-def watch(settings: options.Settings, home: Path | None) -> None:
-    """Watch a rollup: replay every call and judge every assertion.
+def watch(settings: options.Settings, home: Path | None, watch_only: bool) -> None:
+    """Watch a rollup: replay every call, judge every assertion, answer the false ones.
 
-    Needs no key and no stake. HOME/verdicts.json holds the verdicts; with --json each is also one
-    line on standard output as it falls.
+    A false assertion gets a true sibling, staked by the key from OYEZ_KEY or a keystore file: put
+    up a stake once with `oyez stake deposit`. HOME/verdicts.json holds verdicts and moves; with
+    --json each is also one line on standard output.
     """
     stop = threading.Event()
     service.stop_on_signals(stop)
     log = service.log_to_stderr
     home = home or options.get_home() / "challenger"
     deployment = options.load_deployment(settings)
+    key = None if watch_only else _load_key(settings)
     chain = connect(deployment.rpc, deployment.chain_id)
-    store = open_store(home)
-    log("loading", home=home, rpc=deployment.rpc)
-    try:
+    with service.lock_home(home), contextlib.closing(open_store(home)) as store:
+        log("loading", home=home, rpc=deployment.rpc)
         engine = load_engine(settings.model)
         challenger = ChallengerService(
             Parts(
@@ -46,15 +52,22 @@ def watch(settings: options.Settings, home: Path | None) -> None:
                 deployment=deployment,
                 engine=engine,
                 store=store,
+                sender=None if key is None else Sender(chain, key, store, pause=stop.wait),
                 log=log,
                 report=_print if settings.json else _keep_silent,
             )
         )
-        log("watching", rollup=deployment.address("Rollup"))
+        staker = "none" if key is None else key.address
+        log("watching", rollup=deployment.address("Rollup"), staker=staker)
         service.run(challenger, stop, log)
-    finally:
-        store.close()
     log("stopped")
+
+
+def _load_key(settings: options.Settings) -> Key:
+    try:
+        return options.load_key(settings)
+    except Fatal as error:
+        raise Fatal(f"{error}; or give --watch-only to look without acting") from error
 
 
 def _print(document: dict[str, Any]) -> None:  # Any: JSON

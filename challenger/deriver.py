@@ -11,22 +11,33 @@ from collections.abc import Callable
 from oyez.chain import events
 from oyez.derivation.follow import Window
 from oyez.derivation.history import Assembler, Batch
+from oyez.dispute.tree import Node, Tree
 from oyez.protocol.types import Entry, Hash32
 
 
 class Deriver:
     """Sorts the chain's events into what is still to be done."""
 
-    def __init__(self) -> None:
+    def __init__(self, genesis_id: Hash32) -> None:
         """Begin at the deployment."""
         self._assembler = Assembler()
+        self.tree = Tree(genesis_id)
+        #: The Rollup's events, in order: the transactions they stand in, with their blocks.
+        self.transactions: dict[Hash32, int] = {}
         self.entries: deque[Entry] = deque()
         self.batches: deque[Batch] = deque()
         self.proposed: list[events.AssertionProposed] = []
         self.finalized: set[Hash32] = set()
 
-    def add(self, window: Window, verify: Callable[[Batch], None]) -> None:
-        """Take a window's events, all or none; `verify` checks a batch against the Inbox's record.
+    def add(
+        self,
+        window: Window,
+        verify: Callable[[Batch], None],
+        date: Callable[[events.Place], int],
+    ) -> None:
+        """Take a window's events, all or none.
+
+        `verify` checks a batch against the Inbox's record, `date` gives the time of an event.
 
         Raises:
             Temporary: the node failed; the same window can be taken again.
@@ -40,6 +51,8 @@ class Deriver:
         batches: list[Batch] = []
         proposed: list[events.AssertionProposed] = []
         finalized: set[Hash32] = set()
+        tree = self.tree.copy()
+        transactions: dict[Hash32, int] = {}
         for event in window.events:
             match event:
                 case events.CallQueued():
@@ -51,10 +64,25 @@ class Deriver:
                     batches.append(batch)
                 case events.AssertionProposed():
                     proposed.append(event)
+                    tree.propose(build_node(event, date(event.place)))
                 case events.AssertionFinalized():
                     finalized.add(event.assertion_id)
+                    tree.finalize(event.assertion_id)
+                case events.AssertionDefeated():
+                    tree.defeat(event.assertion_id)
+                case events.AssertionVoided():
+                    tree.void(event.assertion_id)
+            if not isinstance(event, events.CallQueued | events.BatchClosed):
+                transactions[event.place.transaction] = event.place.block
         self._assembler = assembler
+        self.tree = tree
+        self.transactions |= transactions
         self.entries.extend(entries)
         self.batches.extend(batches)
         self.proposed.extend(proposed)
         self.finalized |= finalized
+
+
+def build_node(event: events.AssertionProposed, created_at: int) -> Node:
+    """Return an assertion as it stands when it is proposed."""
+    return Node(event.assertion_id, event.parent, event.batch, event.proposer, created_at)

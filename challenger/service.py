@@ -12,13 +12,18 @@ from challenger.store import Store
 from challenger.verdict import Verdict, judge
 from challenger.watcher import Watcher
 from oyez.chain.client import Chain
+from oyez.chain.contracts import Inbox, Rollup
 from oyez.chain.deployment import Deployment
+from oyez.chain.sender import Sender, format_ether
 from oyez.derivation import history
+from oyez.derivation.follow import Window
 from oyez.derivation.history import Batch
 from oyez.derivation.manifests import ManifestSource
+from oyez.dispute import agent
+from oyez.dispute.view import LIVE, SLASHED, Own
 from oyez.engines.base import Engine
 from oyez.protocol import codec
-from oyez.protocol.errors import Invalid
+from oyez.protocol.errors import Fatal, Invalid
 from oyez.protocol.transition import BatchResult
 from oyez.protocol.types import Hash32
 from oyez.service import Log
@@ -31,23 +36,27 @@ Report = Callable[[dict[str, Any]], None]  # Any: JSON
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a challenger is made of; each is a seam that a test can replace."""
+    """What a challenger is made of; each is a seam that a test can replace.
+
+    Without a `sender` it only watches.
+    """
 
     chain: Chain
     deployment: Deployment
     engine: Engine
     store: Store
+    sender: Sender | None
     log: Log
     report: Report
 
 
 class ChallengerService:
-    """Derives everything from the chain alone and says of each assertion whether it is true."""
+    """Derives everything from the chain alone, judges each assertion, and acts on what is false."""
 
     def __init__(self, parts: Parts) -> None:
         """Begin at the deployment; replayed calls come from the store.
 
-        Fatal when the engine runs another model than the rollup's.
+        Fatal when the engine runs another model than the rollup's, or the stake is none.
         """
         self._parts = parts
         self._rollup = parts.deployment.address("Rollup")
@@ -55,6 +64,7 @@ class ChallengerService:
         self._watcher = Watcher(parts.chain, parts.deployment)
         self._manifests = ManifestSource(parts.chain, parts.deployment, parts.engine)
         self._manifests.fetch_model(FIRST_MODEL)
+        self._agent = self._build_agent()
         self._begin()
         self._write()
 
@@ -69,7 +79,8 @@ class ChallengerService:
         busy = self._read()
         busy = self._replay() or busy
         busy = self._build() or busy
-        return self._judge() or busy
+        busy = self._judge() or busy
+        return self._act() or busy
 
     def rewind(self) -> None:
         """Forget all that was derived; it is read again from the chain.
@@ -87,7 +98,12 @@ class ChallengerService:
 
     def _begin(self) -> None:
         parts = self._parts
-        self._deriver = Deriver()
+        self._deriver = Deriver(codec.compute_genesis_id(self._chain_id, self._rollup))
+        self._own: list[Own] = []
+        self._seen: Window | None = None
+        self._is_dirty = True
+        if self._agent is not None:
+            self._agent.reset()
         self._replayer = Replayer(parts.engine, self._manifests, parts.store)
         self._results: list[tuple[Batch, BatchResult]] = []
         self._verdicts: dict[Hash32, Verdict] = {}
@@ -98,12 +114,16 @@ class ChallengerService:
         if window is None:
             return False
         try:
-            self._deriver.add(window, lambda batch: self._watcher.verify(batch, window))
+            self._deriver.add(
+                window, lambda batch: self._watcher.verify(batch, window), self._watcher.date
+            )
         except (history.SkippedLog, history.AlteredBatch):
             # It may have been lost or altered in an earlier window: nothing can be kept.
             self.rewind()
             raise
         self._watcher.accept(window)
+        self._seen = window
+        self._is_dirty = self._is_dirty or bool(window.events)
         return True
 
     def _replay(self) -> bool:
@@ -133,6 +153,9 @@ class ChallengerService:
         result = self._replayer.build(batches[0])
         batch = batches.popleft()
         self._results.append((batch, result))
+        self._is_dirty = True
+        header = batch.header
+        self._own.append(Own(batch.number, batch.batch_hash, header.opened_at, result.claim))
         self._parts.log("derived", batch=batch.number, state_root=result.claim.state_root)
         return True
 
@@ -158,9 +181,49 @@ class ChallengerService:
             self._verdicts[verdict.assertion_id] = verdict
             self._tell(verdict)
         news = self._note_final()
-        if ready or news:
-            self._write()
+        self._is_dirty = self._is_dirty or bool(ready or news)
+        self._write()
         return bool(ready or news)
+
+    def _build_agent(self) -> agent.Agent | None:
+        parts, sender = self._parts, self._parts.sender
+        if sender is None:
+            return None
+        rollup = Rollup(parts.chain, parts.deployment)
+        verify_stake(rollup, sender)
+        return agent.Agent(
+            rollup,
+            agent.fetch_periods(rollup, Inbox(parts.chain, parts.deployment)),
+            sender,
+            parts.store,
+            lambda batch: self._results[batch - 1][1],
+            parts.log,
+        )
+
+    def _act(self) -> bool:
+        """Make one move, if the chain asks for one; the next block shows what it came to."""
+        if self._agent is None or self._seen is None:
+            return False
+        tree, blocked = self._deriver.tree, self._agent.blocked
+        facts = agent.Facts(
+            block=self._seen.last,
+            time=self._seen.time,
+            tree=tree,
+            own=self._own,
+            head_is_true=self._is_true(tree.head_id),
+            is_complete=not self._deriver.batches,
+        )
+        try:
+            done = self._agent.act(facts)
+        except history.SkippedLog:
+            self.rewind()
+            raise
+        finally:
+            self._is_dirty = self._is_dirty or self._agent.blocked != blocked
+            self._write()
+        if done is not None:
+            self._parts.report({"event": "move", **show_move(done.move.key, done.mined.hash)})
+        return done is not None
 
     def _is_true(self, assertion_id: Hash32) -> bool:
         if assertion_id == codec.compute_genesis_id(self._chain_id, self._rollup):
@@ -193,10 +256,55 @@ class ChallengerService:
         self._parts.report({"event": "verdict", **verdict.to_json()})
 
     def _write(self) -> None:
-        self._parts.store.write_verdicts(
-            [
+        """Write verdicts.json if something happened since.
+
+        Rule: CHAL-22
+        """
+        if not self._is_dirty:
+            return
+        blocked = () if self._agent is None else self._agent.blocked
+        sender = self._parts.sender
+        sent = self._parts.store.list_sent()
+        document: dict[str, Any] = {  # Any: JSON
+            "batches_replayed": len(self._results),
+            "staker": None if sender is None else "0x" + sender.address.hex(),
+            "verdicts": [
                 {**verdict.to_json(), "final": verdict.assertion_id in self._final}
                 for verdict in self._verdicts.values()
             ],
-            len(self._results),
-        )
+            "moves": [
+                {**show_move(sent[transaction], transaction), "block": block}
+                for transaction, block in self._deriver.transactions.items()
+                if transaction in sent
+            ],
+            "blocked": [{**show_move(item.move.key), "why": item.why} for item in blocked],
+        }
+        self._parts.store.write_verdicts(document)
+        self._is_dirty = False
+
+
+def show_move(key: str, transaction: Hash32 | None = None) -> dict[str, Any]:  # Any: JSON
+    """Return a move as JSON, read from its journal key: its kind and the assertion it is about."""
+    kind, *_, last = key.split(" ")
+    shown = {"kind": kind, "assertion": last if last.startswith("0x") else None}
+    return shown if transaction is None else {**shown, "tx": "0x" + transaction.hex()}
+
+
+def verify_stake(rollup: Rollup, sender: Sender) -> None:
+    """Check that this key may act: it has a live stake.
+
+    Raises:
+        Fatal: it has none; the text names the fix. A stake lost later ends nothing: what it would
+            have done is said instead.
+
+    Rule: CHAL-23
+    """
+    stake = rollup.fetch_stake(sender.address)
+    if stake.status == LIVE:
+        return
+    owner = f"the stake of 0x{sender.address.hex()}"
+    look = "or give --watch-only to look without acting"
+    if stake.status == SLASHED:
+        raise Fatal(f"{owner} was slashed, for ever: use a key that never was, {look}")
+    amount = format_ether(rollup.fetch_settings().stake)
+    raise Fatal(f"{owner} is missing: deposit {amount} ETH with `oyez stake deposit`, {look}")

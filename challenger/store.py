@@ -7,7 +7,6 @@ can make it wrong; whatever else the challenger knows it derives again from the 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    create_engine,
-    event,
     insert,
     select,
 )
 
+from oyez.chain.journal import SqlJournal, open_database
 from oyez.derivation.records import decode_execution, encode_cell, encode_execution
 from oyez.protocol import codec
 from oyez.protocol.transition import Execution
@@ -53,17 +51,14 @@ def compute_origin(entry: Entry, cell: Cell | None, model_root: Hash32) -> Hash3
     return codec.sha256(met + model_root + rules)
 
 
-class Store:
-    """One SQLite file of executions, and HOME/verdicts.json."""
+class Store(SqlJournal):
+    """One SQLite file of executions and signed transactions, and HOME/verdicts.json."""
 
     def __init__(self, engine: Engine, verdicts: Path) -> None:
         """Prefer `open_store`."""
-        self._engine = engine
+        super().__init__(engine)
+        _metadata.create_all(engine)
         self._verdicts = verdicts
-
-    def close(self) -> None:
-        """Close the file."""
-        self._engine.dispose()
 
     def get_execution(self, origin: Hash32, entry: Entry) -> Execution | None:
         """Return what was executed before."""
@@ -78,23 +73,18 @@ class Store:
         with self._engine.begin() as connection:
             connection.execute(statement.values(origin=origin, record=encode_execution(execution)))
 
-    def write_verdicts(self, verdicts: Sequence[dict[str, Any]], replayed: int) -> None:
+    def write_verdicts(self, document: dict[str, Any]) -> None:
         """Replace verdicts.json in one step; Any: JSON.
 
         Rule: CHAL-5
         """
-        write_json(self._verdicts, {"batches_replayed": replayed, "verdicts": list(verdicts)})
+        write_json(self._verdicts, document)
 
 
 def open_store(home: Path) -> Store:
-    """Open the challenger's home; what is missing is made."""
-    home.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{home / 'challenger.db'}")
+    """Open the challenger's home; what is missing is made.
 
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:  # Any: the driver's objects
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA busy_timeout = 10000")
-
-    _metadata.create_all(engine)
-    return Store(engine, home / "verdicts.json")
+    Raises:
+        Fatal: the home cannot be used.
+    """
+    return Store(open_database(home / "challenger.db"), home / "verdicts.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oyez.chain import events
 from oyez.chain.client import Chain
 from oyez.chain.contracts import Inbox
 from oyez.chain.deployment import Deployment
@@ -28,6 +29,10 @@ class Watcher:
     def verify(self, batch: history.Batch, window: follow.Window) -> None:
         """Check a batch of the window against the Inbox's own record."""
         history.verify_recorded(self._inbox, batch, window.last.hash)
+
+    def date(self, place: events.Place) -> int:
+        """Return the time of an event's block, in seconds."""
+        return follow.fetch_time(self._chain, place)
 
     def accept(self, window: follow.Window) -> None:
         """Go on after this window."""

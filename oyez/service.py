@@ -6,11 +6,14 @@ one line per decision, `event key=value`, on standard error; no secret and no pr
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -112,6 +115,32 @@ def stop_on_signals(stop: threading.Event) -> None:
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
+
+
+@contextlib.contextmanager
+def lock_home(home: Path) -> Iterator[None]:
+    """Keep a home, made where it is missing, for this process alone until the context ends.
+
+    The kernel drops the lock with the process, however it ends; HOME/lock itself stays.
+
+    Raises:
+        Fatal: another process uses it, or it is no folder to write in.
+
+    Rule: SEQ-18
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / "lock").open("a")
+    except OSError as error:
+        raise Fatal(f"cannot use {home} as home ({error.strerror}): give another --home") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Fatal(
+                f"another oyez process uses the home {home}: stop it, or give another --home"
+            ) from None
+        yield
 
 
 def write_json(path: Path, document: object) -> None:

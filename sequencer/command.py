@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -50,11 +51,13 @@ def serve(
     deployment = options.load_deployment(settings)
     key = options.load_key(settings)
     chain = connect(deployment.rpc, deployment.chain_id)
-    store = open_store(home / "sequencer.db")
-    log("loading", home=home, rpc=deployment.rpc, sequencer=key.address)
-    engine = load_engine(settings.model)
-    metrics = Metrics()
-    try:
+    with (
+        service.lock_home(home),
+        contextlib.closing(open_store(home / "sequencer.db")) as store,
+    ):
+        log("loading", home=home, rpc=deployment.rpc, sequencer=key.address)
+        engine = load_engine(settings.model)
+        metrics = Metrics()
         sequencer = SequencerService(
             Parts(
                 chain=chain,
@@ -80,6 +83,4 @@ def serve(
             service.run(sequencer, stop, log)
         finally:
             server.stop()
-    finally:
-        store.close()
     log("stopped")

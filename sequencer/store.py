@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import Engine, Row, delete, func, insert, select, update
 
 from oyez.chain import events
-from oyez.chain.sender import Signed
+from oyez.chain.journal import SqlJournal, open_database
 from oyez.derivation.follow import Checkpoint
 from oyez.derivation.history import Batch
 from oyez.derivation.records import decode_execution, encode_execution
@@ -33,23 +33,19 @@ from sequencer.rows import (
     parse_batch,
     parse_entry,
     parse_result,
-    split_hashes,
 )
 
 #: A re-org deeper than these windows is derived again from the start.
 KEPT_CHECKPOINTS = 1_000
 
 
-class Store:
+class Store(SqlJournal):
     """One SQLite file; safe to read from another thread."""
 
     def __init__(self, engine: Engine) -> None:
         """Prefer `open_store`."""
-        self._engine = engine
-
-    def close(self) -> None:
-        """Close the file."""
-        self._engine.dispose()
+        super().__init__(engine)
+        t.metadata.create_all(engine)
 
     def claim_for(self, names: Mapping[str, str]) -> None:
         """Bind the store to a rollup; Fatal when it belongs to another one.
@@ -302,35 +298,6 @@ class Store:
         row = self._find(select(t.manifests.c.data).where(t.manifests.c.hash == manifest_hash))
         return None if row is None else bytes(row.data)
 
-    # Signed transactions: oyez.chain.sender.Journal
-
-    def get_signed(self, key: str) -> Signed | None:
-        """Return what was signed for an intention."""
-        row = self._find(select(t.journal).where(t.journal.c.intention == key))
-        if row is None:
-            return None
-        return Signed(row.nonce, row.raw, Hash32(row.hash), split_hashes(row.replaced))
-
-    def put_signed(self, key: str, signed: Signed) -> None:
-        """Keep a signed transaction, before it is broadcast.
-
-        Rule: SEQ-6
-        """
-        row = {
-            "intention": key,
-            "nonce": signed.nonce,
-            "raw": signed.raw,
-            "hash": signed.hash,
-            "replaced": b"".join(signed.replaced),
-        }
-        with self._engine.begin() as connection:
-            connection.execute(insert(t.journal).prefix_with("OR REPLACE").values(row))
-
-    def drop_signed(self, key: str) -> None:
-        """Forget a transaction that can never be mined, or reverted."""
-        with self._engine.begin() as connection:
-            connection.execute(delete(t.journal).where(t.journal.c.intention == key))
-
     def _select(self, statement: Any) -> Sequence[Row[Any]]:  # Any: a select of any columns
         with self._engine.connect() as connection:
             return connection.execute(statement).all()
@@ -345,16 +312,5 @@ class Store:
 
 
 def open_store(path: Path) -> Store:
-    """Open the file; its tables are made where they are missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:  # Any: the driver's objects
-        # Write-ahead log: the HTTP thread reads while the loop writes; full: a commit is on disk.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA busy_timeout = 10000")
-
-    t.metadata.create_all(engine)
-    return Store(engine)
+    """Open the file; its tables are made where they are missing, Fatal where it cannot be used."""
+    return Store(open_database(path))

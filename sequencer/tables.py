@@ -96,16 +96,6 @@ manifests = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-journal = Table(
-    "journal",
-    metadata,
-    Column("intention", String, primary_key=True),
-    Column("nonce", Integer, nullable=False),
-    Column("raw", LargeBinary, nullable=False),
-    Column("hash", LargeBinary, nullable=False),
-    Column("replaced", LargeBinary, nullable=False),  # 32 bytes a hash
-)
-
 identity = Table(
     "identity",
     metadata,

@@ -122,7 +122,12 @@ class LocalRollup:
 
     def send(self, transaction: contracts.Transaction) -> None:
         """Send one of the sequencer's transactions."""
-        sender.Sender(self.chain, self.keys[0], sender.MemoryJournal()).send("test", transaction)
+        self.act(0, transaction)
+
+    def act(self, index: int, transaction: contracts.Transaction) -> None:
+        """Send a transaction from an account."""
+        way = sender.Sender(self.chain, self.keys[index], sender.MemoryJournal())
+        way.send("test", transaction)
 
     def close_batch(self) -> None:
         """Close the open batch, as the sequencer."""
@@ -170,10 +175,7 @@ class LocalRollup:
 
     def defeat(self, assertion_id: Hash32) -> None:
         """Defeat an assertion, as the game that duels will be."""
-        rollup = self.sequencer.rollup
-        sender.Sender(self.chain, self.keys[9], sender.MemoryJournal()).send(
-            "defeat", rollup.build("defeat", assertion_id)
-        )
+        self.act(9, self.sequencer.rollup.build("defeat", assertion_id))
 
     def settle(self) -> None:
         """Close, propose and finalize."""

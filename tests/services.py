@@ -81,11 +81,14 @@ class SequencerActor:
 
 
 class ChallengerActor:
-    """An honest challenger."""
+    """An honest challenger; with `key`, an account's index, it acts, else it only watches."""
 
-    def __init__(self, rollup: LocalRollup, home: Path, *, rpc: str | None = None) -> None:
+    def __init__(
+        self, rollup: LocalRollup, home: Path, *, rpc: str | None = None, key: int | None = None
+    ) -> None:
         self.rollup = rollup
         self.home = home
+        self.key = key
         self.rpc = rpc or rollup.anvil.rpc
         self.log = Lines()
         self.reports: list[dict[str, Any]] = []
@@ -93,12 +96,19 @@ class ChallengerActor:
         self.restart()
 
     def restart(self) -> None:
+        chain = client.connect(self.rpc, self.rollup.anvil.chain_id)
+        self.store = challenger_store.open_store(self.home)
+        sender = None
+        if self.key is not None:
+            key = self.rollup.keys[self.key]
+            sender = Sender(chain, key, self.store, pause=lambda _: None)
         self.service = challenger_service.ChallengerService(
             challenger_service.Parts(
-                chain=client.connect(self.rpc, self.rollup.anvil.chain_id),
+                chain=chain,
                 deployment=self.rollup.deployment,
                 engine=self.engine,
-                store=challenger_store.open_store(self.home),
+                store=self.store,
+                sender=sender,
                 log=self.log,
                 report=self.reports.append,
             )

@@ -304,6 +304,18 @@ class Rollup(Contract):
         """Return the transaction that makes an assertion final."""
         return self.build("finalize", assertion_id)
 
+    def build_step_down(self, path: Sequence[Hash32]) -> Transaction:
+        """Return the transaction that moves the caller's tip along PENDING children."""
+        return self.build("step_down", list(path))
+
+    def build_mark_void(self, assertion_id: Hash32) -> Transaction:
+        """Return the transaction that voids a child of a dead parent."""
+        return self.build("mark_void", assertion_id)
+
+    def build_cancel_withdrawal(self) -> Transaction:
+        """Return the transaction that arms the caller's stake again."""
+        return self.build("cancel_withdrawal")
+
     def build_deposit(self, amount: int) -> Transaction:
         """Return the transaction that deposits the caller's stake."""
         return self.build("deposit_stake", value=amount)

@@ -72,7 +72,47 @@ class AssertionFinalized:
     place: Place
 
 
-Event = CallQueued | BatchClosed | AssertionProposed | AssertionFinalized
+@dataclass(frozen=True, slots=True)
+class AssertionDefeated:
+    """A claim that lost a duel: its fork has one living child less."""
+
+    assertion_id: Hash32
+    batch: BatchNumber
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionVoided:
+    """A descendant of a defeated claim; its proposer's stake is released from it."""
+
+    assertion_id: Hash32
+    batch: BatchNumber
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class StakeChanged:
+    """Something happened to a staker's stake; what it is now the Rollup's view says.
+
+    Attributes:
+        name: the event's: StakeDeposited, WithdrawalRequested, WithdrawalCancelled,
+            StakeWithdrawn, StakeSlashed or TipMoved.
+    """
+
+    name: str
+    staker: Address
+    place: Place
+
+
+Event = (
+    CallQueued
+    | BatchClosed
+    | AssertionProposed
+    | AssertionFinalized
+    | AssertionDefeated
+    | AssertionVoided
+    | StakeChanged
+)
 
 #: Times on chain are words; what lies above this is a lie, and no store could hold it.
 MAX_TIME = 1 << 40
@@ -83,6 +123,20 @@ SOURCES = {
     "BatchClosed": "Inbox",
     "AssertionProposed": "Rollup",
     "AssertionFinalized": "Rollup",
+    "AssertionDefeated": "Rollup",
+    "AssertionVoided": "Rollup",
+    "StakeDeposited": "Rollup",
+    "WithdrawalRequested": "Rollup",
+    "WithdrawalCancelled": "Rollup",
+    "StakeWithdrawn": "Rollup",
+    "StakeSlashed": "Rollup",
+    "TipMoved": "Rollup",
+}
+#: What becomes of an assertion after it was proposed.
+_FATES: dict[str, type[AssertionFinalized | AssertionDefeated | AssertionVoided]] = {
+    "AssertionFinalized": AssertionFinalized,
+    "AssertionDefeated": AssertionDefeated,
+    "AssertionVoided": AssertionVoided,
 }
 
 
@@ -132,9 +186,11 @@ def decode(log: Log) -> Event | None:
         )
         closed_by = Address(facts["closed_by"])
         return BatchClosed(header, Hash32(facts["batch_hash"]), closed_by, place)
+    if "staker" in facts:
+        return StakeChanged(name, Address(facts["staker"]), place)
     assertion_id, batch = Hash32(facts["assertion_id"]), BatchNumber(facts["batch"])
-    if name == "AssertionFinalized":
-        return AssertionFinalized(assertion_id, batch, place)
+    if name in _FATES:
+        return _FATES[name](assertion_id, batch, place)
     return AssertionProposed(
         assertion_id=assertion_id,
         parent=Hash32(facts["parent"]),

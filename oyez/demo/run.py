@@ -147,9 +147,10 @@ def start_services(stage: Stage) -> None:
     shared = (program, "--deployment", str(stage.file))
     bare = {name: value for name, value in os.environ.items() if not name.startswith("OYEZ_")}
     secret = {**bare, "OYEZ_KEY": stage.devnet.accounts[SEQUENCER].key}
-    for name, command, env in (("sequencer", "serve", secret), ("challenger", "watch", bare)):
+    watch = ("watch", "--watch-only")
+    for name, command, env in (("sequencer", ("serve",), secret), ("challenger", watch, bare)):
         home = ("--home", str(stage.home / name))
-        stage.children.start(name, (*shared, command, *home), env)
+        stage.children.start(name, (*shared, *command, *home), env)
     served = stage.home / "sequencer" / "serve.json"
     url = stage.wait("the sequencer", lambda: read_json(served))["url"]
     stage.wait("the challenger", lambda: read_json(find_verdicts(stage)))

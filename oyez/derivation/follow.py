@@ -84,6 +84,14 @@ def find_common(chain: Chain, checkpoints: Iterable[Checkpoint]) -> Checkpoint |
     return None
 
 
+def fetch_time(chain: Chain, place: events.Place) -> int:
+    """Return the time, in seconds, of an event's block; Temporary when it is there no more."""
+    block = chain.fetch_block(place.block)
+    if block.hash != place.block_hash:
+        raise Temporary(f"block {block.number} changed while it was read: reading again")
+    return block.timestamp
+
+
 def _verify_kept(chain: Chain, checkpoint: Checkpoint) -> None:
     block = chain.find_block(checkpoint.number)
     if block is None or block.hash != checkpoint.hash:

@@ -56,7 +56,8 @@ class World:
         return Service(*arguments, environment=self.environment(home))
 
     def watch(self, home: Path) -> Service:
-        arguments = ("watch", "--json", "--deployment", str(self.file), "--home", str(home / "c"))
+        arguments = ("watch", "--watch-only", "--json", "--deployment", str(self.file))
+        arguments += ("--home", str(home / "c"))
         environment = self.environment(home)
         del environment["OYEZ_KEY"]  # a watcher needs no key
         return Service(*arguments, environment=environment)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from oyez import service
 from oyez.chain.deployment import Deployment
 from oyez.protocol.types import Address
 from tests.devnet import Anvil
@@ -71,3 +72,52 @@ def test_a_sequencer_without_a_key_says_how_to_give_one(tmp_path: Path, other_ch
     code, text = start("serve", tmp_path, Deployment(other_chain, 4_242, 0, CONTRACTS))
     assert code == 4
     assert "no key: give --keystore FILE, or set OYEZ_KEY" in text
+
+
+def test_a_challenger_without_a_key_says_how_to_go_without(
+    tmp_path: Path, other_chain: str
+) -> None:
+    code, text = start("watch", tmp_path, Deployment(other_chain, 4_242, 0, CONTRACTS))
+    assert code == 4
+    assert "set OYEZ_KEY to 64 hex digits; or give --watch-only" in text
+
+
+@pytest.mark.parametrize("command", ["serve", "watch"])
+def test_a_home_that_another_process_uses_is_refused(
+    command: str, tmp_path: Path, other_chain: str
+) -> None:
+    """Rule: SEQ-18."""
+    deployment = Deployment(other_chain, 4_242, 0, CONTRACTS)
+    with service.lock_home(tmp_path / command):
+        code, text = start(command, tmp_path, deployment, OYEZ_KEY=KEY)
+        assert code == 4
+        assert f"another oyez process uses the home {tmp_path / command}" in text
+        # Not even a database was made beside the other process's.
+        assert [path.name for path in (tmp_path / command).iterdir()] == ["lock"]
+    code, text = start(command, tmp_path, deployment, OYEZ_KEY=KEY)
+    assert code == 3  # the lock ended with its holder
+
+
+@pytest.mark.parametrize("command", ["serve", "watch"])
+def test_a_home_that_is_no_folder_is_refused(
+    command: str, tmp_path: Path, other_chain: str
+) -> None:
+    """Rule: SEQ-18."""
+    (tmp_path / command).write_text("a file")
+    deployment = Deployment(other_chain, 4_242, 0, CONTRACTS)
+    code, text = start(command, tmp_path, deployment, OYEZ_KEY=KEY)
+    assert code == 4
+    assert f"cannot use {tmp_path / command} as home (File exists)" in text
+
+
+@pytest.mark.parametrize(("command", "file"), [("serve", "sequencer"), ("watch", "challenger")])
+def test_a_damaged_database_is_named(
+    command: str, file: str, tmp_path: Path, other_chain: str
+) -> None:
+    path = tmp_path / command / f"{file}.db"
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 100)
+    deployment = Deployment(other_chain, 4_242, 0, CONTRACTS)
+    code, text = start(command, tmp_path, deployment, OYEZ_KEY=KEY)
+    assert code == 4
+    assert f"cannot use {path} (file is not a database): give another --home" in text

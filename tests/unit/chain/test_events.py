@@ -67,6 +67,29 @@ def test_an_assertion_keeps_every_fact(roots: list[bytes], attempt: int, data: b
     assert [getattr(event.claim, name) for name in names] == roots
 
 
+@pytest.mark.parametrize("name", ["AssertionFinalized", "AssertionDefeated", "AssertionVoided"])
+def test_what_became_of_an_assertion_is_kept(name: str) -> None:
+    event = events.decode(build_log(name, {"assertion_id": b"\x03" * 32, "batch": 5}))
+    assert type(event).__name__ == name
+    assert event == getattr(events, name)(b"\x03" * 32, 5, PLACE)
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("StakeDeposited", {"amount": 1}),
+        ("WithdrawalRequested", {"ready_at": 1}),
+        ("WithdrawalCancelled", {}),
+        ("StakeWithdrawn", {"amount": 1}),
+        ("StakeSlashed", {"amount": 4, "burned": 3}),
+        ("TipMoved", {"tip": b"\x03" * 32}),
+    ],
+)
+def test_a_change_of_a_stake_names_it(name: str, facts: dict[str, Any]) -> None:
+    event = events.decode(build_log(name, {"staker": B, **facts}))
+    assert event == events.StakeChanged(name, Address(B), PLACE)
+
+
 def test_a_closed_batch_keeps_its_header() -> None:
     facts = {
         "batch": 2, "batch_hash": b"\x05" * 32, "first_call": 3, "count": 4, "opened_at": 9,

@@ -11,11 +11,12 @@ from challenger.store import open_store
 from oyez.chain import events
 from oyez.derivation import replay
 from oyez.derivation.follow import Checkpoint, Window
-from oyez.derivation.history import Batch
+from oyez.derivation.history import Batch, SkippedLog
+from oyez.dispute.tree import Fork
 from oyez.protocol import codec
 from oyez.protocol.errors import Invalid, Temporary
 from oyez.protocol.state import State
-from oyez.protocol.types import Address, BatchNumber, Hash32
+from oyez.protocol.types import Address, BatchNumber, Claim, Hash32, Status
 from tests.unit.chain.test_events import PLACE
 from tests.unit.derivation.test_replay import (
     ENGINE,
@@ -30,6 +31,12 @@ ENTRIES = build_entries(
     [(SHARED, b"", b"one"), (NAMED, b"two", b"x"), (SHARED, b"", b"\xff"), (NAMED, b"one", b"y")]
 )
 BATCHES = build_batches(ENTRIES, 2)
+GENESIS = Hash32(b"\x0e" * 32)
+WHO = Address(b"\x0f" * 20)
+
+
+def date(place: events.Place) -> int:
+    return 1_000 + place.block
 
 
 class Manifests:
@@ -54,9 +61,9 @@ def build_events() -> list[events.Event]:
 
 def test_calls_and_batches_come_out_as_the_chain_has_them() -> None:
     """Rule: CHAL-6."""
-    deriver = Deriver()
+    deriver = Deriver(GENESIS)
     checked: list[Batch] = []
-    deriver.add(build_window(*build_events()), checked.append)
+    deriver.add(build_window(*build_events()), checked.append, date)
     assert list(deriver.entries) == ENTRIES
     assert list(deriver.batches) == checked == BATCHES
 
@@ -67,21 +74,64 @@ def test_a_lost_event_is_noticed(lost: int) -> None:
     found = build_events()
     del found[lost]
     with pytest.raises((Temporary, Invalid)):
-        Deriver().add(build_window(*found), lambda _: None)
+        Deriver(GENESIS).add(build_window(*found), lambda _: None, date)
+
+
+def build_assertions() -> list[events.Event]:
+    """Two assertions on each other; the first is final, the second defeated, its child void."""
+    ids = [Hash32(bytes([n]) * 32) for n in (1, 2, 3)]
+    claim = Claim(*[Hash32(bytes(32))] * 4)
+    made: list[events.Event] = [
+        events.AssertionProposed(one, parent, BatchNumber(n), WHO, 0, claim, b"", PLACE)
+        for n, (one, parent) in enumerate(zip(ids, (GENESIS, *ids), strict=False), 1)
+    ]
+    made.append(events.AssertionFinalized(ids[0], BatchNumber(1), PLACE))
+    made.append(events.AssertionDefeated(ids[1], BatchNumber(2), PLACE))
+    made.append(events.AssertionVoided(ids[2], BatchNumber(3), PLACE))
+    return made
+
+
+def test_the_tree_of_assertions_follows_the_rollups_events() -> None:
+    """Rule: CHAL-6."""
+    deriver = Deriver(GENESIS)
+    found = build_assertions()
+    deriver.add(build_window(*found[:3]), lambda _: None, date)
+    first, second, third = (Hash32(bytes([n]) * 32) for n in (1, 2, 3))
+    assert deriver.tree.head_id == GENESIS
+    assert [node.assertion_id for node in deriver.tree.list_of(WHO)] == [first, second, third]
+    deriver.add(build_window(*found[3:]), lambda _: None, date)
+    tree = deriver.tree
+    assert (tree.head_id, tree.head) == (first, 1)
+    statuses = [tree.get_status(one) for one in (first, second, third)]
+    assert statuses == [Status.FINAL, Status.DEFEATED, Status.VOID]
+    assert tree.get_fork(first) == Fork(date(PLACE), 0)
+    assert deriver.transactions == {PLACE.transaction: PLACE.block}
+
+
+@pytest.mark.parametrize("lost", range(3))
+def test_a_lost_assertion_is_noticed_by_what_follows_from_it(lost: int) -> None:
+    """Rule: CHAL-6."""
+    found = build_assertions()
+    del found[lost]
+    deriver = Deriver(GENESIS)
+    with pytest.raises(SkippedLog):
+        deriver.add(build_window(*found), lambda _: None, date)
+    assert deriver.tree.get_status(GENESIS) is Status.FINAL
+    assert deriver.tree.list_of(WHO) == []
 
 
 def test_a_window_that_the_node_could_not_finish_is_taken_whole_later() -> None:
     """Rule: CHAL-6."""
-    deriver = Deriver()
+    deriver = Deriver(GENESIS)
 
     def fail(batch: Batch) -> None:
         if batch.number == 2:
             raise Temporary("down")
 
     with pytest.raises(Temporary, match="down"):
-        deriver.add(build_window(*build_events()), fail)
+        deriver.add(build_window(*build_events()), fail, date)
     assert (list(deriver.entries), list(deriver.batches)) == ([], [])
-    deriver.add(build_window(*build_events()), lambda _: None)
+    deriver.add(build_window(*build_events()), lambda _: None, date)
     assert (list(deriver.entries), list(deriver.batches)) == (ENTRIES, BATCHES)
 
 

@@ -63,7 +63,8 @@ def test_verdicts_are_replaced_whole(tmp_path: Path) -> None:
     """Rule: CHAL-5."""
     store = open_store(tmp_path)
     for count in range(3):
-        store.write_verdicts([{"batch": n} for n in range(count)], count)
+        verdicts = [{"batch": n} for n in range(count)]
+        store.write_verdicts({"batches_replayed": count, "verdicts": verdicts})
         written = json.loads((tmp_path / "verdicts.json").read_text())
         assert written["batches_replayed"] == len(written["verdicts"]) == count
     assert not list(tmp_path.glob("*.new"))

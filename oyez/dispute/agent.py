@@ -1,0 +1,128 @@
+"""Decides at every new block, and has the responder do it: challengers and sequencers alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from oyez.chain.contracts import Inbox, Rollup
+from oyez.chain.journal import SqlJournal
+from oyez.chain.sender import Sender
+from oyez.derivation.follow import Checkpoint
+from oyez.dispute import rules
+from oyez.dispute.moves import Blocked
+from oyez.dispute.responder import Done, Proposal, Responder
+from oyez.dispute.tree import Tree
+from oyez.dispute.view import Own, Periods, View
+from oyez.service import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a service knows at a block.
+
+    Attributes:
+        block: the last one that was read; `time` its time in seconds.
+        own: its results from batch 1 on.
+        is_complete: whether every batch closed up to that block is among them.
+    """
+
+    block: Checkpoint
+    time: int
+    tree: Tree
+    own: Sequence[Own]
+    head_is_true: bool
+    is_complete: bool
+
+
+def fetch_periods(rollup: Rollup, inbox: Inbox) -> Periods:
+    """Read the deployment's periods."""
+    settings = rollup.fetch_settings()
+    return Periods(
+        challenge=settings.challenge_window,
+        response=settings.response_window,
+        first_child=inbox.fetch_period("max_batch_seconds") + settings.sequencer_grace,
+    )
+
+
+class Agent:
+    """One key that acts on forks."""
+
+    def __init__(
+        self,
+        rollup: Rollup,
+        periods: Periods,
+        sender: Sender,
+        journal: SqlJournal,
+        fetch_proposal: Callable[[int], Proposal],
+        log: Log,
+    ) -> None:
+        """Begin knowing nothing; each decision reads the chain anew."""
+        self._rollup = rollup
+        self._periods = periods
+        self._sender = sender
+        self._log = log
+        self._responder = Responder(rollup, sender, journal, fetch_proposal, log)
+        self.blocked: tuple[Blocked, ...] = ()
+        self._said: set[tuple[str, str]] = set()
+        self.reset()
+
+    def reset(self) -> None:
+        """Decide anew, whatever was decided before: the chain may be another."""
+        self._decided: tuple[bytes, int] | None = None
+        self._is_fresh = True
+
+    def act(self, facts: Facts) -> Done | None:
+        """Decide once a block and result, and make at most one move.
+
+        Raises:
+            SkippedLog: the node lost a log; what was derived is worth nothing.
+            Temporary: try again.
+        """
+        state = (facts.block.hash, len(facts.own))
+        if state == self._decided:
+            return None
+        view = self._look(facts)
+        decision = rules.decide(view)
+        if self._is_fresh and facts.is_complete:
+            self._responder.forget_stale(decision)
+            self._is_fresh = False
+        self._tell(decision.blocked)
+        done = self._responder.perform(decision, facts.tree, facts.block.hash)
+        self._decided = state
+        return done
+
+    def _look(self, facts: Facts) -> View:
+        rollup, at = self._rollup, facts.block.hash
+        sequencer = rollup.fetch_sequencer(at)
+        return View(
+            chain_id=rollup.chain.chain_id,
+            rollup=rollup.address,
+            time=facts.time,
+            periods=self._periods,
+            tree=facts.tree,
+            own=facts.own,
+            head_is_true=facts.head_is_true,
+            me=self._sender.address,
+            stake=rollup.fetch_stake(self._sender.address, at),
+            sequencer=sequencer,
+            sequencer_stake=rollup.fetch_stake(sequencer, at),
+        )
+
+    def _tell(self, blocked: tuple[Blocked, ...]) -> None:
+        """Say of each move that it would have been made, once for each reason.
+
+        Rule: CHAL-21
+        """
+        self.blocked = blocked
+        for item in blocked:
+            mark = (item.move.key, item.why)
+            if mark not in self._said:
+                self._said.add(mark)
+                self._log(
+                    "blocked",
+                    move=item.move.kind,
+                    batch=item.move.batch,
+                    assertion=item.move.assertion_id,
+                    reason=item.why,
+                )

@@ -1,0 +1,223 @@
+"""A challenger that acts, on a whole rollup with the scripted engine: lies get true siblings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oyez.chain.client import Chain, Reverted
+from oyez.derivation import history
+from oyez.derivation.history import SkippedLog
+from oyez.dispute.responder import Responder
+from oyez.protocol.errors import Fatal
+from oyez.protocol.types import Hash32, Status
+from tests.actors.liar import Liar
+from tests.local_rollup import LocalRollup, build_counter
+from tests.services import ChallengerActor
+
+FALSE = {"receipts_root": Hash32(b"\x01" * 32)}
+
+
+@pytest.fixture
+def rollup() -> Iterator[LocalRollup]:
+    with LocalRollup() as made:
+        yield made
+
+
+@pytest.fixture
+def action(rollup: LocalRollup) -> Hash32:
+    return rollup.client(1).publish(build_counter()).action_id
+
+
+def close(rollup: LocalRollup, action: Hash32, *texts: bytes) -> None:
+    """Queue calls and close their batch."""
+    for index, text in enumerate(texts):
+        rollup.client(1 + index % 3).call(action, text)
+    rollup.close_batch()
+
+
+def honest_ids(rollup: LocalRollup) -> list[Hash32]:
+    """The ids, as first attempts, that a derivation from the chain alone gives."""
+    reader = rollup.sequencer.reader
+    found = history.fetch_history(rollup.chain, rollup.deployment)
+    parent, ids = reader.genesis_id, []
+    for batch, result in zip(found.batches, rollup.derive(), strict=True):
+        parent = reader.compute_id(parent, 0, batch, result.claim)
+        ids.append(parent)
+    return ids
+
+
+def challenger(rollup: LocalRollup, home: Path, key: int = 5) -> ChallengerActor:
+    """A challenger with a stake."""
+    client = rollup.client(key)
+    if not client.fetch_stake().amount:
+        client.deposit_stake()
+    return ChallengerActor(rollup, home, key=key)
+
+
+def status(rollup: LocalRollup, assertion_id: Hash32) -> Status:
+    return rollup.sequencer.rollup.fetch_status(assertion_id)
+
+
+def read(home: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((home / "verdicts.json").read_text())
+    return found
+
+
+def test_a_lie_gets_its_true_sibling_and_neither_is_final(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-12, CHAL-22."""
+    actor = challenger(rollup, tmp_path)
+    close(rollup, action, b"one", b"two")
+    lie = Liar(rollup).propose(false_call=1)
+
+    actor.run()
+
+    (truth,) = honest_ids(rollup)
+    assert status(rollup, truth) is Status.PENDING
+    written = read(tmp_path)
+    assert [(v["match"], v["first_call"]) for v in written["verdicts"]] == [
+        (False, 1),
+        (True, None),
+    ]
+    (move,) = written["moves"]
+    assert (move["kind"], move["assertion"]) == ("propose", "0x" + truth.hex())
+    assert written["staker"] == "0x" + rollup.keys[5].address.hex()
+    rollup.anvil.advance(601)
+    actor.run()
+    for sibling in (lie.assertion_id, truth):
+        with pytest.raises(Reverted, match="rollup: a sibling lives"):
+            rollup.send(rollup.sequencer.rollup.build_finalize(sibling))
+    assert len(read(tmp_path)["moves"]) == 1
+
+
+def test_only_a_live_stake_may_act(rollup: LocalRollup, tmp_path: Path) -> None:
+    """Rule: CHAL-23."""
+    with pytest.raises(Fatal, match="is missing: deposit 1 ETH with `oyez stake deposit`, or"):
+        ChallengerActor(rollup, tmp_path, key=5)
+    rollup.client(5).deposit_stake()
+    ChallengerActor(rollup, tmp_path, key=5).store.close()
+    slash(rollup, 5)
+    with pytest.raises(Fatal, match="was slashed, for ever: use a key that never was, or give"):
+        ChallengerActor(rollup, tmp_path, key=5)
+    ChallengerActor(rollup, tmp_path).store.close()
+
+
+def slash(rollup: LocalRollup, key: int) -> None:
+    """Slash a stake, as the game."""
+    rollup.act(9, rollup.sequencer.rollup.build("slash", "0x" + rollup.keys[key].address.hex()))
+
+
+def test_a_stake_lost_on_the_way_says_what_it_would_have_done(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-21, CHAL-22."""
+    actor = challenger(rollup, tmp_path)
+    slash(rollup, 5)
+    close(rollup, action, b"one")
+    Liar(rollup).propose(false_roots=FALSE)
+    for _ in range(2):
+        rollup.anvil.mine()
+        actor.run()
+    (truth,) = honest_ids(rollup)
+    assert status(rollup, truth) is Status.NONE
+    why = "the stake was slashed: watch with another key"
+    assert [facts["reason"] for facts in actor.log.named("blocked")] == [why]
+    move = {"kind": "propose", "assertion": "0x" + truth.hex(), "why": why}
+    assert (read(tmp_path)["blocked"], read(tmp_path)["moves"]) == ([move], [])
+
+
+def test_a_watcher_never_acts(rollup: LocalRollup, action: Hash32, tmp_path: Path) -> None:
+    actor = ChallengerActor(rollup, tmp_path)
+    close(rollup, action, b"one")
+    Liar(rollup).propose(false_roots=FALSE)
+    actor.run()
+    (truth,) = honest_ids(rollup)
+    assert status(rollup, truth) is Status.NONE
+    assert [v.matches for v in actor.service.verdicts] == [False]
+    assert read(tmp_path)["staker"] is None
+
+
+def test_of_two_challengers_one_posts_and_both_go_on(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: CHAL-19."""
+    first = challenger(rollup, tmp_path / "first", key=5)
+    second = challenger(rollup, tmp_path / "second", key=6)
+    close(rollup, action, b"one")
+    Liar(rollup).propose(false_roots=FALSE)
+    nonces = [rollup.chain.fetch_nonce(rollup.keys[key].address) for key in (5, 6)]
+    perform = Responder.perform
+
+    def overtaken(responder: Responder, *arguments: Any) -> Any:
+        """The other one acts between this one's decision and its transaction."""
+        monkeypatch.undo()
+        first.run()
+        return perform(responder, *arguments)
+
+    monkeypatch.setattr(Responder, "perform", overtaken)
+    second.run()
+
+    (truth,) = honest_ids(rollup)
+    assert status(rollup, truth) is Status.PENDING
+    assert [m["assertion"] for m in read(tmp_path / "first")["moves"]] == ["0x" + truth.hex()]
+    assert read(tmp_path / "second")["moves"] == []
+    reasons = [facts["reason"] for facts in second.log.named("refused")]
+    assert reasons == ["rollup: already proposed"]
+    after = [rollup.chain.fetch_nonce(rollup.keys[key].address) for key in (5, 6)]
+    assert after == [nonces[0] + 1, nonces[1]]  # found before anything was sent
+
+
+def test_a_log_that_the_node_lost_is_read_again_before_anything_is_sent(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: CHAL-19."""
+    close(rollup, action, b"one")
+    Liar(rollup).propose(false_roots=FALSE)
+    challenger(rollup, tmp_path / "first", key=6).run()
+    (truth,) = honest_ids(rollup)
+    actor = challenger(rollup, tmp_path / "second")
+    nonce = rollup.chain.fetch_nonce(rollup.keys[5].address)
+    original = Chain.fetch_logs
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Chain, "fetch_logs", lambda *a: (log for log in original(*a) if truth not in log.topics)
+        )
+        with pytest.raises(SkippedLog, match="is PENDING on the chain and NONE by the node's logs"):
+            actor.run()
+    actor.run()
+    assert [v.assertion_id for v in actor.service.verdicts][1:] == [truth]
+    assert rollup.chain.fetch_nonce(rollup.keys[5].address) == nonce
+    assert actor.store.list_signed() == {}
+
+
+def test_a_reorg_makes_the_journal_drop_what_it_signed(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-20."""
+    actor = challenger(rollup, tmp_path)
+    rollup.client(1).call(action, b"one")
+    rollup.anvil.mine()
+    before = rollup.anvil.snapshot()
+    rollup.close_batch()
+    Liar(rollup).propose(false_roots=FALSE)
+    actor.run()
+    (dropped,) = honest_ids(rollup)
+    assert list(actor.store.list_signed()) == ["propose 0x" + dropped.hex()]
+
+    rollup.anvil.restore(before)
+    rollup.client(2).call(action, b"another")
+    rollup.close_batch()
+    Liar(rollup).propose(false_roots=FALSE)
+    actor.run()
+
+    (truth,) = honest_ids(rollup)
+    assert truth != dropped
+    assert status(rollup, truth) is Status.PENDING
+    assert list(actor.store.list_signed()) == ["propose 0x" + truth.hex()]
+    assert [m["assertion"] for m in read(tmp_path)["moves"]] == ["0x" + truth.hex()]
