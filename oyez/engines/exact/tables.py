@@ -8,6 +8,7 @@ up; an entry too near a tie for the precision to decide is refused, never guesse
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -41,9 +42,9 @@ def compute_score_scale(head_size: int) -> int:
 
 
 def compute_rope_tables(
-    base: Fraction, head_size: int, positions: int
+    base: Fraction, head_size: int, positions: int, divisors: Sequence[Fraction] | None = None
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """Return the cosines and sines of `position * base**(-2 i / head_size)` in Q14.
+    """Return the cosines and sines of `position * base**(-2 i / head_size) / divisor` in Q14.
 
     Rule: ENGINE-10
 
@@ -51,6 +52,7 @@ def compute_rope_tables(
         base: the file's rope.freq_base, exactly; above 1.
         head_size: even.
         positions: number of rows.
+        divisors: of the angles, at least 1, one for each i; None means 1.
 
     Returns:
         Two int16 arrays [positions, head_size / 2]; values -16,384 to 16,384.
@@ -63,7 +65,10 @@ def compute_rope_tables(
     sines = np.empty((positions, half), np.int16)
     ln_base = _compute_ln(base)
     for i in range(half):
-        step_cos, step_sin = _compute_cos_sin(_compute_exp_negative(ln_base * i // half))
+        angle = _compute_exp_negative(ln_base * i // half)
+        if divisors is not None:
+            angle = angle * divisors[i].denominator // divisors[i].numerator
+        step_cos, step_sin = _compute_cos_sin(angle)
         cos, sin = ONE, 0
         column_cos, column_sin = [], []
         for _ in range(positions):

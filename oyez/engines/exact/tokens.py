@@ -1,11 +1,13 @@
 """Turns a GGUF file's token table into bytes: which ids may be sampled, and what they spell.
 
-Only NORMAL and BYTE tokens carry bytes here. A GPT-2 style table spells each byte as one
-printable character; the map is fixed and covers all 256 bytes.
+Only NORMAL and BYTE tokens carry bytes here. A GPT-2 style table ("gpt2") spells each byte as one
+printable character; the map is fixed and covers all 256 bytes. A SentencePiece table ("llama")
+spells text itself, with U+2581 for a space, and single bytes as BYTE tokens.
 """
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -26,6 +28,10 @@ class TokenType(IntEnum):
     BYTE = 6
 
 
+#: Families of token tables, by the file's names.
+GPT2, SENTENCEPIECE = "gpt2", "llama"
+
+
 @dataclass(frozen=True, slots=True)
 class TokenizerMetadata:
     """What an author's tokenizer is built from, as the file states it.
@@ -33,9 +39,10 @@ class TokenizerMetadata:
     Attributes:
         tokens: the file's spelling of each token, by id (not its bytes).
         types: kind of each token, by id.
-        merges: byte-pair merges, best first, two spellings with a space between.
-        model: tokenizer family ("gpt2").
-        pre: name of the splitting rule ("smollm").
+        merges: byte-pair merges, best first, two spellings with a space between; none in a
+            SentencePiece table.
+        model: tokenizer family ("gpt2" or "llama").
+        pre: name of the splitting rule ("smollm"); "sentencepiece" for a table of that kind.
     """
 
     tokens: tuple[str, ...]
@@ -58,12 +65,12 @@ def parse_tokenizer_metadata(file: GgufFile) -> TokenizerMetadata:
     Raises:
         Invalid: an entry is absent, of another kind, or the lists disagree in length.
     """
-    model, pre = _text(file, "tokenizer.ggml.model"), _text(file, "tokenizer.ggml.pre")
-    if model != "gpt2":
+    model = _text(file, "tokenizer.ggml.model")
+    if model not in (GPT2, SENTENCEPIECE):
         raise Invalid(
             "MODEL-4",
-            f"the model's tokenizer is {model!r}; this engine reads gpt2 (byte-level) tables: "
-            "use a model with one",
+            f"the model's tokenizer is {reprlib.repr(model)}; this engine reads gpt2 (byte-level) "
+            "and llama (SentencePiece) tables: use a model with one",
         )
     tokens = _texts(file, "tokenizer.ggml.tokens")
     kinds = file.metadata.get("tokenizer.ggml.token_type")
@@ -75,6 +82,9 @@ def parse_tokenizer_metadata(file: GgufFile) -> TokenizerMetadata:
         raise Invalid(
             "MODEL-4", f"{error} in tokenizer.ggml.token_type; use another file"
         ) from error
+    if model == SENTENCEPIECE:
+        return TokenizerMetadata(tokens, types, (), model, "sentencepiece")
+    pre = _text(file, "tokenizer.ggml.pre")
     return TokenizerMetadata(tokens, types, _texts(file, "tokenizer.ggml.merges"), model, pre)
 
 
@@ -86,22 +96,41 @@ def build_vocabulary(metadata: TokenizerMetadata) -> Vocabulary:
     Raises:
         Invalid: a NORMAL or BYTE token is spelled in a way the table does not define.
     """
-    byte_of = {character: byte for byte, character in enumerate(build_byte_alphabet())}
+    spell = _spell_text if metadata.model == SENTENCEPIECE else _spell_bytes
     table: list[bytes | None] = []
     for token, (spelling, kind) in enumerate(zip(metadata.tokens, metadata.types, strict=True)):
         if kind is TokenType.NORMAL:
-            try:
-                table.append(bytes([byte_of[character] for character in spelling]) or None)
-            except KeyError as error:
-                raise Invalid(
-                    "MODEL-5",
-                    f"token {token} holds {error}, which spells no byte; use another file",
-                ) from error
+            table.append(spell(token, spelling) or None)
         elif kind is TokenType.BYTE:
             table.append(_parse_byte_token(token, spelling))
         else:
             table.append(None)
+    if metadata.model == SENTENCEPIECE:
+        # A byte that is a piece of its own is never spelled by its BYTE token, as in training.
+        pieces = {
+            data
+            for data, kind in zip(table, metadata.types, strict=True)
+            if kind is TokenType.NORMAL
+        }
+        for token, kind in enumerate(metadata.types):
+            if kind is TokenType.BYTE and table[token] in pieces:
+                table[token] = None
     return Vocabulary(table)
+
+
+def _spell_bytes(token: int, spelling: str) -> bytes:
+    """Return the bytes that a gpt2 table's spelling stands for, a character each."""
+    try:
+        return bytes([_BYTE_OF[character] for character in spelling])
+    except KeyError as error:
+        raise Invalid(
+            "MODEL-5", f"token {token} holds {error}, which spells no byte; use another file"
+        ) from error
+
+
+def _spell_text(_token: int, spelling: str) -> bytes:
+    """Return the bytes of a SentencePiece table's spelling: UTF-8, U+2581 being a space."""
+    return spelling.replace("\u2581", " ").encode()
 
 
 def build_byte_alphabet() -> tuple[str, ...]:
@@ -115,6 +144,10 @@ def build_byte_alphabet() -> tuple[str, ...]:
             alphabet.append(chr(spare))
             spare += 1
     return tuple(alphabet)
+
+
+#: A gpt2 table's character => the byte it spells.
+_BYTE_OF = {character: byte for byte, character in enumerate(build_byte_alphabet())}
 
 
 def _parse_byte_token(token: int, spelling: str) -> bytes:

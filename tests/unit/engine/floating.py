@@ -23,7 +23,10 @@ def forward(path: Path, tokens: Sequence[int]) -> Floats:
     layers, heads = int(number("block_count")), int(number("attention.head_count"))
     kv_heads, size = int(number("attention.head_count_kv")), int(number("rope.dimension_count"))
     count = len(tokens)
-    angles = np.outer(np.arange(count), number("rope.freq_base") ** (-np.arange(0, size, 2) / size))
+    scale = number("rope.scaling.factor") if "llama.rope.scaling.factor" in reader.fields else 1.0
+    turns = number("rope.freq_base") ** (-np.arange(0, size, 2) / size) / scale
+    turns = turns / weights.get("rope_freqs.weight", np.ones(size // 2)).astype(np.float64)
+    angles = np.outer(np.arange(count), turns)
     cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
     future = np.triu(np.full((count, count), -1e30), 1)
 

@@ -33,6 +33,17 @@ def test_rope_tables_are_the_rounded_real_numbers(base: int, size: int, count: i
         assert ((actual == np.floor(scaled + 0.5)) | near_a_tie).all()
 
 
+def test_divided_angles() -> None:
+    """Linear scaling and llama3's factors divide each pair's angle."""
+    # Rule: ENGINE-10
+    divisors = [Fraction(1), Fraction(float(np.float32(1.7))), Fraction(8), Fraction(65_536)]
+    cosines, sines = tables.compute_rope_tables(Fraction(500_000), 8, 200, divisors)
+    turns = 500_000.0 ** (-np.arange(4) / 4) / np.array([float(d) for d in divisors])
+    angles = np.outer(np.arange(200), turns)
+    assert (cosines == np.floor(np.cos(angles) * 16_384 + 0.5)).all()
+    assert (sines == np.floor(np.sin(angles) * 16_384 + 0.5)).all()
+
+
 def test_table_entry_near_a_tie_is_refused() -> None:
     tie = 3 << (tables.PRECISION - tables.ROPE_BITS - 1)
     for value in (tie, tie - 1, tie + 1):

@@ -58,6 +58,38 @@ def test_only_normal_and_byte_tokens_carry_bytes() -> None:
     assert vocabulary.tokens == (b" a", None, None, None, None, b"\xc0", None)
 
 
+def test_sentencepiece_table() -> None:
+    """Text with U+2581 for a space; bytes that are pieces are never spelled by their byte token."""
+    # Rule: MODEL-5
+    rows = [("<unk>", TokenType.UNKNOWN), ("</s>", TokenType.CONTROL)]
+    rows += [(f"<0x{byte:02X}>", TokenType.BYTE) for byte in range(256)]
+    rows += [(text, TokenType.NORMAL) for text in ("▁", "▁the", "a", "世", "t", "▁▁", "<0x41>")]
+    spellings, types = zip(*rows, strict=True)
+    vocabulary = build_vocabulary(TokenizerMetadata(spellings, types, (), "llama", "sentencepiece"))
+    spelled = (b" ", b" the", b"a", "世".encode(), b"t", b"  ", b"<0x41>")
+    assert vocabulary.tokens[258:] == spelled
+    for byte in range(256):
+        single = bytes([byte])
+        assert vocabulary.tokens[2 + byte] == (None if single in spelled else single)
+        assert vocabulary.single(byte) == (
+            258 + spelled.index(single) if single in spelled else 2 + byte
+        )
+    text = " the  a世界\n".encode()
+    tokens = vocabulary.greedy(text)
+    assert tokens[:4] == (259, 263, 260, 261)
+    assert vocabulary.join(tokens) == text
+    verify_vocabulary(vocabulary, len(rows))
+
+
+def test_sentencepiece_file_needs_no_merges(tmp_path: Path) -> None:
+    # Rule: MODEL-4
+    data = tiny.write_model(tmp_path / "m.gguf", tiny.Shape(layers=1)).read_bytes()
+    data = data.replace(b"\x04\0\0\0\0\0\0\0gpt2", b"\x05\0\0\0\0\0\0\0llama")
+    data = data.replace(b"tokenizer.ggml.merges", b"tokenizer.ggml.mergex")
+    metadata = parse_tokenizer_metadata(parse_gguf(memoryview(data)))
+    assert (metadata.model, metadata.pre, metadata.merges) == ("llama", "sentencepiece", ())
+
+
 @pytest.mark.parametrize(
     "token",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class Shape:
     head: TYPES = TYPES.Q8_0
     #: formats of the layers' matrices in turn, in place of `matrices`
     mix: tuple[TYPES, ...] = ()
+    #: divisors of the rotation's angles, a tensor of the file; () for none
+    rope_factors: tuple[float, ...] = ()
 
 
 #: Where a block's scale and minimum stand, the size of d against a weight's, and m in d's.
@@ -81,7 +84,10 @@ def build_tokens(count: int) -> tuple[list[str], list[int]]:
     return tokens[:count], types[:count]
 
 
-def write_model(path: Path, shape: Shape, extra: dict[str, int | str] | None = None) -> Path:
+Extra = int | float | str | bool
+
+
+def write_model(path: Path, shape: Shape, extra: Mapping[str, Extra] | None = None) -> Path:
     """Write a model file; the gguf package is the independent writer."""
     rng = np.random.default_rng(shape.seed)
     writer = gguf.GGUFWriter(path, "llama")
@@ -96,7 +102,8 @@ def write_model(path: Path, shape: Shape, extra: dict[str, int | str] | None = N
     writer.add_rope_dimension_count(shape.head_size)
     writer.add_rope_freq_base(10_000.0)
     for key, value in (extra or {}).items():
-        (writer.add_string if isinstance(value, str) else writer.add_uint32)(key, value)
+        add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32}
+        add.get(type(value), writer.add_string)(key, value)
     writer.add_layer_norm_rms_eps(1e-5)
     tokens, types = build_tokens(shape.vocabulary)
     writer.add_tokenizer_model("gpt2")
@@ -120,6 +127,8 @@ def write_model(path: Path, shape: Shape, extra: dict[str, int | str] | None = N
     queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     matrix("token_embd.weight", shape.head, shape.vocabulary, shape.width, 0.01)
     norm("output_norm.weight")
+    if shape.rope_factors:
+        writer.add_tensor("rope_freqs.weight", np.array(shape.rope_factors, np.float32))
     if not shape.tied:
         matrix("output.weight", shape.matrices, shape.vocabulary, shape.width)
     for layer in range(shape.layers):
@@ -209,3 +218,40 @@ SHAPES = {
         vocabulary=301,
     ),
 }
+
+
+def build_random_shape(seed: int) -> Shape:
+    """A shape that no test names: any head size, GQA ratio, rows and formats."""
+    rng = np.random.default_rng(seed)
+    kv_heads, ratio = int(rng.integers(1, 4)), int(rng.choice([1, 2, 3, 4, 7, 8]))
+    head_size = int(rng.choice(np.arange(32, 132, 4)))
+    formats = (TYPES.Q4_0, TYPES.Q4_1, TYPES.Q5_0, TYPES.Q5_1, TYPES.Q8_0, *K_MIX)
+    mix = tuple(formats[i] for i in rng.integers(0, len(formats), 7))
+    heads = kv_heads * ratio
+    if any(kind in K_MIX for kind in mix):
+        # columns of all matrices in whole blocks of 256
+        kv_heads, heads, head_size = 2, int(rng.choice([2, 4, 8])), int(rng.choice([64, 128]))
+        heads = max(heads, 256 // head_size)
+        width, feed_forward = 256, 256 * int(rng.integers(1, 3))
+    else:
+        width, feed_forward = 32 * int(rng.integers(1, 6)), 32 * int(rng.integers(1, 9))
+        while heads * head_size % 32:
+            head_size += 4
+    factors = tuple(rng.uniform(1, 32, head_size // 2).astype(np.float32).tolist())
+    return Shape(
+        seed=seed,
+        layers=int(rng.integers(1, 4)),
+        width=width,
+        feed_forward=feed_forward,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_size=head_size,
+        vocabulary=int(rng.integers(260, 400)),
+        scale=0.16 / width**0.5,
+        ffn_scale=0.16 / feed_forward**0.5,
+        tied=bool(rng.integers(0, 2)),
+        mix=mix,
+        matrices=mix[0],
+        head=TYPES.F16 if seed % 2 else TYPES.Q8_0,
+        rope_factors=factors if seed % 3 == 0 else (),
+    )
