@@ -9,9 +9,9 @@ from oyez.protocol import merkle, trace
 from oyez.protocol.batch_data import encode_rows
 from oyez.protocol.constants import LAST_CALL, LAST_POSITION, LAST_SLOT
 from oyez.protocol.state import State
-from oyez.protocol.transition import BatchResult, Execution
-from oyez.protocol.types import CallId, Claim, Hash32
-from oyez.testing.scripted import ScriptedEngine
+from oyez.protocol.transition import BatchResult
+from oyez.protocol.types import Claim, Hash32
+from tests.actors import lie
 from tests.local_rollup import LocalRollup
 
 
@@ -41,7 +41,8 @@ class Liar:
     ) -> Posted:
         """Post the next closed batch.
 
-        `false_call` is run on another model, the calls after it follow from what that gave;
+        In `false_call` the model's second best stands for its best, and the calls after it follow
+        from that (tests/actors/lie.py);
         `false_roots` replaces roots of the claim, the trace root following from the others;
         `batch_data` replaces the rows.
         """
@@ -69,14 +70,9 @@ class Liar:
 
     def _derive(self, batch: history.Batch, false_call: int | None) -> BatchResult:
         manifests = self.rollup.sequencer.reader.collect(batch.entries)
-        known: dict[CallId, Execution] = {}
-        state = self.state
-        for entry in batch.entries:
-            model = ScriptedEngine(seed=99) if entry.call_id == false_call else self.rollup.engine
-            (execution,) = replay.execute_all(state, [entry], manifests, model)
-            known[entry.call_id] = execution
-            state = replay.fold_state(state, [execution], manifests)
-        return replay.derive(self.state, batch, manifests, self.rollup.engine, known)
+        if false_call is None:
+            return replay.derive(self.state, batch, manifests, self.rollup.engine)
+        return lie.derive_false(self.state, batch, manifests, self.rollup.engine, false_call)
 
     def _force(self, claim: Claim, result: BatchResult) -> Claim:
         record = trace.build_last_record(claim.state_root, claim.outbox_root, claim.receipts_root)
