@@ -83,3 +83,5 @@ MAX_POSITIONS = LAST_POSITION - 1
 # Fees (a local deployment; contracts/constants.vy has the same).
 BASE_FEE_WEI = 10**15
 PRICE_WEI_PER_WORK = 10**9
+SURGE_FACTOR = 15
+BUCKET_STEPS = 16

@@ -7,10 +7,12 @@ ACCEPT: constant(uint256) = 0
 REFUSE: constant(uint256) = 1
 BURN_GAS: constant(uint256) = 2
 CALL_BACK: constant(uint256) = 3
+BOMB: constant(uint256) = 4
 
 mode: uint256
 target: address
 data: Bytes[4_096]
+price: uint256
 called_back: public(uint256)
 answered: public(bool)
 
@@ -20,6 +22,14 @@ def set(mode: uint256, target: address, data: Bytes[4_096]):
     self.mode = mode
     self.target = target
     self.data = data
+
+
+@external
+def set_price(price: uint256):
+    """
+    @dev What it pays, of its own ether, when it calls back.
+    """
+    self.price = price
 
 
 @external
@@ -45,8 +55,10 @@ def __default__():
     if self.mode == BURN_GAS:
         for i: uint256 in range(2**64):
             self.called_back = i
+    if self.mode == BOMB:
+        raw_revert(abi_encode(empty(uint256[2_048])))
     if self.mode == CALL_BACK:
         self.called_back += 1
         self.answered = raw_call(
-            self.target, self.data, value=0, revert_on_failure=False, max_outsize=0
+            self.target, self.data, value=self.price, revert_on_failure=False, max_outsize=0
         )

@@ -10,9 +10,6 @@ from typing import Any
 import pytest
 from eth_utils.abi import function_abi_to_4byte_selector
 from eth_utils.address import to_checksum_address
-from hypothesis import settings as budget
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.contracts.conftest import publish
 from tests.contracts.harness import (
@@ -26,7 +23,6 @@ from tests.contracts.harness import (
     World,
     encode_call,
     reverts,
-    settings,
 )
 from tests.contracts.manifests import BALLOT
 from tests.contracts.proposals import (
@@ -34,7 +30,6 @@ from tests.contracts.proposals import (
     close_batch_of,
     finalize_one,
     make_proposal,
-    propose,
     stake,
 )
 
@@ -251,114 +246,6 @@ def test_what_is_not_payable_takes_nothing(world: World, ballot: bytes) -> None:
         if entry.get("stateMutability") == "payable" and entry["type"] == "function"
     }
     assert payable == {"submit", "deposit_stake"}
-
-
-class Books(RuleBasedStateMachine):
-    """Anyone does anything in any order; a plain ledger beside it must agree at every step."""
-
-    @initialize()
-    def begin(self) -> None:
-        self.world = World(settings(max_batch_work=4_096, leak_per_second=100))
-        self.action_id = publish(self.world, BALLOT.change(fixed=300))
-        self.escrow: dict[int, int] = {}
-        self.credit: dict[bytes, int] = {}
-        self.pending: list[bytes] = []
-        self.staked = 0
-        self.attacker = self.world.deploy("tests/contracts/Attacker.vy")
-
-    @rule(
-        extra=st.integers(0, 3),
-        who=st.sampled_from([CALLER, STRANGER]),
-        text=st.binary(max_size=99),
-    )
-    def submit(self, extra: int, who: bytes, text: bytes) -> None:
-        inbox = self.world.inbox
-        try:
-            fee = inbox.quote(self.action_id, len(text))
-            inbox.submit(self.action_id, b"", text, ZERO, 0, value=fee + extra, sender=who)
-        except Reverted as refusal:
-            assert refusal.reason.startswith(("inbox: busy", "inbox: full until"))  # noqa: PT017
-            return
-        n = self.world.event("CallQueued")["batch"]
-        self.escrow[n] = self.escrow.get(n, 0) + 10**15 + 10**9 * (300 + len(text))
-        self.credit[who] = self.credit.get(who, 0) + extra
-
-    @rule(seconds=st.sampled_from([0, 1, 5, 10, 30, 600]))
-    def wait(self, seconds: int) -> None:
-        self.world.pass_time(seconds)
-
-    @rule()
-    def close(self) -> None:
-        try:
-            self.world.inbox.close_batch(sender=STRANGER)
-        except Reverted as refusal:
-            assert refusal.reason.startswith("inbox: ")  # noqa: PT017
-
-    @rule()
-    def deposit(self) -> None:
-        if self.staked == 0:
-            stake(self.world)
-            self.staked = ETHER
-
-    @rule()
-    def propose(self) -> None:
-        rollup = self.world.rollup
-        head = rollup.head()
-        parent = self.pending[-1] if self.pending else rollup.final_id(head)
-        n = head + len(self.pending) + 1
-        if self.staked and self.world.inbox.batch(n).batch_hash != ZERO:
-            self.pending.append(propose(self.world, parent, make_proposal(salt=n)))
-
-    @rule()
-    def finalize(self) -> None:
-        if not self.pending:
-            return
-        try:
-            self.world.rollup.finalize(self.pending[0], sender=STRANGER)
-        except Reverted as refusal:
-            assert refusal.reason in ("rollup: too early",)  # noqa: PT017
-            return
-        self.pending.pop(0)
-        amount = self.escrow.pop(self.world.rollup.head())
-        self.credit[SEQUENCER] = self.credit.get(SEQUENCER, 0) + amount
-
-    @rule(who=st.sampled_from([CALLER, STRANGER, SEQUENCER]))
-    def withdraw(self, who: bytes) -> None:
-        owed = self.credit.pop(who, 0)
-        if owed == 0:
-            with reverts("inbox: no credit"):
-                self.world.inbox.withdraw(who, sender=who)
-        else:
-            self.world.inbox.withdraw(who, sender=who)
-            assert self.world.event("CreditWithdrawn")["amount"] == owed
-
-    @rule(wei=st.integers(1, 9))
-    def force(self, wei: int) -> None:
-        self.attacker.force(self.world.inbox.address, value=wei)
-
-    @rule()
-    def burn(self) -> None:
-        inbox = self.world.inbox
-        over = self.world.balance(inbox.address) - inbox.escrow() - inbox.total_credits()
-        if over:
-            inbox.burn(sender=STRANGER)
-            assert self.world.event("SurgeBurned") == {"amount": over}
-            assert self.world.balance(inbox.address) == inbox.escrow() + inbox.total_credits()
-
-    @invariant()
-    def the_ledgers_agree(self) -> None:
-        world = self.world
-        assert world.inbox.escrow() == sum(self.escrow.values())
-        assert world.inbox.total_credits() == sum(self.credit.values())
-        for who, owed in self.credit.items():
-            assert world.inbox.credit(who) == owed
-        assert world.rollup.total_stakes() == self.staked
-        assert world.rollup.stake(SEQUENCER).proposals == len(self.pending)
-        world.solvent()
-
-
-TestBooks = Books.TestCase
-TestBooks.settings = budget(max_examples=40, stateful_step_count=40, deadline=None)
 
 
 def test_close_then_finalize_leaves_only_credit(world: World, ballot: bytes) -> None:

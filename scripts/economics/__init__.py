@@ -1,0 +1,1 @@
+"""What attacks on the inbox cost and reach: a model of it, attackers, and a table of both."""
