@@ -33,6 +33,11 @@ class Cache(Protocol):
 class Backend(Protocol):
     """Runs one model; same inputs, same bits, whatever the backend."""
 
+    @property
+    def kernel(self) -> str:
+        """What does the arithmetic: "spec", or the name of a path of the kernels."""
+        ...
+
     def new_cache(self) -> Cache:
         """Return an empty cache."""
         ...
@@ -41,8 +46,18 @@ class Backend(Protocol):
         """Append tokens (at least one, valid ids, within the context) to a cache."""
         ...
 
+    def run_together(self, parts: Sequence[tuple[Cache, Sequence[int]]]) -> tuple[Residuals, Lanes]:
+        """Append tokens to each of several caches, none of them twice, as one block of work.
+
+        The results hold the parts' tokens one part after another.
+        """
+        ...
+
     def logits(self, x: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the logits of all tokens after the last layer's lanes x [width]; Q16."""
+        """Return the logits of all tokens after the last layer's lanes x [width]; Q16.
+
+        Several rows of lanes [tokens, width] give as many rows of logits.
+        """
         ...
 
     def logits_of(self, x: NDArray[np.int32], tokens: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -70,6 +85,8 @@ class ReferenceCache:
 class Reference:
     """The plain NumPy backend: obviously right, about a second a block."""
 
+    kernel = "spec"
+
     def __init__(self, model: Model) -> None:
         """Keep the model."""
         self.model = model
@@ -85,6 +102,11 @@ class Reference:
         residuals, fresh = spec.run(self.model, tokens, cache.lanes)
         cache.lanes = np.concatenate([cache.lanes, fresh])
         return residuals.astype(np.int32), fresh.astype(np.int16)
+
+    def run_together(self, parts: Sequence[tuple[Cache, Sequence[int]]]) -> tuple[Residuals, Lanes]:
+        """Append tokens to several caches, one after another; see `Backend.run_together`."""
+        done = [self.run(cache, tokens) for cache, tokens in parts]
+        return np.concatenate([x for x, _ in done]), np.concatenate([kv for _, kv in done])
 
     def logits(self, x: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return all logits; see `Backend.logits`."""

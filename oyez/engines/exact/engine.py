@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -12,6 +10,7 @@ from oyez.engines.exact import kernels, known, locate, model_tree
 from oyez.engines.exact.backend import Backend
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.masks import Masks
+from oyez.engines.exact.prefix_cache import PrefixCache
 from oyez.engines.exact.session import Context, ExactSession
 from oyez.engines.exact.tokens import (
     TokenizerMetadata,
@@ -24,48 +23,6 @@ from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import Machine, MachineState
 from oyez.protocol.types import Hash32, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
-
-#: Positions that cached prefixes hold together; 1,024 take about 25 MB for the 135M model.
-PREFIX_POSITIONS = 4_096
-
-
-class PrefixCache:
-    """Contexts of actions' constant prefixes, the least recently used dropped first.
-
-    Rule: ENGINE-24
-
-    Arithmetic is exact, so a cached context has the bits a new one would have.
-    """
-
-    def __init__(self, limit: int = PREFIX_POSITIONS) -> None:
-        """Start empty; `limit` counts positions, 0 turns the cache off."""
-        self.limit = limit
-        self.hits = 0
-        self._contexts: OrderedDict[tuple[int, ...], Context] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, prefix: tuple[int, ...]) -> Context | None:
-        """Return a prefix's context, to be forked, or None."""
-        with self._lock:
-            context = self._contexts.get(prefix)
-            if context is not None:
-                self._contexts.move_to_end(prefix)
-                self.hits += 1
-            return context
-
-    def put(self, prefix: tuple[int, ...], context: Context) -> None:
-        """Keep a prefix's context, which nobody extends any more."""
-        if len(prefix) > self.limit:
-            return
-        with self._lock:
-            self._contexts[prefix] = context
-            self._contexts.move_to_end(prefix)
-            while sum(map(len, self._contexts)) > self.limit:
-                self._contexts.popitem(last=False)
-
-    def __len__(self) -> int:
-        with self._lock:
-            return len(self._contexts)
 
 
 class ExactEngine:
@@ -92,7 +49,7 @@ class ExactEngine:
         self._root = root
         self._vocabulary = build_vocabulary(tokenizer)
         self._masks = Masks(self._vocabulary)
-        self._shape = _build_shape(model, self._vocabulary)
+        self._shape = build_shape(model, self._vocabulary)
 
     @property
     def model_root(self) -> Hash32:
@@ -199,7 +156,7 @@ def verify_vocabulary(vocabulary: Vocabulary, rows: int) -> None:
         )
 
 
-def _build_shape(model: Model, vocabulary: Vocabulary) -> ModelShape:
+def build_shape(model: Model, vocabulary: Vocabulary) -> ModelShape:
     """Return the shape that is registered beside the root.
 
     Rule: MODEL-17

@@ -10,116 +10,34 @@ import ctypes
 import logging
 import threading
 import weakref
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oyez.engines.exact import blocks, sources, tables
+from oyez.engines.exact import blocks, selftest, sources, tables
 from oyez.engines.exact.backend import Backend, Cache, Lanes, Reference, Residuals
 from oyez.engines.exact.blocks import Matrix
+from oyez.engines.exact.library import (
+    PATHS,
+    PORTABLE,
+    LayerLayout,
+    Library,
+    MatrixLayout,
+    ModelLayout,
+    NormLayout,
+    PlaceLayout,
+)
 from oyez.engines.exact.weights import Model, Norm
-from oyez.protocol.errors import Fatal
+from oyez.protocol.errors import Fatal, Invalid
 
 LOG = logging.getLogger(__name__)
 
-PORTABLE = 0
 BLOCK = 128
 #: Columns that the kernels multiply at once; rows are padded with zeros to a multiple.
 GROUP = 32
 #: Positions a cache grows by; the kernels want a multiple of 16.
 GROWTH = 128
-
-
-class _Matrix(ctypes.Structure):
-    _fields_ = [
-        ("rows", ctypes.c_int32),
-        ("columns", ctypes.c_int32),
-        ("kind", ctypes.c_int32),
-        ("unused", ctypes.c_int32),
-        ("tiles", ctypes.c_void_p),
-        ("data", ctypes.c_void_p),
-        ("row_bytes", ctypes.c_int64),
-    ]
-
-
-class _Norm(ctypes.Structure):
-    _fields_ = [("weights", ctypes.c_void_p), ("exponent", ctypes.c_int64)]
-
-
-class _Layer(ctypes.Structure):
-    _fields_ = [
-        *((name, _Matrix) for name in ("q", "k", "v", "output", "gate", "up", "down")),
-        ("attn_norm", _Norm),
-        ("ffn_norm", _Norm),
-        ("q_format", ctypes.c_int32),
-        ("k_format", ctypes.c_int32),
-        ("v_format", ctypes.c_int32),
-        ("unused", ctypes.c_int32),
-    ]
-
-
-class _Place(ctypes.Structure):
-    _fields_ = [
-        ("keys", ctypes.c_void_p),
-        ("values", ctypes.c_void_p),
-        ("capacity", ctypes.c_int64),
-        ("position", ctypes.c_int64),
-    ]
-
-
-class _Model(ctypes.Structure):
-    _fields_ = [
-        ("layers", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("feed_forward", ctypes.c_int32),
-        ("heads", ctypes.c_int32),
-        ("kv_heads", ctypes.c_int32),
-        ("head_size", ctypes.c_int32),
-        ("context", ctypes.c_int32),
-        ("path", ctypes.c_int32),
-        ("epsilon", ctypes.c_int64),
-        ("score_scale", ctypes.c_int64),
-        ("exponential", ctypes.c_int64 * 4),
-        ("cosines", ctypes.c_void_p),
-        ("sines", ctypes.c_void_p),
-        ("layer", ctypes.c_void_p),
-        ("output_norm", _Norm),
-        ("embedding", _Matrix),
-        ("head", _Matrix),
-    ]
-
-
-class Library:
-    """The loaded shared object with its functions' types."""
-
-    def __init__(self, path: Path) -> None:
-        """Load a built library and check that both sides lay structures out alike."""
-        self.functions = ctypes.CDLL(str(path))
-        pointer, int32, int64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
-        for name, result, arguments in (
-            ("oyez_fastest_path", int32, []),
-            ("oyez_model_bytes", int64, []),
-            ("oyez_layer_bytes", int64, []),
-            ("oyez_packed_bytes", int64, [int32, int64, int64]),
-            ("oyez_pack", None, [int32, int64, int64, pointer, pointer]),
-            ("oyez_scratch_new", pointer, [pointer]),
-            ("oyez_scratch_free", None, [pointer]),
-            ("oyez_run", None, [pointer] * 3 + [int32] + [pointer] * 3),
-            ("oyez_logits", None, [pointer] * 3 + [int32, pointer]),
-            ("oyez_logits_of", None, [pointer] * 4 + [int32, pointer]),
-        ):
-            function = getattr(self.functions, name)
-            function.restype, function.argtypes = result, arguments
-        sizes = self.functions.oyez_model_bytes(), self.functions.oyez_layer_bytes()
-        if sizes != (ctypes.sizeof(_Model), ctypes.sizeof(_Layer)):
-            raise Fatal(f"the library {path} lays structures out differently: build it anew")
-
-    @property
-    def fastest_path(self) -> int:
-        """0 portable, 1 AVX2, 2 AVX-512 VNNI: what this machine can run."""
-        return int(self.functions.oyez_fastest_path())
 
 
 class KernelCache:
@@ -188,44 +106,56 @@ class Kernels:
         """Return an empty session cache."""
         return KernelCache(self.model)
 
+    @property
+    def kernel(self) -> str:
+        """Name of the path that runs."""
+        return PATHS[self.path]
+
     def run(self, cache: Cache, tokens: Sequence[int]) -> tuple[Residuals, Lanes]:
         """Append tokens to a cache; see `Backend.run`."""
-        assert isinstance(cache, KernelCache)
-        model, count = self.model, len(tokens)
-        ids = np.ascontiguousarray(tokens, np.int32)
+        return self.run_together([(cache, tokens)])
+
+    def run_together(self, parts: Sequence[tuple[Cache, Sequence[int]]]) -> tuple[Residuals, Lanes]:
+        """Append tokens to several caches in blocks of 128; see `Backend.run_together`."""
+        if len({id(cache) for cache, _ in parts}) != len(parts):
+            raise ValueError("a cache is named twice")
+        model = self.model
+        ids = np.concatenate([np.asarray(tokens, np.int32) for _, tokens in parts])
+        count, kv_width = len(ids), 2 * model.kv_heads * model.head_size
         residuals = np.empty((count, len(model.layers), model.width), np.int32)
-        lanes = np.empty((count, len(model.layers), 2 * model.kv_heads * model.head_size), np.int16)
-        cache.reserve(cache.count + count)
+        lanes = np.empty((count, len(model.layers), kv_width), np.int16)
+        places = (PlaceLayout * count)(*(place for part in parts for place in _place_tokens(*part)))
         with self._lock:
             for begin in range(0, count, BLOCK):
-                part = ids[begin : begin + BLOCK]
-                keys, values = cache.keys.ctypes.data, cache.values.ctypes.data
-                places = (_Place * len(part))(
-                    *(
-                        _Place(keys, values, cache.capacity, cache.count + i)
-                        for i in range(len(part))
-                    )
-                )
                 self._library.oyez_run(
                     ctypes.byref(self._structure),
                     self._scratch,
-                    part.ctypes.data,
-                    len(part),
-                    places,
+                    ids[begin:].ctypes.data,
+                    min(BLOCK, count - begin),
+                    ctypes.byref(places, begin * ctypes.sizeof(PlaceLayout)),
                     residuals[begin:].ctypes.data,
                     lanes[begin:].ctypes.data,
                 )
-                cache.count += len(part)
+        for cache, tokens in parts:
+            assert isinstance(cache, KernelCache)
+            cache.count += len(tokens)
         return residuals, lanes
 
     def logits(self, x: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return all logits; see `Backend.logits`."""
-        out = np.empty(_round_up(self.model.vocabulary), np.int32)
+        rows = np.ascontiguousarray(np.atleast_2d(x), np.int32)
+        out = np.empty((len(rows), _round_up(self.model.vocabulary)), np.int32)
         with self._lock:
-            self._library.oyez_logits(
-                ctypes.byref(self._structure), self._scratch, x.ctypes.data, 1, out.ctypes.data
-            )
-        return out[: self.model.vocabulary]
+            for begin in range(0, len(rows), BLOCK):
+                self._library.oyez_logits(
+                    ctypes.byref(self._structure),
+                    self._scratch,
+                    rows[begin:].ctypes.data,
+                    min(BLOCK, len(rows) - begin),
+                    out[begin:].ctypes.data,
+                )
+        logits = out[:, : self.model.vocabulary]
+        return logits if x.ndim == 2 else logits[0]
 
     def logits_of(self, x: NDArray[np.int32], tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return some logits; see `Backend.logits_of`."""
@@ -241,12 +171,12 @@ class Kernels:
             )
         return out
 
-    def _build_structure(self) -> _Model:
+    def _build_structure(self) -> ModelLayout:
         """Return the kernels' view of the model; what it points to is kept alive by self."""
         model = self.model
-        layers = (_Layer * len(model.layers))(
+        layers = (LayerLayout * len(model.layers))(
             *(
-                _Layer(
+                LayerLayout(
                     *(self._matrix(matrix) for matrix in layer.matrices),
                     self._norm(layer.attn_norm),
                     self._norm(layer.ffn_norm),
@@ -259,7 +189,7 @@ class Kernels:
         )
         self._kept.append(layers)
         head = self._matrix(model.head)
-        return _Model(
+        return ModelLayout(
             layers=len(model.layers),
             width=model.width,
             feed_forward=model.feed_forward,
@@ -280,7 +210,7 @@ class Kernels:
             head=head,
         )
 
-    def _matrix(self, matrix: Matrix) -> _Matrix:
+    def _matrix(self, matrix: Matrix) -> MatrixLayout:
         """Repack a matrix in tiles, beginning at a multiple of 64."""
         size = self._library.oyez_packed_bytes(matrix.type, matrix.rows, matrix.columns)
         room = np.empty(size + 64, np.uint8)
@@ -290,14 +220,14 @@ class Kernels:
         )
         return self._view(matrix, self._address(tiles))
 
-    def _view(self, matrix: Matrix, tiles: int | None) -> _Matrix:
+    def _view(self, matrix: Matrix, tiles: int | None) -> MatrixLayout:
         row_bytes = matrix.data.shape[1]
         data = self._address(matrix.data)
         columns = _round_up(matrix.columns)
-        return _Matrix(matrix.rows, columns, matrix.type, 0, tiles, data, row_bytes)
+        return MatrixLayout(matrix.rows, columns, matrix.type, 0, tiles, data, row_bytes)
 
-    def _norm(self, norm: Norm) -> _Norm:
-        return _Norm(self._address(norm.weights), norm.exponent)
+    def _norm(self, norm: Norm) -> NormLayout:
+        return NormLayout(self._address(norm.weights), norm.exponent)
 
     def _address(self, array: NDArray[np.generic]) -> int:
         """Return an array's address and keep it alive."""
@@ -305,6 +235,15 @@ class Kernels:
             raise Fatal("a model array is not contiguous")
         self._kept.append(array)
         return array.ctypes.data
+
+
+def _place_tokens(cache: Cache, tokens: Sequence[int]) -> Iterator[PlaceLayout]:
+    """Make room in a cache and yield the places of new tokens; they hold until it grows again."""
+    assert isinstance(cache, KernelCache)
+    cache.reserve(cache.count + len(tokens))
+    keys, values = cache.keys.ctypes.data, cache.values.ctypes.data
+    for index in range(len(tokens)):
+        yield PlaceLayout(keys, values, cache.capacity, cache.count + index)
 
 
 def _round_up(count: int) -> int:
@@ -320,8 +259,6 @@ def open_backend(model: Model) -> Backend:
     Raises:
         Fatal: a built library gives other answers than the stored ones.
     """
-    from oyez.engines.exact import selftest
-
     path = sources.get_library_path()
     if not path.exists():
         LOG.warning(
@@ -329,5 +266,33 @@ def open_backend(model: Model) -> Backend:
         )
         return Reference(model)
     library = Library(path)
-    selftest.verify(library)
+    selftest.verify(library, {library.fastest_path, PORTABLE})
     return Kernels(library, model)
+
+
+def open_kernel(model: Model, name: str) -> Backend:
+    """Return the backend of one kernel: "spec", or a path of the library.
+
+    Rule: ENGINE-27
+
+    A model whose sums need int64 takes the portable path whatever is named; `Backend.kernel`
+    says what runs.
+
+    Raises:
+        Invalid: this machine or this library has no such kernel.
+        Fatal: it gives other answers than the stored ones.
+    """
+    if name == Reference.kernel:
+        return Reference(model)
+    path = sources.get_library_path()
+    library = Library(path) if path.exists() else None
+    usable = PATHS[: library.fastest_path + 1] if library else ()
+    if library is None or name not in usable:
+        raise Invalid(
+            "ENGINE-27",
+            f"there is no kernel {name} here, only {', '.join((Reference.kernel, *usable))}: name "
+            "one of these, or run python -m oyez.engines.exact.build",
+        )
+    number = PATHS.index(name)
+    selftest.verify(library, {number, PORTABLE})
+    return Kernels(library, model, number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 
 import numpy as np
@@ -30,6 +30,8 @@ MIN_HEIGHT = 20
 NORM_LANES = 512
 #: Weights read for one position at cost 1: the 135M model's, to the nearest power of two.
 COST_UNIT = 1 << 27
+#: Leaves between two reports of progress.
+REPORT_LEAVES = 1 << 13
 
 
 class RowType(IntEnum):
@@ -54,11 +56,16 @@ class TensorNumber(IntEnum):
 
 
 def compute_model_root(
-    model: Model, vocabulary: Vocabulary, types: tuple[TokenType, ...]
+    model: Model,
+    vocabulary: Vocabulary,
+    types: tuple[TokenType, ...],
+    report: Callable[[int, int], None] = lambda done, of: None,
 ) -> Hash32:
     """Return the root of a model's tree; about a second for 135M parameters.
 
     Rule: MODEL-12
+
+    `report` gets the leaves hashed so far and their number, now and then and at the end.
 
     Raises:
         Invalid: the token table and the embedding differ in size.
@@ -68,7 +75,12 @@ def compute_model_root(
             "MODEL-12",
             f"{vocabulary.size} tokens for {model.vocabulary} embedding rows; use another file",
         )
-    leaves = list(iterate_leaves(model, vocabulary, types))
+    leaves, count = [], count_leaves(model, vocabulary)
+    for leaf in iterate_leaves(model, vocabulary, types):
+        leaves.append(leaf)
+        if len(leaves) % REPORT_LEAVES == 0:
+            report(len(leaves), count)
+    report(count, count)
     return fold_leaves(leaves, compute_height(len(leaves)))
 
 

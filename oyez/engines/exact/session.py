@@ -30,6 +30,13 @@ class Block:
         self._lanes: tuple[Residuals, Lanes] | None = (residuals, lanes)
         self._roots: list[tuple[Hash32, ...]] = []
 
+    @property
+    def residuals(self) -> Residuals:
+        """The layers' output lanes, until the record roots were wanted."""
+        if self._lanes is None:
+            raise ValueError("the lanes of this block are gone: their roots were computed")
+        return self._lanes[0]
+
     def get_roots(self, index: int) -> tuple[Hash32, ...]:
         """Return the record roots of the token at `index` of the context, one per layer."""
         lanes = self._lanes

@@ -270,11 +270,13 @@ def run(model: Model, tokens: Sequence[int], past: Int64) -> tuple[Int64, Int64]
 
 
 def compute_logits(model: Model, x: Int64, tokens: Sequence[int] | None = None) -> Int64:
-    """Return the logits after residual lanes x [width]: Q16, sat32, of all or some tokens.
+    """Return the logits after residual lanes x [width] (or [tokens, width]): Q16, sat32.
 
     Rule: ENGINE-19
+
+    `tokens` None gives those of the whole vocabulary.
     """
-    y = normalise(model, x[None, :], model.output_norm)
+    y = normalise(model, np.atleast_2d(x), model.output_norm)
     data = model.head.data if tokens is None else model.head.data[np.asarray(tokens)]
-    logits: Int64 = multiply_rows(model.head, data, y, LOGIT_FORMAT, SAT32)[0]
-    return logits
+    logits: Int64 = multiply_rows(model.head, data, y, LOGIT_FORMAT, SAT32)
+    return logits if x.ndim == 2 else logits[0]

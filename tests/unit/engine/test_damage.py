@@ -16,7 +16,8 @@ from oyez.engines.exact import build
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.engine import verify_vocabulary
 from oyez.engines.exact.gguf import parse_gguf
-from oyez.engines.exact.kernels import Kernels, Library
+from oyez.engines.exact.kernels import Kernels
+from oyez.engines.exact.library import Library
 from oyez.engines.exact.tokens import build_vocabulary, parse_tokenizer_metadata
 from oyez.engines.exact.weights import Model, load_model
 from oyez.protocol.errors import Invalid

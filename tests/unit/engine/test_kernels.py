@@ -13,7 +13,8 @@ import pytest
 from oyez.engines.exact import build, kernels, known, selftest, spec
 from oyez.engines.exact.backend import Backend, Reference
 from oyez.engines.exact.gguf import open_gguf
-from oyez.engines.exact.kernels import Kernels, Library
+from oyez.engines.exact.kernels import Kernels
+from oyez.engines.exact.library import PORTABLE, Library
 from oyez.engines.exact.tokens import build_vocabulary, parse_tokenizer_metadata
 from oyez.engines.exact.weights import Model
 from oyez.protocol.errors import Fatal
@@ -137,7 +138,7 @@ def test_large_sums_run_on_the_integer_path(
 ) -> None:
     # Rule: ENGINE-3
     for name in ("large sums", "K sums in int64"):
-        assert Kernels(library, tiny_models[name]).path == kernels.PORTABLE
+        assert Kernels(library, tiny_models[name]).path == PORTABLE
     assert Kernels(library, tiny_models["plain"]).path == library.fastest_path
 
 

@@ -12,7 +12,8 @@ import pytest
 from oyez.engines.exact import build, shape, spec
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.gguf import open_gguf, parse_gguf
-from oyez.engines.exact.kernels import Kernels, Library
+from oyez.engines.exact.kernels import Kernels
+from oyez.engines.exact.library import Library
 from oyez.engines.exact.weights import load_model
 from oyez.protocol.errors import Invalid
 from tests.unit.engine import floating, tiny
