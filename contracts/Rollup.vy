@@ -161,17 +161,18 @@ def step_down(path: DynArray[bytes32, c.MAX_PATH]):
 def propose(
     parent: bytes32,
     attempt: uint256,
+    batch_hash: bytes32,
     claim: IRollup.Claim,
     last_record_proof: bytes32[c.OUTER_HEIGHT],
     batch_data: Bytes[c.MAX_BATCH_DATA_BYTES],
 ) -> bytes32:
     """
-    @notice Assert the roots after the batch that follows parent's. The id binds chain, rollup,
-            parent, attempt, the batch's content and all roots; the data only helps readers.
+    @notice Assert the roots after the batch that follows parent's. Its id binds all but the data.
     @custom:rule ROLLUP-8
     @param parent The final head or a PENDING assertion; on one without a living child the
            sequencer is first, for a time.
     @param attempt 0, or k where the same content's attempt k - 1 was DEFEATED.
+    @param batch_hash The batch meant: after a re-org the same bytes must not speak of another.
     @param claim The roots.
     @param last_record_proof Siblings of the trace's last record, from the leaf upwards.
     @param batch_data One row a call; never checked here, readers accept it iff it hashes to the roots.
@@ -186,11 +187,12 @@ def propose(
     ), "rollup: parent past or unknown"
     batch: IInbox.Batch = staticcall assertions.INBOX.batch(n)
     assert batch.batch_hash != empty(bytes32), "rollup: batch not closed"
-    id: bytes32 = codec._assertion_id(parent, attempt, n, batch.batch_hash, claim)
+    assert batch.batch_hash == batch_hash, "rollup: another batch"
+    id: bytes32 = codec._assertion_id(parent, attempt, n, batch_hash, claim)
     assert assertions.records[id].word == 0, "rollup: already proposed"
     assert trace._fold_last_record(claim, last_record_proof) == claim.trace_root, "rollup: last record"
     if attempt > 0:
-        earlier: bytes32 = codec._assertion_id(parent, attempt - 1, n, batch.batch_hash, claim)
+        earlier: bytes32 = codec._assertion_id(parent, attempt - 1, n, batch_hash, claim)
         assert (
             assertions.records[earlier].word & c.M8 == c.STATUS_DEFEATED
         ), "rollup: earlier attempt lives"

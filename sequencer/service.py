@@ -147,9 +147,13 @@ class SequencerService:
 
     def _propose(self, result: Result) -> None:
         self._verify_known(result.assertion_id, Status.NONE)
+        batch = self._store.get_batch(result.batch)
+        if batch is None:
+            raise Fatal(f"the store lost batch {result.batch}: start with an empty home")
         transaction = self._rollup.build_propose(
             parent=result.parent,
             attempt=0,
+            batch_hash=batch.batch_hash,
             claim=result.claim,
             last_record_proof=result.last_record_proof,
             batch_data=result.batch_data,

@@ -157,6 +157,7 @@ class LocalRollup:
                 self.sequencer.rollup.build_propose(
                     parent=parent,
                     attempt=0,
+                    batch_hash=batch.batch_hash,
                     claim=result.claim,
                     last_record_proof=result.last_record_proof,
                     batch_data=bytes(data),

@@ -292,13 +292,15 @@ class Rollup(Contract):
         *,
         parent: Hash32,
         attempt: int,
+        batch_hash: Hash32,
         claim: Claim,
         last_record_proof: Sequence[Hash32],
         batch_data: bytes,
     ) -> Transaction:
         """Return the transaction that proposes an assertion."""
         roots = (claim.trace_root, claim.state_root, claim.outbox_root, claim.receipts_root)
-        return self.build("propose", parent, attempt, roots, list(last_record_proof), batch_data)
+        proof = list(last_record_proof)
+        return self.build("propose", parent, attempt, batch_hash, roots, proof, batch_data)
 
     def build_finalize(self, assertion_id: Hash32) -> Transaction:
         """Return the transaction that makes an assertion final."""

@@ -22,6 +22,7 @@ class Propose:
 
     kind: ClassVar[str] = "propose"
     batch: BatchNumber
+    batch_hash: Hash32
     parent: Hash32
     attempt: int
     assertion_id: Hash32

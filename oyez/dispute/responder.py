@@ -135,6 +135,7 @@ class Responder:
                 return self._rollup.build_propose(
                     parent=move.parent,
                     attempt=move.attempt,
+                    batch_hash=move.batch_hash,
                     claim=proposal.claim,
                     last_record_proof=proposal.last_record_proof,
                     batch_data=proposal.batch_data,

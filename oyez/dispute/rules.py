@@ -7,6 +7,7 @@ its own. Duels add moves here; what stands stays true for them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from oyez.chain.contracts import Stake
 from oyez.dispute.moves import (
@@ -102,11 +103,11 @@ def find_proposal(view: View, branch: Sequence[Hash32]) -> Propose | Blocked | N
         return None  # void under a living parent cannot be; the logs will tell more
     lies = view.list_lies(parent, truth)
     fork = view.tree.get_fork(parent)
-    move = Propose(own.batch, parent, attempt, truth)
+    move = Propose(own.batch, own.batch_hash, parent, attempt, truth, len(lies))
     if not lies or fork is None:
         return move if may_be_first(view, branch, own) else None
     due = fork.started_at + view.periods.response - 7 * view.periods.latency
-    move = Propose(own.batch, parent, attempt, truth, len(lies), max(0, view.time - due))
+    move = replace(move, late_by=max(0, view.time - due))
     if not may_join(view, fork, lies):
         return Blocked(move, "its fork can no longer be joined: the lie becomes final")
     return move

@@ -126,9 +126,11 @@ class GasWorld:
         last = trace.build_last_record(state_root, noise, noise)
         built = trace.build_trace([call], last)
         claim = Claim(built.root, state_root, noise, noise)
+        number = self.rollup.fetch_assertion(parent).batch + 1
         transaction = self.rollup.build_propose(
             parent=parent,
             attempt=0,
+            batch_hash=self.inbox.fetch_batch(number).batch_hash,
             claim=claim,
             last_record_proof=built.last_record_proof,
             batch_data=b"",

@@ -58,6 +58,7 @@ class Liar:
             rollup.sequencer.rollup.build_propose(
                 parent=self.parent,
                 attempt=0,
+                batch_hash=batch.batch_hash,
                 claim=claim,
                 last_record_proof=result.last_record_proof,
                 batch_data=rows,

@@ -76,6 +76,7 @@ class LyingSequencer:
             self._client.rollup.build_propose(
                 parent=parent,
                 attempt=0,
+                batch_hash=batch.batch_hash,
                 claim=result.claim,
                 last_record_proof=result.last_record_proof,
                 batch_data=result.batch_data,

@@ -70,10 +70,13 @@ def propose(
     attempt: int = 0,
     sender: bytes = SEQUENCER,
     data: bytes = b"",
+    batch_hash: bytes | None = None,
 ) -> bytes:
-    """Propose and return the id."""
+    """Propose and return the id; the batch is the one that follows parent's."""
+    if batch_hash is None:
+        batch_hash = world.inbox.batch(world.rollup.assertion(parent).batch + 1).batch_hash
     found = world.rollup.propose(
-        parent, attempt, proposal.words, proposal.proof, data, sender=sender
+        parent, attempt, batch_hash, proposal.words, proposal.proof, data, sender=sender
     )
     assert isinstance(found, bytes)
     return found

@@ -130,7 +130,7 @@ class Bench:
     ) -> tuple[bytes, int]:
         """Propose for batch n; return the id and the gas."""
         batch = self.chain.call(self.deployment.contracts["Inbox"], self.data("Inbox", "batch", n))
-        arguments = parent, 0, proposal.words, proposal.proof, data
+        arguments = parent, 0, batch[:32], proposal.words, proposal.proof, data
         who = self.sequencer if who is None else who
         gas = self.send("Rollup", "propose", *arguments, who=who)
         found = codec.compute_assertion_id(

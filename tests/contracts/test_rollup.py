@@ -154,6 +154,18 @@ def test_the_batch_must_be_closed(world: World, ballot: bytes, genesis: bytes) -
         propose(world, genesis, make_proposal())
 
 
+def test_bytes_signed_for_another_batch_are_refused(
+    world: World, ballot: bytes, genesis: bytes
+) -> None:
+    """A re-org may put another batch under the same parent. Rule: ROLLUP-8"""
+    stake(world)
+    close_batch_of(world, ballot)
+    for other in (ZERO, noise("the batch before the re-org")):
+        with reverts("rollup: another batch"):
+            propose(world, genesis, make_proposal(), batch_hash=other)
+    propose(world, genesis, make_proposal(), batch_hash=world.inbox.batch(1).batch_hash)
+
+
 def test_proposing_takes_a_stake(world: World, ballot: bytes, genesis: bytes) -> None:
     close_batch_of(world, ballot)
     for who in (SEQUENCER, STRANGER):

@@ -25,7 +25,10 @@ def test_the_largest_proposal_fits_into_a_transaction() -> None:
         genesis = bench.chain.call(rollup, bench.data("Rollup", "final_id", 0))
         data = b"\xff" * MAX_BATCH_DATA_BYTES
         proposal = make_proposal()
-        call = bench.data("Rollup", "propose", genesis, 0, proposal.words, proposal.proof, data)
+        inbox = bench.deployment.contracts["Inbox"]
+        batch = bench.chain.call(inbox, bench.data("Inbox", "batch", 1))
+        arguments = genesis, 0, batch[:32], proposal.words, proposal.proof, data
+        call = bench.data("Rollup", "propose", *arguments)
 
         journal = MemoryJournal()
         way = Sender(bench.chain, bench.key, journal)

@@ -221,3 +221,29 @@ def test_a_reorg_makes_the_journal_drop_what_it_signed(
     assert status(rollup, truth) is Status.PENDING
     assert list(actor.store.list_signed()) == ["propose 0x" + truth.hex()]
     assert [m["assertion"] for m in read(tmp_path)["moves"]] == ["0x" + truth.hex()]
+
+
+def test_bytes_signed_before_a_reorg_are_no_lie_after_it(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Nodes keep and mine again what a re-org removed: it must not speak of the new batch."""
+    actor = challenger(rollup, tmp_path)
+    rollup.client(1).call(action, b"one")
+    rollup.anvil.mine()
+    before = rollup.anvil.snapshot()
+    rollup.close_batch()
+    Liar(rollup).propose(false_roots=FALSE)
+    actor.run()
+    (signed,) = actor.store.list_signed().values()
+
+    rollup.anvil.restore(before)
+    rollup.client(2).call(action, b"another")
+    rollup.close_batch()
+    rollup.chain.send_raw(signed.raw)
+    rollup.anvil.mine()
+
+    mined = rollup.chain.find_mined(signed.hash)
+    assert mined is not None
+    assert not mined.succeeded
+    assert history.fetch_history(rollup.chain, rollup.deployment).proposed == ()
+    assert rollup.client(5).fetch_stake().proposals == 0

@@ -92,8 +92,8 @@ def test_a_lie_on_a_true_parent_is_answered(board: Board) -> None:
     board.now += FIRST + 1
     board.propose(LIAR, truth, content=1)
     board.propose(OTHER, truth, content=2)
-    expected = board.id_of(truth)
-    assert only(decide(board.view(ME))) == Propose(2, truth, 0, expected, answers=2)
+    expected, batch_hash = board.id_of(truth), board.own(2).batch_hash
+    assert only(decide(board.view(ME))) == Propose(2, batch_hash, truth, 0, expected, answers=2)
 
 
 @pytest.mark.parametrize(("waited", "late_by"), [(0, 0), (15, 0), (16, 1), (T - 1, T - 16)])
@@ -300,7 +300,7 @@ def test_no_lie_is_finalized_and_none_while_a_sibling_lives(board: Board) -> Non
 def test_keys_name_their_content() -> None:
     one, two = Hash32(b"\x01" * 32), Hash32(b"\x02" * 32)
     moves = [
-        Propose(1, GENESIS, 0, one), Propose(1, GENESIS, 0, two), Finalize(1, one),
+        Propose(1, two, GENESIS, 0, one), Propose(1, two, GENESIS, 0, two), Finalize(1, one),
         MarkVoid(1, one), StepDown(1, (one,)), StepDown(1, (one, two)),
         CancelWithdrawal(1, one, 5), CancelWithdrawal(1, one, 6),
     ]  # fmt: skip
