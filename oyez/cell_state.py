@@ -88,7 +88,11 @@ def compute_k(kind: CellKind, cell: str, own: Address | None) -> bytes:
     if kind is CellKind.NAMED:
         if not cell:
             raise Invalid("READER-9", "this action has named cells: give --cell NAME")
-        return codec.compute_cell_k(kind, Address(bytes(20)), cell.encode())
+        try:
+            name = cell.encode()
+        except UnicodeEncodeError as error:
+            raise Invalid("READER-9", f"{cell!r} is no cell's name: it is not UTF-8") from error
+        return codec.compute_cell_k(kind, Address(bytes(20)), name)
     caller = own if not cell else _decode_address(cell)
     if caller is None:
         raise Invalid("READER-9", "this action has a cell per caller: give --cell ADDRESS")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, NoReturn
@@ -71,6 +72,15 @@ class Program(click.Group):
             code = result if isinstance(result, int) else output.Exit.OK
         except (OyezError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
             code = output.emit_error(error, as_json=_asks_json(arguments))
+        except SystemExit as error:
+            # click's answer to a reader that went away is 1, which is ours for a negative answer
+            if not isinstance(error.__context__, BrokenPipeError):
+                raise
+            code = output.Exit.CLOSED
+        except Exception as error:
+            # the last net: a bug shows where it is, and still ends as documented
+            traceback.print_exc()
+            code = output.emit_error(error, as_json=_asks_json(arguments))
         sys.exit(code)
 
 
@@ -109,7 +119,7 @@ def main() -> None:
     """Oyez: an optimistic rollup for prompts.
 
     Shared options may stand before or after a command's name. Exit codes: 0 done, 1 a negative
-    answer, 2 bad input, 3 try again later, 4 stop.
+    answer, 2 bad input, 3 try again later, 4 stop, or a bug, then with a traceback.
     """
 
 

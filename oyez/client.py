@@ -23,7 +23,7 @@ from oyez import (
 from oyez import status as statuses
 from oyez.answers import Action, Published, Queued, Stake
 from oyez.chain import client as chain_client
-from oyez.chain import contracts
+from oyez.chain import contracts, urls
 from oyez.protocol import transition
 from oyez.protocol.errors import Fatal, Invalid
 from oyez.protocol.types import Address, CallId, Hash32, Manifest
@@ -66,9 +66,12 @@ class Client:
             pause: waits these seconds between two looks at the chain.
 
         Raises:
+            Invalid: CLI-11, an address is none.
             Temporary: the chain does not answer.
             Fatal: it is another chain.
         """
+        if sequencer is not None:
+            urls.verify_url(sequencer, "--sequencer")
         self.deployment = deployment
         self.chain = chain_client.connect(deployment.rpc, deployment.chain_id)
         self.inbox = contracts.Inbox(self.chain, deployment)

@@ -3,6 +3,7 @@
 What         index               ours, posted
 model        model index         model roots, or shape hashes
 entry        batch               entries roots (or batch hashes)
+manifest     call id             manifest hashes
 prompt       prompt position     token ids; null past an end
 output       byte offset         output texts
 field        field index         values; null in an absent cell
@@ -199,6 +200,15 @@ def build_receipt(execution: Execution, fetch: FetchManifest) -> Receipt:
 def build_entry_difference(batch: int, ours: bytes, kept: bytes) -> Difference:
     """Return the difference of a batch whose entries do not hash to what the Inbox keeps."""
     return Difference("entry", batch, _hex(ours), _hex(kept))
+
+
+def build_manifest_difference(entries: Sequence[Entry], ours: bytes, kept: bytes) -> Difference:
+    """Return the difference of a manifest that the node alters, at the first call that names it.
+
+    Rule: VERIFY-10
+    """
+    calls = [entry.call_id for entry in entries if entry.manifest_hash == kept]
+    return Difference("manifest", min(calls, default=0), _hex(ours), _hex(kept))
 
 
 def build_receipt_difference(call_id: int, ours: bytes, posted: bytes) -> Difference:

@@ -14,6 +14,7 @@ from oyez.chain import events
 from oyez.comparison import Difference
 from oyez.derivation import history as histories
 from oyez.derivation import replay
+from oyez.derivation.manifests import AlteredManifest
 from oyez.engines.base import Engine
 from oyez.protocol import codec
 from oyez.protocol.errors import Invalid
@@ -99,6 +100,21 @@ def verify_batches(
         raise Invalid(
             "VERIFY-8", f"batch {number} is not final, {head} is the last: choose another"
         )
+    try:
+        return _replay(reader, load, history, number, report)
+    except AlteredManifest as error:
+        found = comparison.build_manifest_difference(history.entries, error.ours, error.kept)
+        return FullVerdict(BatchNumber(number), 0, 0, (), found)
+
+
+def _replay(
+    reader: Reader,
+    load: Callable[[], Engine],
+    history: histories.History,
+    number: int,
+    report: Callable[[str], None],
+) -> FullVerdict:
+    """Re-execute and compare until something differs."""
     path = reader.select(history, level="final", until=number)
     report("loading the model")
     engine = load()
@@ -150,6 +166,8 @@ def _choose(history: histories.History, head: int, batch: int | None, call_id: i
         return found.number
     if history.altered is not None:
         return history.altered.number
+    if history.skipped is not None:
+        raise history.skipped
     raise Invalid(
         "VERIFY-8", f"call {call_id} is in no closed batch: see `oyez status {call_id}`, and wait"
     )

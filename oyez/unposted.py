@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 
 from oyez.answers import Action
-from oyez.chain.client import LOOPBACK
+from oyez.chain.client import LOOPBACK, UNUSABLE
 from oyez.protocol import codec
 from oyez.protocol.errors import Invalid, Temporary
 from oyez.protocol.types import Address, CellKind, Code, Outcome
@@ -88,7 +88,9 @@ def _fetch(url: str, asked: dict[str, str]) -> dict[str, Any] | str:  # Any: JSO
         if response.status_code in (404, 422):
             return str(document["detail"])
         response.raise_for_status()
-    except requests.exceptions.RequestException as error:
+    except UNUSABLE as error:
+        raise Invalid("CLI-11", f"--sequencer {url!r} is no address: {error}") from error
+    except OSError as error:
         raise Temporary(
             f"the sequencer's service does not answer at {url} ({type(error).__name__}): "
             "leave --sequencer out, or correct it"

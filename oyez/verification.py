@@ -15,6 +15,7 @@ from oyez import comparison
 from oyez.comparison import Difference, FetchManifest
 from oyez.derivation import history as histories
 from oyez.derivation import replay
+from oyez.derivation.manifests import AlteredManifest
 from oyez.engines.base import Engine
 from oyez.protocol import codec, receipts
 from oyez.protocol.errors import Invalid
@@ -78,6 +79,15 @@ class Verifier:
         """
         self._report("reading the chain")
         history = self.reader.fetch_history(tolerant=True)
+        try:
+            return self._verify_in(history, call_id, manifest_data)
+        except AlteredManifest as error:
+            found = comparison.build_manifest_difference(history.entries, error.ours, error.kept)
+            return Verdict(call_id, 0, 0, found)
+
+    def _verify_in(
+        self, history: histories.History, call_id: CallId, manifest_data: bytes | None
+    ) -> Verdict:
         batch = history.find_batch(call_id)
         if batch is None:
             return self._verify_unseen(history, call_id)
@@ -119,6 +129,8 @@ class Verifier:
             altered = history.altered
             found = comparison.build_entry_difference(altered.number, altered.ours, altered.kept)
             return Verdict(call_id, 0, 0, found)
+        if history.skipped is not None:
+            raise history.skipped
         if call_id < len(history.entries):
             raise Invalid(
                 "VERIFY-1",

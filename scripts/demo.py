@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import shutil
-import signal
 import sys
 from pathlib import Path
 
@@ -34,8 +33,7 @@ def play(keep: bool) -> None:
         story.say()
         story.say(last)
         if keep:
-            while True:
-                signal.pause()
+            children.watch(lambda: devnet.is_running)
 
 
 def main() -> None:

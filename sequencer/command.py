@@ -29,7 +29,13 @@ from sequencer.store import open_store
     help="Folder of the store and of serve.json  [default: $OYEZ_HOME/sequencer].",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=0, show_default=True, help="Port to listen on; 0 is a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=0,
+    show_default=True,
+    help="Port to listen on; 0 is a free one.",
+)
 @click.option(
     "--close-after",
     type=click.IntRange(min=0),

@@ -16,6 +16,7 @@ import eth_abi
 import requests
 from eth_abi.exceptions import DecodingError
 
+from oyez.chain import urls
 from oyez.protocol.errors import Fatal, Invalid, Temporary
 from oyez.protocol.types import Address, Hash32
 
@@ -28,6 +29,13 @@ TIMEOUT_SECONDS = (5, 60)
 #: Blocks in one eth_getLogs; halved when a provider refuses, grown back after.
 LOG_RANGE = 2_000
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: What requests makes of an address in which only it finds the fault.
+UNUSABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    UnicodeError,
+)
 
 _ERROR = bytes.fromhex("08c379a0")
 _PANIC = bytes.fromhex("4e487b71")
@@ -121,12 +129,15 @@ class Chain:
             try:
                 response = self._session.post(self.rpc, json=body, timeout=TIMEOUT_SECONDS)
                 answer = response.json()
+            except UNUSABLE as error:
+                raise Invalid("CLI-11", f"{self.rpc!r} is no address: {error}") from error
             except requests.exceptions.ConnectionError as error:
                 # A kept-alive connection that the node closed meanwhile: once more, afresh.
                 # A repeated raw transaction is the same transaction, so this never sends twice.
                 if attempt == 2:
                     raise self._down(error) from error
-            except requests.exceptions.RequestException as error:
+            except OSError as error:
+                # requests' own errors are OSErrors; others are of files it is told to read
                 raise self._down(error) from error
             else:
                 break
@@ -238,9 +249,11 @@ def connect(rpc: str, chain_id: int) -> Chain:
     """Open a connection and check that it leads to the expected chain.
 
     Raises:
+        Invalid: CLI-11, the address is none.
         Temporary: nothing answers.
         Fatal: another chain answers.
     """
+    urls.verify_url(rpc, "the chain's address")
     session = requests.Session()
     # A proxy named in the environment cannot reach this machine's own ports.
     session.trust_env = urlsplit(rpc).hostname not in LOOPBACK

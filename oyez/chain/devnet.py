@@ -98,6 +98,11 @@ class Devnet:
             raise Fatal("the local chain is not running: call start() first")
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the chain was started and has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
         """Start anvil and return once it listens.
 

@@ -135,9 +135,12 @@ def read_text(path: Path) -> str:
 def compile_file(path: Path, settings: Settings) -> Compiled:
     """Compile an action's YAML file."""
     from oyez.author import compiler, tokenizer
+    from oyez.engines.exact import known, locate
 
     text = read_text(path)
-    return compiler.compile_yaml(text, model=tokenizer.load_author_model(settings.model))
+    model = settings.model or locate.find_model()
+    locate.verify_digest(model, known.SMOLLM2_SHA256)
+    return compiler.compile_yaml(text, model=tokenizer.load_author_model(model))
 
 
 def read_manifest(path: Path, settings: Settings) -> bytes:

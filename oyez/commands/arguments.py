@@ -46,6 +46,20 @@ class CallIdType(click.ParamType):
         return found
 
 
+class CellType(click.ParamType):
+    """A cell's name or address; the chain's rules decide which names there are."""
+
+    name = "cell"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text. Any: click also passes values that are converted already."""
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail(f"{value!r} is not UTF-8: name cells with a-z, 0-9, _ . -", param, ctx)
+        return str(value)
+
+
 class CallOrTransactionType(click.ParamType):
     """A call's id, or the hash of the transaction that queued it."""
 
@@ -64,6 +78,7 @@ class CallOrTransactionType(click.ParamType):
 
 HASH = HashType()
 CALL_ID = CallIdType()
+CELL = CellType()
 CALL_OR_TRANSACTION = CallOrTransactionType()
 
 #: What every command takes that sends a transaction.

@@ -22,7 +22,12 @@ WAITS = ("executed", "posted", "final")
 @click.argument("text", required=False)
 @click.option("--input-file", type=click.Path(path_type=Path), help="Read the input's bytes here.")
 @click.option("--input-hex", metavar="HEX", help="The input's bytes as hex.")
-@click.option("--cell", default="", help="Name of the cell, for an action with named cells.")
+@click.option(
+    "--cell",
+    type=arguments.CELL,
+    default="",
+    help="Name of the cell, for an action with named cells.",
+)
 @click.option("--fee", type=click.IntRange(min=0), metavar="WEI", help="Send this, not the quote.")
 @click.option("--force", is_flag=True, help="Send an input that will be rejected.")
 @click.option(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import click
 
 from oyez.commands import output
 from oyez.commands.settings import Settings, get_home, load_key, pass_settings
+from oyez.protocol.errors import Fatal
 
 
 @click.group()
@@ -29,6 +31,8 @@ def new(settings: Settings, *, out: Path | None) -> None:
 
     path = out or settings.keystore or get_home() / "key.json"
     password = os.environ.get(keys.PASSWORD_VARIABLE)
+    if password is None and not sys.stdin.isatty():
+        raise Fatal(f"a new key needs a password: set {keys.PASSWORD_VARIABLE}, or use a terminal")
     if password is None:
         password = str(
             click.prompt("new password", hide_input=True, confirmation_prompt=True, err=True)

@@ -26,6 +26,7 @@ class Exit(IntEnum):
     TEMPORARY = 3
     FATAL = 4
     INTERRUPTED = 130
+    CLOSED = 141
 
 
 def compute_exit(error: BaseException) -> tuple[Exit, str]:
@@ -53,8 +54,11 @@ def build_error(error: BaseException) -> dict[str, Any]:
         rule, message = None, error.format_message()
     elif isinstance(error, OyezError):
         rule, message = None, str(error)
-    else:
+    elif isinstance(error, KeyboardInterrupt | click.Abort):
         rule, message = None, "interrupted"
+    else:
+        rule = None
+        message = f"a bug, please report it: {type(error).__name__}: {error}"
     return {"error": {"kind": kind, "rule": rule, "message": message}}
 
 
@@ -64,7 +68,9 @@ def format_json(value: Mapping[str, Any]) -> str:
     Line separators that some readers split on (U+2028, U+0085, ...) are escaped, so that one
     object is one line for every reader.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # where the stream cannot write all characters, JSON's own escapes stand for them
+    is_unicode = (sys.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False)
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
@@ -73,23 +79,29 @@ def emit(result: Mapping[str, Any], lines: list[str], *, as_json: bool) -> None:
 
     Rule: CLI-2
     """
-    if as_json:
-        click.echo(format_json(result))
-        return
-    for line in lines:
-        click.echo(line)
+    for line in [format_json(result)] if as_json else lines:
+        echo(line)
 
 
 def emit_error(error: BaseException, *, as_json: bool) -> Exit:
     """Say on standard error what is wrong and what to do; return the exit code."""
     code, _ = compute_exit(error)
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        click.echo(error.ctx.get_usage(), err=True)
+        echo(error.ctx.get_usage(), err=True)
     described = build_error(error)
-    click.echo(f"oyez: {described['error']['message']}", err=True)
+    echo(f"oyez: {described['error']['message']}", err=True)
     if as_json:
-        click.echo(format_json(described))
+        echo(format_json(described))
     return code
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a line; what the stream's encoding cannot write becomes an escape.
+
+    Names of files and arguments may hold bytes that are no text.
+    """
+    encoding = (sys.stderr if err else sys.stdout).encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
 
 
 class Notes:
@@ -102,7 +114,7 @@ class Notes:
     def __call__(self, text: str) -> None:
         """Say it, unless it was the last thing said."""
         if text != self._said:
-            click.echo(f"oyez: {text}", err=True)
+            echo(f"oyez: {text}", err=True)
             self._said = text
 
 

@@ -14,7 +14,7 @@ from oyez.protocol.types import Hash32
 @click.command()
 @click.argument("subject", metavar="ACTION_ID|CALL_ID")
 @click.argument("field", required=False)
-@click.option("--cell", default="", help="Name, or address, of the cell.")
+@click.option("--cell", type=arguments.CELL, default="", help="Name, or address, of the cell.")
 @click.option("--batch", type=click.IntRange(min=0), help="A final batch  [default: the last]")
 @click.option("--absent", is_flag=True, help="Prove that the cell does not exist.")
 @click.option("--check", is_flag=True, help="Ask the Rollup's view; exit code 1 if it says no.")

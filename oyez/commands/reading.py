@@ -16,7 +16,7 @@ from oyez.protocol.types import Hash32
 
 @click.command()
 @click.argument("action_id", type=arguments.HASH)
-@click.option("--cell", default="", help="Name, or address, of the cell.")
+@click.option("--cell", type=arguments.CELL, default="", help="Name, or address, of the cell.")
 @click.option("--posted", "level", flag_value="posted", help="Read posted state, not yet final.")
 @click.option("--unposted", "level", flag_value="unposted", help="Ask the sequencer's service.")
 @pass_settings

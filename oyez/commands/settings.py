@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from oyez.protocol.errors import Invalid
+from oyez.protocol.errors import Fatal, Invalid
 
 if TYPE_CHECKING:
     from oyez.chain.deployment import Deployment
@@ -129,6 +129,7 @@ def load_deployment(settings: Settings) -> Deployment:
         Invalid: there is no such file, or it does not describe a deployment.
     """
     from oyez.chain import deployment as deployments
+    from oyez.chain import urls
 
     path = settings.deployment or get_home() / "deployment.json"
     if not path.is_file():
@@ -138,14 +139,27 @@ def load_deployment(settings: Settings) -> Deployment:
             "JSON there",
         )
     found = deployments.load_deployment(path)
-    return replace(found, rpc=settings.rpc) if settings.rpc else found
+    if settings.rpc is None:
+        return found
+    urls.verify_url(settings.rpc, "--rpc")
+    return replace(found, rpc=settings.rpc)
 
 
 def has_key() -> bool:
-    """Tell whether a key is at hand without asking anybody: it says whose cell is meant."""
+    """Tell whether a key is at hand without asking anybody: it says whose cell is meant.
+
+    What only reads goes on without a key that is none.
+    """
     from oyez.chain import keys
 
-    return bool(os.environ.get(keys.KEY_VARIABLE))
+    if not os.environ.get(keys.KEY_VARIABLE):
+        return False
+    try:
+        keys.load_key(None, os.environ)
+    except Fatal as error:
+        click.echo(f"oyez: {error}; reading without a key", err=True)
+        return False
+    return True
 
 
 def load_key(settings: Settings) -> Key:

@@ -13,9 +13,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
+
+from oyez.protocol.errors import Fatal
 
 PR_SET_PDEATHSIG = 1
 STOP_SECONDS = 10
@@ -138,6 +141,20 @@ class Children:
             for name, child in self._running
             if child.poll() is not None
         ]
+
+    def watch(self, chain_runs: Callable[[], bool]) -> NoReturn:
+        """Look on until a signal raises `Stopped`, or something ends by itself.
+
+        Raises:
+            Fatal: a child or the chain ended; the text says which, with its last log line.
+        """
+        while True:
+            ended = self.ended()
+            if not chain_runs():
+                ended.append("the local chain ended")
+            if ended:
+                raise Fatal(f"stopped, because {'; '.join(ended)}")
+            time.sleep(POLL_SECONDS)
 
     def last_line(self, name: str) -> str:
         """Return where a child's log is and its last line."""

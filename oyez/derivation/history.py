@@ -13,11 +13,11 @@ from oyez.chain import events
 from oyez.chain.client import Block, Chain
 from oyez.chain.contracts import Inbox
 from oyez.chain.deployment import Deployment
-from oyez.derivation import follow
+from oyez.derivation import follow, place
 from oyez.protocol import codec, merkle
 from oyez.protocol.constants import ENTRIES_HEIGHT, FIRST_BATCH, FIRST_CALL
 from oyez.protocol.errors import Invalid, Rewind, Temporary
-from oyez.protocol.types import BatchHeader, BatchNumber, CallId, Entry, Hash32
+from oyez.protocol.types import ZERO_HASH, BatchHeader, BatchNumber, CallId, Entry, Hash32
 
 
 class SkippedLog(Temporary):
@@ -63,8 +63,9 @@ class History:
         batches: every closed batch, batch n at index n - 1.
         open: entries of the batch that is still open.
         proposed, finalized: the Rollup's events, in the chain's order.
-        altered: the first batch that does not hash to what the Inbox keeps, where a reader asked
-            to go on: no later batch is in `batches` then.
+        altered: the first batch that does not hash to what the Inbox keeps, or of which the node
+            lacks a log, where a reader asked to go on: no later batch is in `batches` then.
+        skipped: the node lacks a log of the open batch, where a reader asked to go on.
     """
 
     block: Block
@@ -73,6 +74,7 @@ class History:
     proposed: tuple[events.AssertionProposed, ...]
     finalized: tuple[events.AssertionFinalized, ...]
     altered: AlteredBatch | None = None
+    skipped: SkippedLog | None = None
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -177,6 +179,80 @@ class Assembler:
         return batch
 
 
+class _Collector:
+    """Takes events in order; a tolerant one stops at the first batch that cannot be believed."""
+
+    def __init__(self, inbox: Inbox, block: Block, *, tolerant: bool) -> None:
+        self._inbox = inbox
+        self._block = block
+        self._tolerant = tolerant
+        self._assembler = Assembler()
+        self.batches: list[Batch] = []
+        self.proposed: list[events.AssertionProposed] = []
+        self.finalized: list[events.AssertionFinalized] = []
+        self.altered: AlteredBatch | None = None
+        self.skipped: SkippedLog | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether entries and batches are no longer taken."""
+        return self.altered is not None or self.skipped is not None
+
+    def take(self, event: events.Event) -> None:
+        """Take the next event."""
+        match event:
+            case events.AssertionProposed():
+                self.proposed.append(event)
+            case events.AssertionFinalized():
+                self.finalized.append(event)
+            case _ if not self.is_stopped:
+                try:
+                    self._assemble(event)
+                except AlteredBatch as error:
+                    if not self._tolerant:
+                        raise
+                    self.altered = error
+                except SkippedLog as error:
+                    if not self._tolerant:
+                        raise
+                    self._stop_at_gap(error)
+
+    def build(self) -> History:
+        """Return what was taken; a tolerant collector notices a closing that never came."""
+        if self._tolerant and not self.is_stopped:
+            self._stop_at_gap(None)
+        return History(
+            block=self._block,
+            batches=tuple(self.batches),
+            open=() if self.is_stopped else tuple(self._assembler.open),
+            proposed=tuple(self.proposed),
+            finalized=tuple(self.finalized),
+            altered=self.altered,
+            skipped=self.skipped,
+        )
+
+    def _assemble(self, event: events.CallQueued | events.BatchClosed) -> None:
+        if isinstance(event, events.CallQueued):
+            self._assembler.add_call(event)
+            return
+        batch = self._assembler.close(event)
+        verify_recorded(self._inbox, batch, self._block.hash)
+        self.batches.append(batch)
+
+    def _stop_at_gap(self, gap: SkippedLog | None) -> None:
+        """Hold the next batch for altered if the Inbox has closed it: the node keeps a log back.
+
+        Rule: DERIVE-10
+        """
+        number = self._assembler.next_batch
+        kept = self._inbox.fetch_batch(number, at=self._block.hash).batch_hash
+        if kept != ZERO_HASH:
+            what = f"a log of batch {number} is missing"
+            self.altered = AlteredBatch("DERIVE-10", number, what, ours=ZERO_HASH, kept=kept)
+        else:
+            self.skipped = gap
+
+
 def fetch_history(
     chain: Chain, deployment: Deployment, until: int | None = None, *, tolerant: bool = False
 ) -> History:
@@ -187,15 +263,12 @@ def fetch_history(
     Raises:
         Temporary: the node cannot be read now.
         AlteredBatch: what it gives does not hash to what the contracts keep.
+        Fatal: the deployment file names another Inbox, or a block after its first logs.
     """
     block = chain.fetch_block("latest" if until is None else until)
-    inbox = Inbox(chain, deployment)
-    assembler = Assembler()
-    batches: list[Batch] = []
-    proposed: list[events.AssertionProposed] = []
-    finalized: list[events.AssertionFinalized] = []
+    place.verify_inbox(chain, deployment, block)
+    collector = _Collector(Inbox(chain, deployment), block, tolerant=tolerant)
     after: follow.Checkpoint | None = None
-    altered: AlteredBatch | None = None
     while True:
         try:
             window = follow.fetch_window(chain, deployment, after, until=block.number)
@@ -203,32 +276,12 @@ def fetch_history(
             raise Temporary(f"{error}: run the command again") from error
         if window is None:
             break
+        if after is None:
+            place.verify_first(chain, deployment, window.events)
         for event in window.events:
-            match event:
-                case events.CallQueued() if altered is None:
-                    assembler.add_call(event)
-                case events.BatchClosed() if altered is None:
-                    try:
-                        batch = assembler.close(event)
-                        verify_recorded(inbox, batch, block.hash)
-                        batches.append(batch)
-                    except AlteredBatch as error:
-                        if not tolerant:
-                            raise
-                        altered = error
-                case events.AssertionProposed():
-                    proposed.append(event)
-                case events.AssertionFinalized():
-                    finalized.append(event)
+            collector.take(event)
         after = window.last
-    return History(
-        block=block,
-        batches=tuple(batches),
-        open=tuple(assembler.open) if altered is None else (),
-        proposed=tuple(proposed),
-        finalized=tuple(finalized),
-        altered=altered,
-    )
+    return collector.build()
 
 
 def _advise(what: str) -> str:

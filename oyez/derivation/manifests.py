@@ -25,7 +25,7 @@ def fetch_manifest_bytes(
 
     Raises:
         Temporary: it is not published, as far as the node knows.
-        Invalid: the node gives other bytes than were published.
+        AlteredManifest: the node gives other bytes than were published.
 
     Rule: DERIVE-6
     """
@@ -34,12 +34,28 @@ def fetch_manifest_bytes(
         raise Temporary(f"the node knows no manifest 0x{manifest_hash.hex()}: is it synced?")
     code = actions.chain.fetch_code(pointer, at)
     if code[:1] != b"\0" or codec.keccak(code[1:]) != manifest_hash:
-        raise Invalid(
-            "DERIVE-6",
+        raise AlteredManifest(
             f"the code at 0x{pointer.hex()} is not manifest 0x{manifest_hash.hex()}: "
             "the node alters code, use another RPC",
+            ours=codec.keccak(code[1:]),
+            kept=manifest_hash,
         )
     return code[1:]
+
+
+class AlteredManifest(Invalid):
+    """The node gives other bytes for a manifest than were published.
+
+    Attributes:
+        ours: the hash of the code that it gives, without its first byte.
+        kept: the hash under which the manifest was published.
+    """
+
+    def __init__(self, what: str, *, ours: bytes, kept: bytes) -> None:
+        """Keep both hashes beside the sentence."""
+        self.ours = Hash32(ours)
+        self.kept = Hash32(kept)
+        super().__init__("DERIVE-6", what)
 
 
 class ManifestSource:

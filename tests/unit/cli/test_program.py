@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -182,3 +183,108 @@ def test_a_key_file_in_the_home_is_used_after_the_environment(
 )
 def test_ether_is_exact(wei: int, text: str) -> None:
     assert output.format_ether(wei) == text
+
+
+def test_a_bug_shows_where_it_is_and_ends_as_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule: CLI-1, CLI-2."""
+
+    @click.command()
+    def broken() -> None:
+        raise KeyError("something")
+
+    monkeypatch.setattr(cli, "_load", lambda *_: settings.add_options(broken))
+    status, out, err = run("status", "--json")
+    assert status == 4
+    assert "Traceback (most recent call last)" in err
+    error = last(out)["error"]
+    assert error == {
+        "kind": "fatal",
+        "rule": None,
+        "message": "a bug, please report it: KeyError: 'something'",
+    }
+    assert len(out.splitlines()) == 1
+
+
+def start(script: str, **environment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    """Rule: CLI-1."""
+    script = "import sys, oyez.cli as c\nsys.stdin.read(1)\nc.main(['--help'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(b"x")
+    assert (process.returncode, err) == (141, b"")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_a_stream_cannot_write_is_escaped(encoding: str) -> None:
+    """Rule: CLI-2."""
+    script = "from oyez.commands import output as o\n"
+    script += (
+        "v = {'a': 'ü€\\udcff'}\no.emit(v, [], as_json=True)\no.emit(v, [v['a']], as_json=False)"
+    )
+    process = start(script, PYTHONIOENCODING=encoding)
+    out, err = process.communicate()
+    assert err == b""
+    first, second = out.decode(encoding).splitlines()
+    assert json.loads(first) == {"a": "ü€\udcff"}
+    assert second.endswith("\\udcff")
+
+
+@pytest.mark.parametrize("option", ["--rpc", "--sequencer"])
+@pytest.mark.parametrize("text", ["http://[::1", "127.0.0.1:8545", "http://a:99999", ""])
+def test_an_address_that_is_none_is_an_input_error(home: Path, option: str, text: str) -> None:
+    """Rule: CLI-11."""
+    deployment_file(home / "deployment.json")
+    status, out, _ = run("status", "0", option, text, "--json")
+    assert status == 2
+    assert f"{option} {text!r} is no address" in str(last(out))
+
+
+def test_a_deployment_file_with_an_address_that_is_none_is_an_input_error(home: Path) -> None:
+    """Rule: CLI-11."""
+    path = deployment_file(home / "deployment.json")
+    path.write_text(path.read_text().replace("http://a", "a"))
+    status, out, _ = run("status", "0", "--json")
+    assert status == 2
+    assert "the chain's address 'a' is no address" in str(last(out))
+
+
+def test_a_key_that_is_none_is_left_aside_by_what_only_reads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rule: CLI-4."""
+    monkeypatch.setenv("OYEZ_KEY", "zz")
+    assert not settings.has_key()
+    assert "OYEZ_KEY is no private key" in capsys.readouterr().err
+    with pytest.raises(Fatal, match="OYEZ_KEY is no private key"):
+        settings.load_key(settings.Settings())
+    monkeypatch.setenv("OYEZ_KEY", "07" * 32)
+    assert settings.has_key()
+
+
+def test_a_new_key_without_a_terminal_asks_for_the_password_in_the_environment(home: Path) -> None:
+    status, out, _ = run("key", "new", "--json")
+    assert status == 4
+    assert "set OYEZ_KEYSTORE_PASSWORD" in str(last(out))
+    assert not (home / "key.json").exists()
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999", "x"])
+def test_a_port_out_of_range_is_an_input_error(port: str) -> None:
+    status, out, _ = run("serve", "--port", port, "--json")
+    assert status == 2
+    assert "--port" in str(last(out))

@@ -124,7 +124,7 @@ def test_digest_is_checked_before_parsing(tmp_path: Path, model_path: Path) -> N
     path.write_bytes(b"GGUF")
     with pytest.raises(Fatal, match="reinstall it"):
         verify_digest(path, "00" * 32)
-    with pytest.raises(Fatal, match="fix OYEZ_MODEL"):
+    with pytest.raises(Fatal, match="correct --model or OYEZ_MODEL"):
         verify_digest(tmp_path / "absent.gguf", "00" * 32)
 
 
