@@ -118,6 +118,8 @@ def submit(
         open.count == c.MAX_BATCH_ENTRIES
         or unsafe_add(open.work, work) > MAX_BATCH_WORK
         or unsafe_add(open.output_bytes, terms.output_bytes) > c.MAX_BATCH_OUTPUT_BYTES
+        # an old one too: else a call a block would keep it open
+        or (block.timestamp - open.opened_at >= MAX_BATCH_SECONDS and block.number > open.last_block)
     ):
         self._close(open)
         open = self._next(open)

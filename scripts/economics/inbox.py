@@ -145,7 +145,8 @@ class Inbox:
         if paid < escrowed + surge:
             raise Refused("inbox: fee too low")
         batch = self.batches[-1]
-        if batch.entries and not self.fits(work, output_bytes):
+        old = now >= batch.opened_at + self.rules.max_seconds and block > batch.last_block
+        if batch.entries and (old or not self.fits(work, output_bytes)):
             self._close(now, block)
             batch = self.batches[-1]
         self.level = self.drained(now) + work

@@ -104,13 +104,32 @@ def test_closing_binds_the_closing_block(world: World, ballot: bytes) -> None:
 
 
 def test_never_in_the_block_of_its_last_entry(world: World, ballot: bytes) -> None:
+    world.rollup.deposit_stake(sender=SEQUENCER, value=ETHER)
     submit(world, ballot)
-    world.pass_time(10, blocks=1)
+    world.pass_time(9, blocks=1)
     submit(world, ballot)
     with reverts("inbox: full until the next block"):
-        world.inbox.close_batch()
+        world.inbox.close_batch(sender=SEQUENCER)
     world.pass_time(0, blocks=1)
-    world.inbox.close_batch()
+    world.inbox.close_batch(sender=SEQUENCER)
+
+
+def test_a_call_a_block_does_not_keep_a_batch_open(world: World, ballot: bytes) -> None:
+    """Whoever stands before the closer in every block closes the batch himself once it is old.
+
+    Rule: INBOX-7
+    """
+    leaves = []
+    for _ in range(10):
+        leaves.append(submit(world, ballot))
+        world.pass_time(1)
+    submit(world, ballot, sender=STRANGER)
+
+    check_closed(world, world.event("BatchClosed"), leaves)
+    assert world.event("CallQueued")["batch"] == 2
+    assert [world.inbox.batch(n).count for n in (1, 2)] == [10, 1]
+    submit(world, ballot)
+    assert [world.inbox.batch(n).count for n in (1, 2)] == [10, 2]
 
 
 def test_who_closes_when(world: World, ballot: bytes) -> None:

@@ -88,6 +88,13 @@ class Queue(QueueSteps):
             self.do_submit(who, "cheap", 0, 0)
             self.do_close(1)
 
+    @rule(who=WHO, over=st.integers(0, 1))
+    def fill_to_the_brim(self, who: int, over: int) -> None:
+        """Work of exactly a batch fits, one more does not."""
+        size = RULES.burst - self.model.batches[-1].work - fixed(DRAFTS["cheap"]) + over
+        if 0 <= size <= 512:
+            self.do_submit(who, "cheap", size, 0)
+
     @rule(who=WHO)
     def close(self, who: int) -> None:
         self.do_close(who)
