@@ -205,7 +205,7 @@ class _Collector:
                 self.proposed.append(event)
             case events.AssertionFinalized():
                 self.finalized.append(event)
-            case _ if not self.is_stopped:
+            case events.CallQueued() | events.BatchClosed() if not self.is_stopped:
                 try:
                     self._assemble(event)
                 except AlteredBatch as error:
