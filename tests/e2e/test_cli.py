@@ -277,7 +277,7 @@ def test_bad_input_sends_nothing(shell: Shell, action: Hash32) -> None:
     assert "leave --cell out" in shell.error("call", target, "x", "--cell", "name")
     assert "give the input once" in shell.error("call", target)
     for command in (("call", target, "x"), ("state", target), ("prove", target, "mood")):
-        assert "is not UTF-8: name cells" in shell.error(*command, "--cell", "caf\udce9")
+        assert "is not UTF-8: name cells" in shell.error(*command, "--cell", "x\udce9")
     assert shell.rollup.sequencer.inbox.read("call_count") == before
 
 
