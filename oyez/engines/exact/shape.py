@@ -162,6 +162,13 @@ def read_shape(file: GgufFile) -> Shape:
                 f"{key} is {size} and the heads have {head_size} lanes: key, value and rotated "
                 "sizes must be one; use another model",
             )
+    stated = metadata.get_integer(file, "llama.vocab_size", 1, 1 << 40, shape.vocabulary)
+    if stated != shape.vocabulary:
+        raise Invalid(
+            "MODEL-7",
+            f"llama.vocab_size is {stated} and {EMBEDDING} has {shape.vocabulary} rows; use "
+            "another model file",
+        )
     _check_sizes(shape)
     _check_window(file, shape)
     _check_tensors(file, shape)

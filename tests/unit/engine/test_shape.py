@@ -153,6 +153,15 @@ def test_variants_are_refused_by_name(
         parse(tiny.write_model(tmp_path / "m.gguf", SMALL, extra).read_bytes())
 
 
+def test_vocabulary_that_disagrees_is_refused(tmp_path: Path) -> None:
+    # Rule: MODEL-7
+    path = tiny.write_model(tmp_path / "m.gguf", SMALL, {"llama.vocab_size": 280})
+    parse(path.read_bytes())
+    path = tiny.write_model(tmp_path / "m.gguf", SMALL, {"llama.vocab_size": 281})
+    with pytest.raises(Invalid, match=r"vocab_size is 281 and token_embd\.weight has 280 rows"):
+        parse(path.read_bytes())
+
+
 def test_neutral_variants_run(tmp_path: Path) -> None:
     # Rule: MODEL-19
     extra: dict[str, tiny.Extra] = {

@@ -116,6 +116,7 @@ def test_large_sums_take_the_integer_path(tiny_models: dict[str, Model]) -> None
     for name in ("large sums", "K sums in int64"):
         assert tiny_models[name].bound >= blocks.FLOAT_BOUND
     assert tiny_models["plain"].bound < blocks.FLOAT_BOUND
+    assert blocks.FLOAT_BOUND // 2 < tiny_models["sums below 2**53"].bound < blocks.FLOAT_BOUND
     worst = np.zeros((1, 20 * 3), np.uint8)
     worst.reshape(3, 20)[:, :2] = np.array([0x7800], "<u2").view(np.uint8)
     bound = blocks.compute_row_bound("w", BlockType.Q4_1, worst[:, :20])
@@ -154,7 +155,7 @@ def test_formats_cannot_saturate(tiny_models: dict[str, Model], real_model: Mode
                 real = blocks.decode_weights(matrix, matrix.data) / 2.0**24 * scale
                 squares = (real**2).sum(axis=1)
                 longest = (squares[0::2] + squares[1::2]).max() if pairs else squares.max()
-                worst = 1.002 * math.sqrt(matrix.columns * longest)
+                worst = max(1.002 * math.sqrt(matrix.columns * longest), 2.0**-40)
                 assert actual == min(15, math.floor(math.log2(32_767 / worst)))
 
 

@@ -33,6 +33,7 @@ class Shape:
     tied: bool = True
     scale: float = 0.02
     ffn_scale: float = 0.02
+    embedding_scale: float = 0.01
     matrices: TYPES = TYPES.Q4_1
     head: TYPES = TYPES.Q8_0
     #: formats of the layers' matrices in turn, in place of `matrices`
@@ -125,7 +126,7 @@ def write_model(path: Path, shape: Shape, extra: Mapping[str, Extra] | None = No
         writer.add_tensor(name, rng.uniform(0.1, 1.7, shape.width).astype(np.float32))
 
     queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
-    matrix("token_embd.weight", shape.head, shape.vocabulary, shape.width, 0.01)
+    matrix("token_embd.weight", shape.head, shape.vocabulary, shape.width, shape.embedding_scale)
     norm("output_norm.weight")
     if shape.rope_factors:
         writer.add_tensor("rope_freqs.weight", np.array(shape.rope_factors, np.float32))
@@ -216,6 +217,15 @@ SHAPES = {
         matrices=TYPES.F16,
         head=TYPES.F16,
         vocabulary=301,
+    ),
+    "sums below 2**53": Shape(seed=10, layers=1, ffn_scale=9.0, feed_forward=160),
+    "subnormal scales": Shape(seed=11, scale=2e-7, ffn_scale=2e-7, embedding_scale=1e-6),
+    "saturated residual": Shape(
+        seed=12, scale=0.5, ffn_scale=3.0, embedding_scale=500.0, mix=OLD_MIX, head=TYPES.Q5_0
+    ),
+    "all zero": Shape(seed=13, layers=1, scale=0.0, ffn_scale=0.0, embedding_scale=0.0),
+    "one huge channel": Shape(
+        seed=14, layers=1, matrices=TYPES.F16, head=TYPES.F16, embedding_scale=3000.0, width=33
     ),
 }
 
