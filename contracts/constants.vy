@@ -41,7 +41,7 @@ ROLE_COMPUTE: constant(uint256) = 2
 
 # --- Fees ---
 BASE_FEE_WEI: constant(uint256) = 10**15
-PRICE_WEI_PER_WORK: constant(uint256) = 10**9
+PRICE_WEI_PER_WORK: constant(uint256) = 10**11
 SURGE_FACTOR: constant(uint256) = 15
 BUCKET_STEPS: constant(uint256) = 16
 

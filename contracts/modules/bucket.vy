@@ -106,7 +106,7 @@ def _price(level: uint256, work: uint256) -> (uint256, uint256):
          the burst, so that a quoted fee is exact at inclusion while the inbox is quiet.
          # rule: INBOX-4
     """
-    # work and level are below 2**49, the price below 2**32: no product reaches 2**128
+    # work and level are below 2**49, the price below 2**40: no product reaches 2**128
     plain: uint256 = unsafe_mul(c.PRICE_WEI_PER_WORK, work)
     step: uint256 = unsafe_mul(level, c.BUCKET_STEPS) // BURST
     surge: uint256 = unsafe_mul(unsafe_mul(plain, c.SURGE_FACTOR), unsafe_mul(step, step))

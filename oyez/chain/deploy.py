@@ -24,6 +24,7 @@ from oyez.chain.contracts import Transaction
 from oyez.chain.deployment import Deployment
 from oyez.chain.keys import Key
 from oyez.chain.sender import MemoryJournal, Sender
+from oyez.protocol import constants
 from oyez.protocol.codec import compute_shape_words
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import ZERO_ADDRESS, Address, EngineKind, Hash32, ModelShape
@@ -81,8 +82,8 @@ class DeploySettings:
     sequencer_grace: int = 60
     max_batch_seconds: int = 10
     min_batch_seconds: int = 2
-    max_batch_work: int = 65_536
-    leak_per_second: int = 250
+    max_batch_work: int = constants.MAX_BATCH_WORK
+    leak_per_second: int = constants.LEAK_PER_SECOND
     stake: int = 10**18
     game: Address = ZERO_ADDRESS
     curator: Address = ZERO_ADDRESS

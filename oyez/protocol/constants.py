@@ -82,6 +82,8 @@ MAX_POSITIONS = LAST_POSITION - 1
 
 # Fees (a local deployment; contracts/constants.vy has the same).
 BASE_FEE_WEI = 10**15
-PRICE_WEI_PER_WORK = 10**9
+PRICE_WEI_PER_WORK = 10**11
 SURGE_FACTOR = 15
 BUCKET_STEPS = 16
+# The local bucket's leak: at most half of what one core decodes, the slowest replay there is.
+LEAK_PER_SECOND = 100

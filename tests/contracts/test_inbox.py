@@ -27,8 +27,8 @@ from tests.contracts.manifests import BALLOT
 
 FIXED = BALLOT.need(64)
 ZERO = bytes(32)
-BASE, PRICE = 10**15, 10**9
-BURST, LEAK = 65_536, 250
+BASE, PRICE = 10**15, 10**11
+BURST, LEAK = 65_536, 100
 
 
 def fee_of(work: int, level: int = 0) -> int:

@@ -190,7 +190,7 @@ def test_surge_is_burned_by_anyone_and_by_nobody_earned(world: World) -> None:
         fee = world.inbox.quote(action_id, 0)
         world.inbox.submit(action_id, b"", b"", ZERO, 0, value=fee + 1)
         world.pass_time(0)
-        surge += fee - 10**15 - 2_046 * 10**9
+        surge += fee - 10**15 - 2_046 * 10**11
     owed = world.inbox.escrow() + world.inbox.total_credits()
     assert world.balance(world.inbox.address) == owed + surge
     grave = world.balance(GRAVE)
