@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from challenger import reports, stakes
 from challenger.deriver import Deriver
 from challenger.replayer import Replayer
 from challenger.store import Store
@@ -14,16 +15,16 @@ from challenger.watcher import Watcher
 from oyez.chain.client import Chain
 from oyez.chain.contracts import Inbox, Rollup
 from oyez.chain.deployment import Deployment
-from oyez.chain.sender import Sender, format_ether
+from oyez.chain.sender import Sender
 from oyez.derivation import history
 from oyez.derivation.follow import Window
 from oyez.derivation.history import Batch
 from oyez.derivation.manifests import ManifestSource
 from oyez.dispute import agent
-from oyez.dispute.view import LIVE, SLASHED, Own
+from oyez.dispute.view import Own
 from oyez.engines.base import Engine
 from oyez.protocol import codec
-from oyez.protocol.errors import Fatal, Invalid
+from oyez.protocol.errors import Invalid
 from oyez.protocol.transition import BatchResult
 from oyez.protocol.types import Hash32
 from oyez.service import Log
@@ -99,7 +100,7 @@ class ChallengerService:
     def _begin(self) -> None:
         parts = self._parts
         self._deriver = Deriver(codec.compute_genesis_id(self._chain_id, self._rollup))
-        self._own: list[Own] = []
+        self._own: dict[int, Own] = {}
         self._seen: Window | None = None
         self._is_dirty = True
         if self._agent is not None:
@@ -155,7 +156,9 @@ class ChallengerService:
         self._results.append((batch, result))
         self._is_dirty = True
         header = batch.header
-        self._own.append(Own(batch.number, batch.batch_hash, header.opened_at, result.claim))
+        self._own[batch.number] = Own(
+            batch.number, batch.batch_hash, header.opened_at, result.claim
+        )
         self._parts.log("derived", batch=batch.number, state_root=result.claim.state_root)
         return True
 
@@ -190,7 +193,7 @@ class ChallengerService:
         if sender is None:
             return None
         rollup = Rollup(parts.chain, parts.deployment)
-        verify_stake(rollup, sender)
+        stakes.verify_stake(rollup, sender)
         return agent.Agent(
             rollup,
             agent.fetch_periods(rollup, Inbox(parts.chain, parts.deployment)),
@@ -222,7 +225,19 @@ class ChallengerService:
             self._is_dirty = self._is_dirty or self._agent.blocked != blocked
             self._write()
         if done is not None:
-            self._parts.report({"event": "move", **show_move(done.move.key, done.mined.hash)})
+            move, mined = done.move, done.mined
+            self._parts.log(
+                "moved",
+                move=move.kind,
+                batch=move.batch,
+                assertion=move.assertion_id,
+                tx=mined.hash,
+                block=mined.block,
+                gas=mined.gas_used,
+            )
+            self._parts.report(
+                {"event": "move", **reports.show_move(done.move.key, done.mined.hash)}
+            )
         return done is not None
 
     def _is_true(self, assertion_id: Hash32) -> bool:
@@ -256,55 +271,19 @@ class ChallengerService:
         self._parts.report({"event": "verdict", **verdict.to_json()})
 
     def _write(self) -> None:
-        """Write verdicts.json if something happened since.
-
-        Rule: CHAL-22
-        """
+        """Write verdicts.json if something happened since."""
         if not self._is_dirty:
             return
-        blocked = () if self._agent is None else self._agent.blocked
         sender = self._parts.sender
-        sent = self._parts.store.list_sent()
-        document: dict[str, Any] = {  # Any: JSON
-            "batches_replayed": len(self._results),
-            "staker": None if sender is None else "0x" + sender.address.hex(),
-            "verdicts": [
-                {**verdict.to_json(), "final": verdict.assertion_id in self._final}
-                for verdict in self._verdicts.values()
-            ],
-            "moves": [
-                {**show_move(sent[transaction], transaction), "block": block}
-                for transaction, block in self._deriver.transactions.items()
-                if transaction in sent
-            ],
-            "blocked": [{**show_move(item.move.key), "why": item.why} for item in blocked],
-        }
-        self._parts.store.write_verdicts(document)
+        self._parts.store.write_verdicts(
+            reports.build_document(
+                replayed=len(self._results),
+                staker=None if sender is None else sender.address,
+                verdicts=self._verdicts.values(),
+                final=self._final,
+                sent=self._parts.store.list_sent(),
+                transactions=self._deriver.transactions,
+                blocked=() if self._agent is None else self._agent.blocked,
+            )
+        )
         self._is_dirty = False
-
-
-def show_move(key: str, transaction: Hash32 | None = None) -> dict[str, Any]:  # Any: JSON
-    """Return a move as JSON, read from its journal key: its kind and the assertion it is about."""
-    kind, *_, last = key.split(" ")
-    shown = {"kind": kind, "assertion": last if last.startswith("0x") else None}
-    return shown if transaction is None else {**shown, "tx": "0x" + transaction.hex()}
-
-
-def verify_stake(rollup: Rollup, sender: Sender) -> None:
-    """Check that this key may act: it has a live stake.
-
-    Raises:
-        Fatal: it has none; the text names the fix. A stake lost later ends nothing: what it would
-            have done is said instead.
-
-    Rule: CHAL-23
-    """
-    stake = rollup.fetch_stake(sender.address)
-    if stake.status == LIVE:
-        return
-    owner = f"the stake of 0x{sender.address.hex()}"
-    look = "or give --watch-only to look without acting"
-    if stake.status == SLASHED:
-        raise Fatal(f"{owner} was slashed, for ever: use a key that never was, {look}")
-    amount = format_ether(rollup.fetch_settings().stake)
-    raise Fatal(f"{owner} is missing: deposit {amount} ETH with `oyez stake deposit`, {look}")

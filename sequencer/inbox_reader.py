@@ -11,8 +11,8 @@ from oyez.chain.client import Chain
 from oyez.chain.contracts import Inbox
 from oyez.chain.deployment import Deployment
 from oyez.derivation import follow, history
-from oyez.protocol.errors import Temporary
 from oyez.service import Log
+from sequencer.assertions import ENDS, Ended
 from sequencer.rows import ClosedBatch, NewAssertion
 from sequencer.store import Store
 
@@ -51,14 +51,18 @@ class InboxReader:
         self._store.rewind(common)
         self._log("rewound", block=-1 if common is None else common.number)
 
-    def read_again(self) -> None:
+    def read_again(self, since: int | None = None) -> None:
         """Forget the open batch, or the last closed one, and what was read since.
 
-        A log that the node altered or lost stands among them: everything earlier hashed.
+        A log of an entry or a closing that the node altered or lost stands among them: everything
+        earlier hashed. One of an assertion may stand anywhere after its batch's closing, the
+        block `since`.
 
         Rule: SEQ-12
         """
         first = self._store.get_unverified_block()
+        if since is not None:
+            first = min(first, since)
         earlier = [c for c in self._store.list_checkpoints() if c.number < first]
         self._store.rewind(earlier[0] if earlier else None)
         self._log("reading_again", block=first)
@@ -67,7 +71,7 @@ class InboxReader:
         queued: list[events.CallQueued] = []
         closed: list[ClosedBatch] = []
         proposed: list[NewAssertion] = []
-        finalized: list[events.AssertionFinalized] = []
+        ended: list[Ended] = []
         assembler = history.Assembler(
             next_call=self._store.count_calls(),
             next_batch=self._store.count_batches() + 1,
@@ -84,13 +88,17 @@ class InboxReader:
                     closed.append(ClosedBatch(batch, event.place.block))
                 case events.AssertionProposed():
                     proposed.append(self._date(event))
-                case events.AssertionFinalized():
-                    finalized.append(event)
+                case (
+                    events.AssertionFinalized()
+                    | events.AssertionDefeated()
+                    | events.AssertionVoided()
+                ):
+                    ended.append(event)
         self._store.apply_window(
             queued=queued,
             closed=closed,
             proposed=proposed,
-            finalized=finalized,
+            ended=ended,
             checkpoint=window.last,
             time=window.time,
         )
@@ -105,11 +113,18 @@ class InboxReader:
                 count=header.count,
                 batch_hash=item.batch.batch_hash,
             )
-        for assertion in finalized:
-            self._log("final", batch=assertion.batch, assertion=assertion.assertion_id)
+        for end in ended:
+            name = ENDS[type(end)].name.lower()
+            self._log(name, batch=end.batch, assertion=end.assertion_id)
 
     def _date(self, event: events.AssertionProposed) -> NewAssertion:
-        block = self._chain.fetch_block(event.place.block)
-        if block.hash != event.place.block_hash:
-            raise Temporary(f"block {block.number} changed while it was read: reading again")
-        return NewAssertion(event.assertion_id, event.batch, block.number, block.timestamp)
+        return NewAssertion(
+            assertion_id=event.assertion_id,
+            parent=event.parent,
+            batch=event.batch,
+            proposer=event.proposer,
+            trace_root=event.claim.trace_root,
+            block=event.place.block,
+            place=event.place.index,
+            created_at=follow.fetch_time(self._chain, event.place),
+        )

@@ -1,56 +1,34 @@
-"""Decides what to send to the Rollup, one action at a time: pure, from what was read and built."""
+"""What the sequencer knows of its forks: handed to the same client that challengers run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
+from oyez.derivation.follow import Checkpoint
+from oyez.dispute.agent import Facts
 from oyez.protocol.errors import Fatal
-from oyez.protocol.types import BatchNumber, Hash32
-from sequencer.rows import Contradiction, KnownAssertion, Result
+from oyez.protocol.types import Hash32
+from sequencer.rows import Contradiction
+from sequencer.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Propose:
-    """Propose a built batch."""
+def gather(store: Store, genesis_id: Hash32, checkpoint: Checkpoint) -> Facts:
+    """Return the chain as it was read and the results that were built, for a decision.
 
-    result: Result
-
-
-@dataclass(frozen=True, slots=True)
-class Finalize:
-    """Make an assertion final; its window is over."""
-
-    batch: BatchNumber
-    assertion_id: Hash32
-
-
-def decide(
-    results: Sequence[Result],
-    pending: Sequence[KnownAssertion],
-    *,
-    time: int,
-    challenge_window: int,
-) -> Propose | Finalize | None:
-    """Return the next action, or None.
-
-    Args:
-        results: what was built for the batches after the head, in order.
-        pending: the assertions that are on the chain and not final.
-        time: the chain's time at the newest block that was read, in seconds.
-        challenge_window: seconds.
+    Raises:
+        SkippedLog: the logs of assertions were incomplete.
 
     Rule: SEQ-10
     """
-    created = {item.assertion_id: item.created_at for item in pending}
-    if results and results[0].assertion_id in created:
-        first = results[0]
-        if time >= created[first.assertion_id] + challenge_window:
-            return Finalize(first.batch, first.assertion_id)
-    for result in results:
-        if result.assertion_id not in created:
-            return Propose(result)
-    return None
+    tree = store.assertions.load_tree(genesis_id)
+    built = store.count_results()
+    return Facts(
+        block=checkpoint,
+        time=store.get_time(),
+        tree=tree,
+        own=store.list_own(after=tree.head),
+        # Every final batch that was built here has its own roots: `verify_head` holds that.
+        head_is_true=tree.head <= built,
+        is_complete=built == store.count_batches(),
+    )
 
 
 def verify_head(contradiction: Contradiction | None) -> None:

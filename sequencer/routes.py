@@ -56,7 +56,7 @@ class Reader:
             "executed": self._store.count_executions(),
             "batches": self._store.count_batches(),
             "built": self._store.count_results(),
-            "head": self._store.get_head(),
+            "head": self._store.assertions.get_head(),
         }
 
     def get_call(self, call_id: int) -> dict[str, Any]:  # Any: JSON
@@ -136,10 +136,10 @@ class Reader:
 
     def _get_level(self, number: BatchNumber) -> Level:
         """Return how far an executed call's batch has come."""
-        if number <= self._store.get_head():
+        if number <= self._store.assertions.get_head():
             return Level.FINAL
         result = self._store.get_result(number)
-        pending = {item.assertion_id for item in self._store.list_pending()}
+        pending = {item.assertion_id for item in self._store.assertions.list_pending()}
         posted = result is not None and result.assertion_id in pending
         return Level.POSTED if posted else Level.UNPOSTED
 

@@ -30,11 +30,15 @@ class ClosedBatch:
 
 @dataclass(frozen=True, slots=True)
 class NewAssertion:
-    """An assertion, its block and that block's time in seconds."""
+    """An assertion, its block, its place in it, and that block's time in seconds."""
 
     assertion_id: Hash32
+    parent: Hash32
     batch: BatchNumber
+    proposer: Address
+    trace_root: Hash32
     block: int
+    place: int
     created_at: int
 
 

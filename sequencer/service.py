@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from oyez.chain.client import Chain
+from oyez.chain.client import Chain, Reverted
 from oyez.chain.contracts import Inbox, Rollup, RollupSettings
 from oyez.chain.deployment import Deployment
 from oyez.chain.sender import Sender, format_ether
+from oyez.derivation import history
+from oyez.derivation.follow import Checkpoint
 from oyez.derivation.manifests import ManifestSource
+from oyez.dispute import agent
+from oyez.dispute.view import LIVE
 from oyez.engines.base import Engine
+from oyez.protocol import codec
 from oyez.protocol.errors import Fatal, Temporary
-from oyez.protocol.types import ZERO_HASH, Hash32, Status
+from oyez.protocol.types import ZERO_HASH
 from oyez.service import Log
 from sequencer import batcher, proposer
 from sequencer.builder import Builder
@@ -22,7 +27,10 @@ from sequencer.metrics import Metrics
 from sequencer.rows import Result
 from sequencer.store import Store
 
-LIVE = 1
+#: The log's words for what a sequencer mostly does.
+SAID = {"propose": "proposed", "finalize": "finalize_sent"}
+#: How the store's tables are laid out; an older home is derived again in a new one.
+LAYOUT = "2"
 #: Every rollup lists a model here; a node with another file must not even start.
 FIRST_MODEL = 0
 
@@ -56,14 +64,24 @@ class SequencerService:
         chain, deployment = parts.chain, parts.deployment
         self._inbox = Inbox(chain, deployment)
         self._rollup = Rollup(chain, deployment)
-        self._settings = self._rollup.fetch_settings()
-        verify_sequencer(self._rollup, self._settings, parts.sender)
+        verify_sequencer(self._rollup, self._rollup.fetch_settings(), parts.sender)
         parts.store.claim_for(
             {
                 "chain id": str(chain.chain_id),
                 "rollup": self._rollup.address.hex(),
                 "model root": parts.engine.model_root.hex(),
+                "layout": LAYOUT,
             }
+        )
+        self._genesis_id = codec.compute_genesis_id(chain.chain_id, self._rollup.address)
+        self._refused: Checkpoint | None = None
+        self._agent = agent.Agent(
+            self._rollup,
+            agent.fetch_periods(self._rollup, self._inbox),
+            parts.sender,
+            parts.store,
+            self._fetch_proposal,
+            parts.log,
         )
         self._policy = policy or batcher.Policy(self._inbox.fetch_period("min_batch_seconds"))
         self._reader = InboxReader(chain, deployment, parts.store, parts.log)
@@ -99,6 +117,13 @@ class SequencerService:
     def rewind(self) -> None:
         """Go back to what the chain still holds."""
         self._reader.rewind()
+        self._agent.reset()
+
+    def _fetch_proposal(self, batch: int) -> Result:
+        result = self._store.get_result(batch)
+        if result is None:
+            raise Fatal(f"the store lost the result of batch {batch}: start with an empty home")
+        return result
 
     def _act(self) -> bool:
         """Decide on one action, and do it."""
@@ -107,73 +132,52 @@ class SequencerService:
         if checkpoint is None:
             return False
         time = store.get_time()
-        if batcher.decide_close(
+        is_due = batcher.decide_close(
             store.list_open(), block=checkpoint.number, time=time, policy=self._policy
-        ):
-            self._close(store.count_batches() + 1)
-            return True
-        proposer.verify_head(store.find_contradiction())
-        match proposer.decide(
-            store.list_results(after=store.get_head()),
-            store.list_pending(),
-            time=time,
-            challenge_window=self._settings.challenge_window,
-        ):
-            case proposer.Propose(result):
-                self._propose(result)
-            case proposer.Finalize(batch, assertion_id):
-                self._finalize(batch, assertion_id)
-            case None:
-                return False
-        return True
-
-    def _close(self, number: int) -> None:
-        if self._inbox.fetch_batch(number).batch_hash != ZERO_HASH:
-            self._reader.read_again()
-            raise Temporary(f"the node's logs lack the closing of batch {number}: reading again")
-        mined = self._sender.send(f"close {number}", self._inbox.build_close())
-        self._metrics.add_transaction()
-        self._log("close_sent", batch=number, block=mined.block, gas=mined.gas_used)
-
-    def _verify_known(self, assertion_id: Hash32, expected: Status) -> None:
-        """Check that the logs told all about an assertion; else the node lost one of them."""
-        status = self._rollup.fetch_status(assertion_id)
-        if status is not expected:
-            self._reader.read_again()
-            raise Temporary(
-                f"assertion 0x{assertion_id.hex()} is {status.name} on the chain and "
-                f"{expected.name} by the node's logs: reading again"
-            )
-
-    def _propose(self, result: Result) -> None:
-        self._verify_known(result.assertion_id, Status.NONE)
-        batch = self._store.get_batch(result.batch)
-        if batch is None:
-            raise Fatal(f"the store lost batch {result.batch}: start with an empty home")
-        transaction = self._rollup.build_propose(
-            parent=result.parent,
-            attempt=0,
-            batch_hash=batch.batch_hash,
-            claim=result.claim,
-            last_record_proof=result.last_record_proof,
-            batch_data=result.batch_data,
         )
-        mined = self._sender.send(f"propose 0x{result.assertion_id.hex()}", transaction)
+        may_close = is_due and checkpoint != self._refused
+        if may_close and self._close(store.count_batches() + 1, checkpoint):
+            return True
+        proposer.verify_head(store.assertions.find_contradiction())
+        return self._follow_branch(checkpoint)
+
+    def _follow_branch(self, checkpoint: Checkpoint) -> bool:
+        """Make one move on the true branch: propose, step down, finalize, void or answer a lie."""
+        try:
+            facts = proposer.gather(self._store, self._genesis_id, checkpoint)
+            done = self._agent.act(facts)
+        except history.SkippedLog:
+            first_open = self._store.assertions.get_head() + 1
+            self._reader.read_again(self._store.get_closing_block(first_open))
+            raise
+        if done is None:
+            return False
+        move, mined = done.move, done.mined
         self._metrics.add_transaction()
         self._log(
-            "proposed",
-            batch=result.batch,
-            assertion=result.assertion_id,
+            SAID.get(move.kind, "moved"),
+            batch=move.batch,
+            assertion=move.assertion_id,
+            move=move.kind,
             block=mined.block,
             gas=mined.gas_used,
         )
+        return True
 
-    def _finalize(self, batch: int, assertion_id: Hash32) -> None:
-        self._verify_known(assertion_id, Status.PENDING)
-        transaction = self._rollup.build_finalize(assertion_id)
-        mined = self._sender.send(f"finalize 0x{assertion_id.hex()}", transaction)
+    def _close(self, number: int, checkpoint: Checkpoint) -> bool:
+        """Close the open batch; False when the Inbox refuses, until the next block."""
+        if self._inbox.fetch_batch(number).batch_hash != ZERO_HASH:
+            self._reader.read_again()
+            raise Temporary(f"the node's logs lack the closing of batch {number}: reading again")
+        try:
+            mined = self._sender.send(f"close {number}", self._inbox.build_close())
+        except Reverted as error:
+            self._refused = checkpoint
+            self._log("refused", move="close", batch=number, reason=error.reason)
+            return False
         self._metrics.add_transaction()
-        self._log("finalize_sent", batch=batch, assertion=assertion_id, gas=mined.gas_used)
+        self._log("close_sent", batch=number, block=mined.block, gas=mined.gas_used)
+        return True
 
 
 def verify_sequencer(rollup: Rollup, settings: RollupSettings, sender: Sender) -> None:

@@ -10,21 +10,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Engine, Row, delete, func, insert, select
 
 from oyez.chain import events
 from oyez.chain.journal import SqlJournal, open_database
 from oyez.derivation.follow import Checkpoint
 from oyez.derivation.history import Batch
 from oyez.derivation.records import decode_execution, encode_execution
+from oyez.dispute.view import Own
 from oyez.protocol.errors import Fatal
 from oyez.protocol.transition import Execution
 from oyez.protocol.types import BatchNumber, Entry, Hash32
 from sequencer import tables as t
+from sequencer.assertions import Assertions, Ended
 from sequencer.rows import (
     ClosedBatch,
-    Contradiction,
-    KnownAssertion,
     NewAssertion,
     Result,
     build_batch_row,
@@ -46,6 +46,7 @@ class Store(SqlJournal):
         """Prefer `open_store`."""
         super().__init__(engine)
         t.metadata.create_all(engine)
+        self.assertions = Assertions(engine)
 
     def claim_for(self, names: Mapping[str, str]) -> None:
         """Bind the store to a rollup; Fatal when it belongs to another one.
@@ -60,7 +61,7 @@ class Store(SqlJournal):
         elif found != dict(names):
             changed = sorted(n for n in {*found, *names} if found.get(n) != names.get(n))
             raise Fatal(
-                f"this home belongs to another rollup (its {', '.join(changed)} differ): "
+                f"this home belongs to another rollup or version ({', '.join(changed)} differ): "
                 "give another --home"
             )
 
@@ -88,7 +89,7 @@ class Store(SqlJournal):
         queued: Sequence[events.CallQueued],
         closed: Sequence[ClosedBatch],
         proposed: Sequence[NewAssertion],
-        finalized: Sequence[events.AssertionFinalized],
+        ended: Sequence[Ended],
         checkpoint: Checkpoint,
         time: int,
     ) -> None:
@@ -101,20 +102,7 @@ class Store(SqlJournal):
                 connection.execute(insert(t.entries), [build_entry_row(item) for item in queued])
             if closed:
                 connection.execute(insert(t.batches), [build_batch_row(item) for item in closed])
-            for item in proposed:
-                row = {
-                    "assertion_id": item.assertion_id,
-                    "batch": item.batch,
-                    "proposed_block": item.block,
-                    "created_at": item.created_at,
-                }
-                connection.execute(insert(t.assertions).values(row))
-            for final in finalized:
-                connection.execute(
-                    update(t.assertions)
-                    .where(t.assertions.c.assertion_id == final.assertion_id)
-                    .values(final_block=final.place.block)
-                )
+            self.assertions.write(connection, proposed, ended)
             row = {"number": checkpoint.number, "hash": checkpoint.hash, "time": time}
             connection.execute(insert(t.checkpoints).values(row))
             kept = (
@@ -136,12 +124,7 @@ class Store(SqlJournal):
             connection.execute(delete(t.batches).where(t.batches.c.block > block))
             connection.execute(delete(t.executions).where(t.executions.c.call_id.not_in(calls)))
             connection.execute(delete(t.results).where(t.results.c.batch.not_in(batches)))
-            connection.execute(delete(t.assertions).where(t.assertions.c.proposed_block > block))
-            connection.execute(
-                update(t.assertions)
-                .where(t.assertions.c.final_block > block)
-                .values(final_block=None)
-            )
+            self.assertions.rewind(connection, block)
             connection.execute(delete(t.checkpoints).where(t.checkpoints.c.number > block))
 
     def list_open(self) -> list[tuple[Entry, int]]:
@@ -161,6 +144,11 @@ class Store(SqlJournal):
         """Return an entry of the inbox."""
         row = self._find(select(t.entries).where(t.entries.c.call_id == call_id))
         return None if row is None else parse_entry(row)
+
+    def get_closing_block(self, number: int) -> int | None:
+        """Return the block that closed a batch, None while it is open or unknown."""
+        row = self._find(select(t.batches.c.block).where(t.batches.c.number == number))
+        return None if row is None else int(row.block)
 
     def get_batch_number(self, call_id: int) -> BatchNumber | None:
         """Return the batch, open or closed, that a call went into."""
@@ -188,35 +176,6 @@ class Store(SqlJournal):
     def count_calls(self) -> int:
         """Return the number of entries in the inbox."""
         return self._count(t.entries)
-
-    def list_pending(self) -> list[KnownAssertion]:
-        """Return what was proposed and is not final."""
-        found = select(t.assertions).where(t.assertions.c.final_block.is_(None))
-        return [
-            KnownAssertion(Hash32(row.assertion_id), BatchNumber(row.batch), row.created_at)
-            for row in self._select(found)
-        ]
-
-    def get_head(self) -> int:
-        """Return the last final batch, 0 for genesis."""
-        found = select(func.max(t.assertions.c.batch).label("head"))
-        row = self._find(found.where(t.assertions.c.final_block.is_not(None)))
-        return 0 if row is None or row.head is None else int(row.head)
-
-    def find_contradiction(self) -> Contradiction | None:
-        """Return a batch that became final with another assertion than was built here."""
-        found = (
-            select(t.assertions.c.batch, t.assertions.c.assertion_id.label("final"), t.results)
-            .join(t.results, t.results.c.batch == t.assertions.c.batch)
-            .where(
-                t.assertions.c.final_block.is_not(None),
-                t.assertions.c.assertion_id != t.results.c.assertion_id,
-            )
-        )
-        row = self._find(found)
-        if row is None:
-            return None
-        return Contradiction(BatchNumber(row.batch), Hash32(row.final), Hash32(row.assertion_id))
 
     # What was made of it
 
@@ -281,6 +240,23 @@ class Store(SqlJournal):
         """Return what a batch came to."""
         row = self._find(select(t.results).where(t.results.c.batch == number))
         return None if row is None else parse_result(row)
+
+    def list_own(self, after: int) -> dict[int, Own]:
+        """Return what this node says of the batches after this one, as far as they are built."""
+        found = (
+            select(t.results, t.batches.c.batch_hash, t.batches.c.opened_at)
+            .join(t.batches, t.batches.c.number == t.results.c.batch)
+            .where(t.results.c.batch > after)
+        )
+        return {
+            row.batch: Own(
+                BatchNumber(row.batch),
+                Hash32(row.batch_hash),
+                row.opened_at,
+                parse_result(row).claim,
+            )
+            for row in self._select(found)
+        }
 
     def list_results(self, after: int) -> list[Result]:
         """Return the results of the batches after this one, in order."""

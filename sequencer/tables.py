@@ -7,7 +7,6 @@ executions    one record per executed call; never made twice
 results       one row per built batch: its claim, batch data and last record's proof
 assertions    what was proposed, by anyone, and what became of it
 manifests     canonical bytes by their hash
-journal       signed transactions, by intention
 identity      one row: which rollup and model this store belongs to
 """
 
@@ -83,10 +82,16 @@ assertions = Table(
     "assertions",
     metadata,
     Column("assertion_id", LargeBinary, primary_key=True),
+    Column("parent", LargeBinary, nullable=False),
     Column("batch", Integer, nullable=False, index=True),
-    Column("proposed_block", Integer, nullable=False),
+    Column("proposer", LargeBinary, nullable=False),
+    Column("trace_root", LargeBinary, nullable=False),
     Column("created_at", Integer, nullable=False),
-    Column("final_block", Integer),
+    Column("block", Integer, nullable=False),
+    Column("place", Integer, nullable=False),  # in its block
+    Column("status", Integer, nullable=False),
+    Column("ended_block", Integer),  # None while it is PENDING
+    Column("ended_place", Integer),
 )
 
 manifests = Table(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from challenger import service as challenger_service
 from challenger import store as challenger_store
@@ -43,6 +46,47 @@ class Counting:
     def open(self, prefix: Any) -> Any:
         self.opened += 1
         return self._engine.open(prefix)
+
+
+class KilledError(BaseException):
+    """The process is gone: no handler of the service may see it."""
+
+
+def kill() -> None:
+    raise KilledError
+
+
+class Cut:
+    """Does something once, before a service's durable operation after `left` others.
+
+    With `kill` that is what SIGKILL comes to: whatever was not written is lost.
+    """
+
+    WRITES = ("apply_window", "put_execution", "put_result", "put_signed", "drop_signed")
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, store: object, do: Callable[[], None], left: int = 1
+    ) -> None:
+        self.left = left
+        self.log: list[str] = []
+        self._do = do
+        owner = type(store)
+        for name in self.WRITES:
+            if hasattr(owner, name):
+                monkeypatch.setattr(owner, name, self._wrap(name, getattr(owner, name)))
+        original = client.Chain.send_raw
+        monkeypatch.setattr(client.Chain, "send_raw", self._wrap("send_raw", original))
+
+    def _wrap(self, name: str, original: Any) -> Any:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if self.left == 0:
+                self.left = -1
+                self._do()
+            self.left -= 1
+            self.log.append(name)
+            return original(*args, **kwargs)
+
+        return wrapped
 
 
 class SequencerActor:

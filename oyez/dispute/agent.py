@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from oyez.chain.contracts import Inbox, Rollup
+from oyez.chain.contracts import Inbox, Rollup, Stake
 from oyez.chain.journal import SqlJournal
 from oyez.chain.sender import Sender
 from oyez.derivation.follow import Checkpoint
+from oyez.derivation.history import SkippedLog
 from oyez.dispute import rules
 from oyez.dispute.moves import Blocked
 from oyez.dispute.responder import Done, Proposal, Responder
 from oyez.dispute.tree import Tree
-from oyez.dispute.view import Own, Periods, View
+from oyez.dispute.view import LIVE, Own, Periods, View
+from oyez.protocol.types import Address
 from oyez.service import Log
 
 
@@ -23,14 +25,14 @@ class Facts:
 
     Attributes:
         block: the last one that was read; `time` its time in seconds.
-        own: its results from batch 1 on.
+        own: its results by batch, of every batch after the head at least.
         is_complete: whether every batch closed up to that block is among them.
     """
 
     block: Checkpoint
     time: int
     tree: Tree
-    own: Sequence[Own]
+    own: Mapping[int, Own]
     head_is_true: bool
     is_complete: bool
 
@@ -79,7 +81,7 @@ class Agent:
             SkippedLog: the node lost a log; what was derived is worth nothing.
             Temporary: try again.
         """
-        state = (facts.block.hash, len(facts.own))
+        state = (facts.block.hash, max(facts.own, default=0))
         if state == self._decided:
             return None
         view = self._look(facts)
@@ -94,7 +96,10 @@ class Agent:
 
     def _look(self, facts: Facts) -> View:
         rollup, at = self._rollup, facts.block.hash
-        sequencer = rollup.fetch_sequencer(at)
+        sequencer, me = rollup.fetch_sequencer(at), self._sender.address
+        stake, sequencer_stake = (rollup.fetch_stake(who, at) for who in (me, sequencer))
+        verify_count(facts.tree, me, stake)
+        verify_count(facts.tree, sequencer, sequencer_stake)
         return View(
             chain_id=rollup.chain.chain_id,
             rollup=rollup.address,
@@ -103,10 +108,10 @@ class Agent:
             tree=facts.tree,
             own=facts.own,
             head_is_true=facts.head_is_true,
-            me=self._sender.address,
-            stake=rollup.fetch_stake(self._sender.address, at),
+            me=me,
+            stake=stake,
             sequencer=sequencer,
-            sequencer_stake=rollup.fetch_stake(sequencer, at),
+            sequencer_stake=sequencer_stake,
         )
 
     def _tell(self, blocked: tuple[Blocked, ...]) -> None:
@@ -126,3 +131,19 @@ class Agent:
                     assertion=item.move.assertion_id,
                     reason=item.why,
                 )
+
+
+def verify_count(tree: Tree, staker: Address, stake: Stake) -> None:
+    """Check that the logs told of every pending proposal of a stake.
+
+    Raises:
+        SkippedLog: the Rollup counts another number of them at the block that was read.
+
+    Rule: CHAL-24
+    """
+    told = len(tree.list_of(staker))
+    if stake.status == LIVE and stake.proposals != told:
+        raise SkippedLog(
+            f"0x{staker.hex()} has {stake.proposals} pending proposals on the chain and {told} by "
+            "the node's logs: reading again"
+        )

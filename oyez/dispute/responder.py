@@ -96,7 +96,6 @@ class Responder:
             except InsufficientBalance as error:
                 raise Temporary(f"cannot {move.kind} for batch {move.batch}: {error}") from error
             else:
-                self._log("moved", **facts, tx=mined.hash, block=mined.block, gas=mined.gas_used)
                 return Done(move, mined)
         return None
 

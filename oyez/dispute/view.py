@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from oyez.chain.contracts import Stake
@@ -53,7 +53,7 @@ class View:
 
     Attributes:
         time: of the block looked at, in seconds.
-        own: the results from batch 1 on, as far as they are built.
+        own: the results by batch: of every batch after the head, as far as they are built.
         head_is_true: whether the last final assertion, with all before it, is this node's own.
         me, stake: this node's address and stake.
         sequencer, sequencer_stake: who is first, and whether he can be.
@@ -64,7 +64,7 @@ class View:
     time: int
     periods: Periods
     tree: Tree
-    own: Sequence[Own]
+    own: Mapping[int, Own]
     head_is_true: bool
     me: Address
     stake: Stake
@@ -73,7 +73,7 @@ class View:
 
     def get_own(self, batch: int) -> Own | None:
         """Return this node's result for a batch, None while it is not closed or not built."""
-        return self.own[batch - 1] if 0 < batch <= len(self.own) else None
+        return self.own.get(batch)
 
     def compute_id(self, parent: Hash32, attempt: int, own: Own) -> Hash32:
         """Return the id that this node's claim has on a parent."""

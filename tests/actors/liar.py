@@ -24,10 +24,11 @@ class Posted:
 
 
 class Liar:
-    """Posts one assertion per batch, false where told."""
+    """Posts one assertion per batch, false where told, with an account's key and stake."""
 
-    def __init__(self, rollup: LocalRollup) -> None:
+    def __init__(self, rollup: LocalRollup, *, key: int = 0) -> None:
         self.rollup = rollup
+        self.key = key
         self.parent = rollup.sequencer.reader.genesis_id
         self.state = State.empty()
         self.done = 0
@@ -54,7 +55,8 @@ class Liar:
         if false_roots:
             claim = self._force(replace(claim, **false_roots), result)
         rows = encode_rows(result.rows) if batch_data is None else batch_data
-        rollup.send(
+        rollup.act(
+            self.key,
             rollup.sequencer.rollup.build_propose(
                 parent=self.parent,
                 attempt=0,
@@ -62,7 +64,7 @@ class Liar:
                 claim=claim,
                 last_record_proof=result.last_record_proof,
                 batch_data=rows,
-            )
+            ),
         )
         self.parent = rollup.sequencer.reader.compute_id(self.parent, 0, batch, claim)
         self.state = result.state

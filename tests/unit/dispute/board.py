@@ -193,7 +193,7 @@ class Board:
             time=self.now,
             periods=PERIODS,
             tree=self.tree.copy(),
-            own=[self.own(batch) for batch in range(1, count + 1)],
+            own={batch: self.own(batch) for batch in range(1, count + 1)},
             head_is_true=all(self.is_true(final) for final in self.finals),
             me=me,
             stake=self.stake(me),

@@ -69,7 +69,7 @@ def test_the_truth_is_never_posted_twice(board: Board) -> None:
     decision = decide(board.view(ME))
     assert [m for m in decision.moves if getattr(m, "parent", None) == GENESIS] == []
     view = board.view(ME)
-    assert find_attempt(view, GENESIS, view.own[0]) == (0, truth, Status.PENDING)
+    assert find_attempt(view, GENESIS, view.own[1]) == (0, truth, Status.PENDING)
 
 
 def test_the_least_attempt_whose_predecessor_is_defeated_is_posted(board: Board) -> None:

@@ -26,6 +26,7 @@ from tests.unit.protocol.actions import build_action, build_entry, build_header
 ACTION = build_action()
 ENGINE = ScriptedEngine(seed=5)
 ROLLUP = Address(b"\x0b" * 20)
+SEQUENCER = Address(b"\x0d" * 20)
 CHAIN_ID = 31_337
 GENESIS = codec.compute_genesis_id(CHAIN_ID, ROLLUP)
 
@@ -80,6 +81,19 @@ class Story:
             else:
                 self._window(store, index, stage, base + 1 + stages.index(stage))
 
+    def build_assertion(self, index: int, block: int) -> NewAssertion:
+        built = self.built[index]
+        return NewAssertion(
+            assertion_id=built.assertion_id,
+            parent=built.parent,
+            batch=BatchNumber(index + 1),
+            proposer=SEQUENCER,
+            trace_root=built.claim.trace_root,
+            block=block,
+            place=0,
+            created_at=1_000 + block,
+        )
+
     def _window(self, store: Store, index: int, stage: str, block: int) -> None:
         number = BatchNumber(index + 1)
         assertion_id = self.built[index].assertion_id
@@ -88,10 +102,8 @@ class Story:
             if stage == "queued"
             else [],
             closed=[ClosedBatch(self.batches[index], block)] if stage == "closed" else [],
-            proposed=[NewAssertion(assertion_id, number, block, 1_000 + block)]
-            if stage == "proposed"
-            else [],
-            finalized=[AssertionFinalized(assertion_id, number, place(block))]
+            proposed=[self.build_assertion(index, block)] if stage == "proposed" else [],
+            ended=[AssertionFinalized(assertion_id, number, place(block))]
             if stage == "final"
             else [],
             checkpoint=checkpoint(block),

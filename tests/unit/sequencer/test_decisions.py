@@ -1,6 +1,8 @@
-"""When to close, what to propose, what to finalize: pure functions."""
+"""When to close, and what a decision about forks is made from."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,13 +11,13 @@ from hypothesis import strategies as st
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Hash32
 from sequencer.batcher import Policy, decide_close
-from sequencer.proposer import Finalize, Propose, decide, verify_head
-from sequencer.rows import Contradiction, KnownAssertion
+from sequencer.proposer import gather, verify_head
+from sequencer.rows import Contradiction
+from sequencer.store import open_store
 from tests.unit.protocol.actions import build_entry
-from tests.unit.sequencer.build import ACTION, Story
+from tests.unit.sequencer.build import ACTION, GENESIS, SEQUENCER, Story, checkpoint
 
 STORY = Story(3)
-T = 600
 
 
 @given(
@@ -35,39 +37,36 @@ def test_a_batch_closes_late_enough_and_never_in_its_last_calls_block(
     assert closes == (bool(blocks) and block > blocks[-1] and time >= 10 + wait)
 
 
-def pending(*numbers: int, created_at: int = 1_000) -> list[KnownAssertion]:
-    return [
-        KnownAssertion(STORY.built[n - 1].assertion_id, STORY.built[n - 1].batch, created_at)
-        for n in numbers
-    ]
-
-
-def test_what_is_built_is_proposed_in_order_without_waiting() -> None:
+def test_the_sequencer_decides_like_any_honest_client(tmp_path: Path) -> None:
     """Rule: SEQ-10."""
-    for count in range(3):
-        known = pending(*range(1, count + 1))
-        action = decide(STORY.built, known, time=1_000, challenge_window=T)
-        assert action == Propose(STORY.built[count])
-    assert decide(STORY.built, pending(1, 2, 3), time=1_000, challenge_window=T) is None
-    assert decide([], [], time=1_000, challenge_window=T) is None
+    store = open_store(tmp_path / "sequencer.db")
+    for index, stage in enumerate(["final", "proposed", "built"]):
+        STORY.write(store, index, stage)
+    facts = gather(store, GENESIS, checkpoint(99))
+
+    assert (facts.block, facts.time, facts.is_complete) == (checkpoint(99), 1_023, True)
+    tree = facts.tree
+    first, second, _ = STORY.built
+    assert (tree.head, tree.head_id, facts.head_is_true) == (1, first.assertion_id, True)
+    (node,) = tree.list_of(SEQUENCER)
+    assert (node.assertion_id, node.created_at) == (second.assertion_id, 1_015)
+    assert list(facts.own) == [2, 3]
+    for number, own in facts.own.items():
+        batch = STORY.batches[number - 1]
+        assert (own.batch_hash, own.opened_at) == (batch.batch_hash, batch.header.opened_at)
+        assert own.claim == STORY.built[number - 1].claim
+    store.close()
 
 
-@pytest.mark.parametrize(("time", "is_due"), [(1_599, False), (1_600, True), (9_999, True)])
-def test_the_oldest_is_finalized_when_its_window_is_over(time: int, is_due: bool) -> None:
+def test_a_head_that_is_not_built_yet_is_no_ground_to_build_on(tmp_path: Path) -> None:
     """Rule: SEQ-10."""
-    first = STORY.built[0]
-    action = decide(STORY.built, pending(1, 2, 3), time=time, challenge_window=T)
-    assert action == (Finalize(first.batch, first.assertion_id) if is_due else None)
-    # It comes before proposing more, and a later one never comes before it.
-    action = decide(STORY.built, pending(1), time=time, challenge_window=T)
-    assert isinstance(action, Finalize) == is_due
-    assert decide(STORY.built, pending(2), time=time, challenge_window=T) == Propose(first)
-
-
-def test_a_rivals_assertion_is_not_ours() -> None:
-    rival = KnownAssertion(Hash32(b"\x01" * 32), STORY.built[0].batch, 0)
-    action = decide(STORY.built, [rival], time=9_999, challenge_window=T)
-    assert action == Propose(STORY.built[0])
+    store = open_store(tmp_path / "sequencer.db")
+    STORY.write(store, 0, "closed")
+    STORY._window(store, 0, "proposed", 5)
+    STORY._window(store, 0, "final", 6)
+    facts = gather(store, GENESIS, checkpoint(9))
+    assert (facts.tree.head, facts.head_is_true, facts.is_complete) == (1, False, False)
+    store.close()
 
 
 def test_another_final_history_stops() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,11 @@ def test_what_is_written_is_read_after_a_restart(tmp_path: Path) -> None:
     assert [store.get_batch(n) for n in range(1, 5)] == STORY.batches
     assert store.list_results(after=0) == STORY.built
     assert store.list_results(after=3) == STORY.built[3:]
-    assert (store.get_head(), store.list_pending(), store.list_open()) == (4, [], [])
+    assert (store.assertions.get_head(), store.assertions.list_pending(), store.list_open()) == (
+        4,
+        [],
+        [],
+    )
     assert (store.get_checkpoint(), store.get_time()) == (checkpoint(36), 1_036)
     store.close()
 
@@ -86,8 +91,10 @@ def test_a_rewind_leaves_exactly_what_was_known_at_that_block(
     final = [i for i in proposed if 10 * i + 6 <= last]
     assert store.count_calls() == store.count_executions() == len(queued)
     assert store.count_batches() == store.count_results() == len(closed)
-    assert [a.batch - 1 for a in store.list_pending()] == [i for i in proposed if i not in final]
-    assert store.get_head() == len(final)
+    assert [a.batch - 1 for a in store.assertions.list_pending()] == [
+        i for i in proposed if i not in final
+    ]
+    assert store.assertions.get_head() == len(final)
     assert store.get_checkpoint() == kept
     # What was forgotten can be written again.
     for index in range(len(queued), 4):
@@ -113,23 +120,22 @@ def test_a_store_belongs_to_one_rollup(store: Store) -> None:
     names = {"chain id": "1", "rollup": "aa"}
     store.claim_for(names)
     store.claim_for(names)
-    with pytest.raises(Fatal, match=r"its rollup differ.*--home"):
+    with pytest.raises(Fatal, match=r"rollup differ.*--home"):
         store.claim_for(names | {"rollup": "bb"})
 
 
 def test_a_contradiction_is_found(store: Store) -> None:
     fill(store)
-    assert store.find_contradiction() is None
+    assert store.assertions.find_contradiction() is None
     store.rewind(checkpoint(30))
     wrong = Story(4).built[3]
-    other = type(wrong)(
-        wrong.batch, wrong.parent, Hash32(b"\x07" * 32), wrong.claim, (), wrong.batch_data
-    )
+    claim = replace(wrong.claim, trace_root=Hash32(b"\x06" * 32))
+    other = replace(wrong, assertion_id=Hash32(b"\x07" * 32), claim=claim)
     STORY.write(store, 3, "closed")
     store.put_result(other)
     STORY._window(store, 3, "proposed", 35)
     STORY._window(store, 3, "final", 36)
-    found = store.find_contradiction()
+    found = store.assertions.find_contradiction()
     assert found is not None
     assert (found.batch, found.final, found.ours) == (
         4,
