@@ -111,6 +111,24 @@ CHUNK_WORDS: constant(uint256) = 32
 INT32_PER_CHUNK: constant(uint256) = 256
 INT16_PER_CHUNK: constant(uint256) = 512
 
+# --- Duels ---
+HEX: constant(uint256) = 16
+HEX_BITS: constant(uint256) = 4
+MAX_INNER_BINDING: constant(uint256) = 28
+MAX_STEP_SIBLINGS: constant(uint256) = 40
+MAX_STEP_OPENINGS: constant(uint256) = 8
+MAX_ROW_BYTES: constant(uint256) = 2_304
+MAX_STEP_PROOF_BYTES: constant(uint256) = 24_576
+MAX_OPS: constant(uint256) = 32
+MAX_MOVERS: constant(uint256) = 16
+CHUNK_PAD: constant(uint256) = 0
+CHUNK_INT32: constant(uint256) = 1
+CHUNK_INT16: constant(uint256) = 2
+CHUNK_BYTES32: constant(uint256) = 3
+CHUNK_TEXT: constant(uint256) = 4
+CHUNK_REVERSED: constant(uint256) = 5
+MOVE_PAY_WEI: constant(uint256) = 8 * 10**15
+
 # --- Assertions ---
 MAX_PATH: constant(uint256) = 32
 MOVE_PAY_SHARE: constant(uint256) = 4

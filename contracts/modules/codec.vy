@@ -111,6 +111,19 @@ def _genesis_id() -> bytes32:
 def _assertion_id(
     parent: bytes32, attempt: uint256, n: uint256, batch_hash: bytes32, claim: IRollup.Claim
 ) -> bytes32:
+    return self._assertion_id_of(self, parent, attempt, n, batch_hash, claim)
+
+
+@internal
+@view
+def _assertion_id_of(
+    rollup: address,
+    parent: bytes32,
+    attempt: uint256,
+    n: uint256,
+    batch_hash: bytes32,
+    claim: IRollup.Claim,
+) -> bytes32:
     return keccak256(
-        abi_encode(c.ASSERTION, chain.id, self, parent, attempt, n, batch_hash, claim)
+        abi_encode(c.ASSERTION, chain.id, rollup, parent, attempt, n, batch_hash, claim)
     )

@@ -31,6 +31,8 @@ from oyez.protocol.types import ZERO_ADDRESS, Address, EngineKind, Hash32, Model
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ("ModelRegistry", "ManifestGate", "ActionRegistry", "Inbox", "Rollup")
+#: Compiled, with their ABI, but not deployed until the real machine's verifiers are there.
+GAME = ("DuelGame", "MovePay")
 EXAMPLES = ("BallotReader",)
 
 Abi = list[dict[str, Any]]  # Any: JSON as the compiler gives it
@@ -115,7 +117,7 @@ def compile_contract(path: str) -> Artifact:
 @functools.cache
 def compile_contracts() -> Mapping[str, Artifact]:
     """Compile every deployable contract, the examples included: name of the file -> artifact."""
-    compiled = {name: compile_contract(f"contracts/{name}.vy") for name in CONTRACTS}
+    compiled = {name: compile_contract(f"contracts/{name}.vy") for name in (*CONTRACTS, *GAME)}
     compiled |= {name: compile_contract(f"contracts/examples/{name}.vy") for name in EXAMPLES}
     return MappingProxyType(compiled)
 

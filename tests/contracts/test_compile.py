@@ -86,7 +86,7 @@ def list_abi(abi: deploy.Abi) -> list[str]:
     lines = []
     for entry in abi:
         if entry["type"] not in ("function", "event"):
-            lines.append(f"{entry['type']}({', '.join(map(show, entry['inputs']))})")
+            lines.append(f"{entry['type']}({', '.join(map(show, entry.get('inputs', [])))})")
             continue
         types = ",".join(collapse_if_tuple(i) for i in entry["inputs"])
         digest = keccak(text=f"{entry['name']}({types})")

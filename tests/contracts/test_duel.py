@@ -1,0 +1,276 @@
+"""DuelGame: whole duels, from two siblings to one lane, in which every lie dies."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from oyez.protocol.types import Hash32
+from tests.contracts import toy
+from tests.contracts.duelling import (
+    HONEST,
+    LIAR,
+    NO_MOVE,
+    Arena,
+    Play,
+    Side,
+    encode_opening,
+    make_arena,
+    make_side,
+    meet,
+    post,
+    read_digits,
+)
+from tests.contracts.harness import SEQUENCER, Reverted, reverts
+
+CHANGES = [
+    (0, 0, 0, 5),
+    (0, 0, 255, 5),
+    (1, 0, 0, 5),
+    (1, 1, 511, 5),
+    (2, 2, 37, 5),
+    (2, 3, 0, 5),
+    (2, 3, 1_023, 5),
+    (1, 4, 31, 2**200),
+    (3, 7, 9, -(2**31)),
+    (2, 4_080, 0, 17),
+    (2, 4_080, 255, 0),
+    (1, 4_081, 510, -1),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("liar_first", [True, False])
+def test_a_lie_in_any_lane_dies_and_the_truth_is_final(
+    change: tuple[int, int, int, int], liar_first: bool
+) -> None:
+    """Invariant 4: whatever the lane's type and place; invariant 5: at the first difference.
+
+    Rule: DUEL-5, DUEL-7, DUEL-8, DUEL-11, DUEL-13, DUEL-16
+    """
+    arena = make_arena(HONEST, LIAR)
+    truth = make_side(toy.run(arena.batch_hash, 6))
+    lie = make_side(toy.run(arena.batch_hash, 6, change))
+    play, bout = meet(arena, truth, lie, liar_first=liar_first)
+    assert play.record == change[0]
+    play.fight(bout)
+    assert (read_digits(bout.path), play.find_lane(bout)) == change[1:3]
+    play.resolve(bout)
+    check_truth_wins(arena, play, truth, lie)
+
+
+def check_truth_wins(arena: Arena, play: Play, truth: Side, lie: Side) -> None:
+    """The liar's champion is out; its assertion dies, the true one is final, all is paid back."""
+    true_side = play.sides.index(truth)
+    assert arena.game.alive(play.key) == ((1, 0) if true_side == 0 else (0, 1))
+    assert arena.rollup.stake(LIAR).status == 2
+    arena.pass_time(arena.settings.challenge_window)
+    with reverts("duel: a champion lives"):
+        play.game.defeat(play.state, true_side)
+    play.game.defeat(play.state, 1 - true_side)
+    assert arena.rollup.status(lie.assertion_id) == 3
+    play.game.release(play.state, true_side, HONEST)
+    arena.rollup.finalize(truth.assertion_id)
+    assert arena.rollup.final_id(1) == truth.assertion_id
+    stake = arena.rollup.stake(HONEST)
+    assert (stake.status, stake.proposals, stake.championships) == (1, 0, 0)
+    arena.check_solvent()
+
+
+def find_run(records: int) -> tuple[Arena, toy.Machine]:
+    """An arena whose machine runs for exactly that many records before it halts."""
+    for wait in range(1, 400):
+        arena = make_arena(HONEST, LIAR, wait=wait)
+        machine = toy.run(arena.batch_hash, records + 1)
+        if len(machine.records) == records:
+            return arena, machine
+    raise AssertionError("no such run")
+
+
+@pytest.mark.parametrize("liar_first", [True, False])
+def test_padding_that_lives_dies(liar_first: bool) -> None:
+    """Invariant 7: a record after the machine's end, though consistent in itself."""
+    arena, machine = find_run(4)
+    last = machine.records[-1].first_number
+    assert last is not None
+    more = toy.Machine([*machine.records, toy.run_record(last)])
+    truth, lie = make_side(machine), make_side(more)
+    play, bout = meet(arena, truth, lie, liar_first=liar_first)
+    assert play.record == 4
+    play.fight(bout)
+    assert read_digits(bout.path) == 0
+    play.resolve(bout)
+    check_truth_wins(arena, play, truth, lie)
+
+
+@pytest.mark.parametrize("liar_first", [True, False])
+@pytest.mark.parametrize("leaf", [0, 3, 4_080, 4_081])
+def test_life_that_is_padded_dies(liar_first: bool, leaf: int) -> None:
+    """A leaf that should live is PAD, and what follows it in the record too. Rule: DUEL-12"""
+    arena, machine = find_run(4)
+    cut = toy.Inner({i: raw for i, raw in machine.records[2].raw.items() if i < leaf})
+    truth, lie = make_side(machine), make_side(toy.Machine([*machine.records[:2], cut]))
+    play, bout = meet(arena, truth, lie, liar_first=liar_first)
+    assert play.record == 2
+    play.fight(bout)
+    assert read_digits(bout.path) == leaf
+    with reverts("duel: they differ from lane 0 on"):
+        play.resolve(bout, lane=1)
+    play.resolve(bout)
+    check_truth_wins(arena, play, truth, lie)
+
+
+@pytest.mark.parametrize("leaf", [9, 2_000, 4_095])
+def test_a_leaf_that_never_lives_must_be_pad(leaf: int) -> None:
+    arena, machine = find_run(4)
+    seven = toy.encode(1, [7] * 256)
+    alive = toy.Inner({**machine.records[2].raw, leaf: seven, 4_095: seven})
+    truth = make_side(machine)
+    lie = make_side(toy.Machine([*machine.records[:2], alive]))
+    play, bout = meet(arena, truth, lie, liar_first=True, liars=alive)
+    play.fight(bout)
+    play.resolve(bout)
+    assert arena.rollup.stake(LIAR).status == 2
+    assert arena.game.alive(play.key) == (0, 1)
+
+
+def test_two_lies_in_one_lane_both_die_and_the_fork_opens_again() -> None:
+    """Invariant 12: both out, both assertions defeated, and the truth is first of an empty fork."""
+    arena = make_arena(HONEST, LIAR)
+    lies = [make_side(toy.run(arena.batch_hash, 3, (1, 2, 3, value))) for value in (1, 2)]
+    play, bout = meet(arena, lies[1], lies[0], liar_first=True)
+    play.fight(bout)
+    play.resolve(bout)
+    assert arena.game.alive(play.key) == (0, 0)
+    arena.pass_time(arena.settings.challenge_window)
+    play.game.defeat(play.state, 0)
+    # the other one is alone and older than T, but the duel is moot: nobody else can be struck
+    with reverts("duel: moot"):
+        play.game.defeat(play.state, 1)
+    assert arena.rollup.status(lies[1].assertion_id) == 1
+    arena.check_solvent()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_descent_ends_at_the_first_record_that_differs(seed: int) -> None:
+    """Invariants 5 and 8: random differences over 2**24 records, zeros and equal runs among them.
+
+    Rule: DUEL-4
+    """
+    pick = random.Random(seed)
+    arena = make_arena(HONEST, LIAR)
+    truth = make_side(toy.run(arena.batch_hash, 2))
+    places = {
+        pick.choice(
+            [pick.randrange(1 << 24), pick.randrange(256), (1 << 24) - 2 - pick.randrange(300)]
+        )
+        for _ in range(pick.randrange(1, 6))
+    }
+    leaves = {place: bytes(32) if pick.random() < 0.3 else pick.randbytes(32) for place in places}
+    known = dict(enumerate(inner.record_root for inner in truth.machine.records))
+    last = truth.tree.node(0, (1 << 24) - 1)
+    changed = toy.Tree(24, {**known, **leaves, (1 << 24) - 1: last}, filler=4)
+    claim = replace(truth.proposal.claim, trace_root=Hash32(changed.root))
+    proof = changed.path((1 << 24) - 1)
+    lie = Side(truth.machine, changed, replace(truth.proposal, claim=claim, proof=proof))
+    arena.pass_time(100)
+    pair = [(truth, HONEST), (lie, SEQUENCER)]
+    pick.shuffle(pair)
+    if pair[0][1] == HONEST:
+        pair = [(pair[0][0], SEQUENCER), (pair[1][0], HONEST)]
+    for side, who in pair:
+        post(arena, side, who)
+        arena.pass_time(1)
+    play = Play(arena, pair[0][0], pair[1][0])
+    assert play.descend() == min(leaves)
+    assert play.state[2][0] == pair[0][0].tree.node(0, min(leaves))
+    assert play.state[2][1] == pair[1][0].tree.node(0, min(leaves))
+
+
+@pytest.mark.parametrize("change", [(2, 0, 9, 5), (2, 2, 37, 5), (2, 3, 40, 5), (2, 5, 255, 5)])
+def test_only_the_first_lane_that_differs_is_resolved(change: tuple[int, int, int, int]) -> None:
+    """Rule: DUEL-12"""
+    arena = make_arena(HONEST, LIAR)
+    truth = make_side(toy.run(arena.batch_hash, 6))
+    lie = make_side(toy.run(arena.batch_hash, 6, change))
+    play, bout = meet(arena, truth, lie, liar_first=True)
+    play.fight(bout)
+    count = toy.LANES[toy.type_at(change[1])]
+    assert play.find_lane(bout) == change[2]
+    for lane in {*range(max(0, change[2] - 33), change[2])}:
+        with reverts("duel: the lane agrees"):
+            play.resolve(bout, lane=lane)
+    group = {1: 8, 2: 32, 4: 32, 5: 32}[toy.type_at(change[1])]
+    for lane in {*range(change[2] + 1, min(count, change[2] + 67)), count - 1}:
+        if lane == change[2]:
+            continue
+        near = lane // group == change[2] // group
+        reason = "duel: a lane before it differs" if near else "duel: an earlier lane differs"
+        with reverts(reason):
+            play.resolve(bout, lane=lane)
+    with reverts("duel: no such lane"):
+        play.resolve(bout, lane=count)
+    play.resolve(bout)
+    assert arena.rollup.stake(LIAR).status == 2
+
+
+def test_a_resolution_needs_the_leaves_and_inputs_that_stand() -> None:
+    """A verifier that reverts leaves everything as it was. Rule: DUEL-13"""
+    arena = make_arena(HONEST, LIAR)
+    truth = make_side(toy.run(arena.batch_hash, 6))
+    lie = make_side(toy.run(arena.batch_hash, 6, (2, 0, 0, 5)))
+    play, bout = meet(arena, truth, lie, liar_first=True)
+    play.fight(bout)
+    a, b = (champion.words for champion in bout.champions)
+    content, leaves = play.sides[0].content, bout.leaves
+    proof = play.open_inputs(bout, 0)
+
+    def resolve(content: Any = content, leaves: Any = leaves, proof: bytes = proof) -> None:
+        play.game.resolve(play.state, content, a, b, bout.state, *leaves, 0, proof)
+
+    before = arena.game.bout(*bout.keys)
+    with reverts("duel: not the older one"):
+        resolve(content=play.sides[1].content)
+    for other in (leaves[::-1], [(0, leaves[0][1]), leaves[1]], [leaves[0], (1, bytes(1_024))]):
+        with reverts("duel: other leaves"):
+            resolve(leaves=other)
+    with reverts("toy: not under the root"):
+        resolve(proof=proof[:200] + bytes([proof[200] ^ 1]) + proof[201:])
+    with pytest.raises(Reverted, match="no reason"):
+        resolve(proof=b"")
+    siblings = (bytes(32),) * 28
+    with reverts("toy: a leaf is 1,024 bytes"):
+        resolve(proof=encode_opening(bytes(1_023), siblings))
+    with reverts("toy: wrong height"):
+        resolve(proof=encode_opening(bytes(1_024), siblings[:-1]))
+    assert arena.game.bout(*bout.keys) == before
+    assert arena.game.alive(play.key) == (1, 1)
+    resolve()
+    assert arena.rollup.stake(LIAR).status == 2
+
+
+@pytest.mark.parametrize("wrong", ["type", "raw", "length"])
+def test_only_the_committed_leaf_is_shown(wrong: str) -> None:
+    """Its type is the address's, or PAD; a leaf committed as another can never be shown.
+
+    Rule: DUEL-11
+    """
+    arena = make_arena(HONEST, LIAR)
+    truth = make_side(toy.run(arena.batch_hash, 6))
+    lie = make_side(toy.run(arena.batch_hash, 6, (2, 2, 37, 5)))
+    play, bout = meet(arena, truth, lie, liar_first=True)
+    play.inner(bout)
+    play.inner(bout)
+    play.leaf(bout)
+    kind, raw = bout.champions[play.bout_turn(bout)].inner.leaf(read_digits(bout.path))
+    shown, reason = {
+        "type": ((2, raw), "duel: wrong type of leaf"),
+        "raw": ((kind, raw[:-1] + bytes([raw[-1] ^ 1])), "duel: not the leaf"),
+        "length": ((kind, raw[:-1]), "duel: a leaf is 1,024 bytes"),
+    }[wrong]
+    with reverts(reason):
+        play.game.leaf(*bout.keys, bout.state, NO_MOVE, shown)
+    play.leaf(bout)

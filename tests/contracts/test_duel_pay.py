@@ -1,0 +1,187 @@
+"""MovePay: who is paid for moves, how often, and never more than a quarter of a stake."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contracts import toy
+from tests.contracts.duelling import (
+    HONEST,
+    LIAR,
+    Arena,
+    Bout,
+    Play,
+    make_arena,
+    make_side,
+    meet,
+    post,
+)
+from tests.contracts.harness import CALLER, ETHER, GRAVE, SEQUENCER, STRANGER, actor, reverts
+
+T = 600
+CHANGE = (2, 2, 37, 5)
+PAY = 8 * 10**15
+QUARTER = ETHER // 4
+WORKER, HELPER, OPENER = actor("worker"), actor("helper"), actor("opener")
+
+
+def make_duel(arena: Arena) -> tuple[Play, Bout]:
+    """The sequencer's lie against HONEST's truth, every move of it HELPER's, resolved."""
+    lie, truth = (make_side(toy.run(arena.batch_hash, 6, change)) for change in (CHANGE, None))
+    play, bout = meet(arena, truth, lie, liar_first=True)
+    play.fight(bout, HELPER)
+    play.resolve(bout, WORKER)
+    return play, bout
+
+
+@pytest.fixture
+def arena() -> Arena:
+    return make_arena(HONEST, LIAR, CALLER)
+
+
+def champions_of(bout: Bout) -> tuple[bytes, bytes]:
+    return bout.champions[0].staker, bout.champions[1].staker
+
+
+def test_movers_against_a_beaten_champion_are_paid_once(arena: Arena) -> None:
+    """Two of four moves were against the loser, and the resolution. Rule: DUEL-19"""
+    play, bout = make_duel(arena)
+    loser, pair = 0, champions_of(bout)
+    assert pair == (LIAR, HONEST)
+    with reverts("pay: not out"):
+        arena.pay.pay_bout(play.key, pair, bout.state, 1, bout.movers)
+    with reverts("pay: no such loser"):
+        arena.pay.pay_bout(play.key, pair, bout.state, 2, bout.movers)
+    with reverts("pay: others moved"):
+        arena.pay.pay_bout(play.key, pair, bout.state, loser, [WORKER] * 5)
+    with reverts("pay: nobody moved"):
+        arena.pay.pay_bout(play.key, pair, bout.state, loser, [])
+    with reverts("pay: another bout"):
+        arena.pay.pay_bout(play.key, pair[::-1], bout.state, loser, bout.movers)
+    arena.pay.pay_bout(play.key, pair, bout.state, loser, bout.movers)
+    assert arena.pay.credit(HELPER) == 2 * PAY
+    assert arena.pay.credit(WORKER) == PAY
+    assert arena.pay.credit(HONEST) == 0
+    with reverts("pay: paid already"):
+        arena.pay.pay_bout(play.key, pair, bout.state, loser, bout.movers)
+    arena.check_solvent()
+
+
+def test_pay_is_pulled_to_any_address(arena: Arena) -> None:
+    """Invariant 32. The quarter comes from the rollup when it is first needed."""
+    play, bout = make_duel(arena)
+    arena.pay.pay_bout(play.key, champions_of(bout), bout.state, 0, bout.movers)
+    assert arena.rollup.credit(arena.game.address) == QUARTER
+    purse = actor("purse")
+    arena.pay.withdraw(purse, sender=HELPER)
+    assert arena.balance(purse) == 2 * PAY
+    assert arena.balance(arena.pay.address) == QUARTER - 2 * PAY
+    with reverts("pay: no credit"):
+        arena.pay.withdraw(purse, sender=HELPER)
+    arena.pay.withdraw(purse, sender=WORKER)
+    assert arena.balance(purse) == 3 * PAY
+    arena.check_solvent()
+
+
+def test_a_refusing_receiver_blocks_nobody(arena: Arena) -> None:
+    """Invariant 32."""
+    play, bout = make_duel(arena)
+    arena.pay.pay_bout(play.key, champions_of(bout), bout.state, 0, bout.movers)
+    with pytest.raises(Exception, match="no reason"):
+        arena.pay.withdraw(arena.toy.address, sender=HELPER)
+    assert arena.pay.credit(HELPER) == 2 * PAY
+    arena.pay.withdraw(HELPER, sender=HELPER)
+
+
+def test_only_the_rollup_pays_in(arena: Arena) -> None:
+    with reverts("pay: from the rollup only"):
+        arena.call(arena.pay.address, b"", sender=CALLER, value=1, view=False)
+
+
+def test_opener_and_outer_movers_are_paid_after_the_defeat(arena: Arena) -> None:
+    """Rule: DUEL-18"""
+    lie, truth = (make_side(toy.run(arena.batch_hash, 6, change)) for change in (CHANGE, None))
+    arena.pass_time(100)
+    post(arena, lie, SEQUENCER)
+    arena.pass_time(5)
+    post(arena, truth, HONEST)
+    play = Play(arena, lie, truth)
+    play.open(OPENER)
+    play.start(WORKER)
+    play.advance(HELPER)
+    play.advance(WORKER)
+    with reverts("pay: not defeated"):
+        arena.pay.pay_duel(play.state, 0, play.movers)
+    arena.pass_time(T)
+    arena.game.defeat(play.state, 0)
+    with reverts("pay: not defeated"):
+        arena.pay.pay_duel(play.state, 1, play.movers)
+    with reverts("pay: no such side"):
+        arena.pay.pay_duel(play.state, 2, play.movers)
+    with reverts("pay: others moved"):
+        arena.pay.pay_duel(play.state, 0, play.movers[:-1])
+    with reverts("pay: another state"):
+        arena.pay.pay_duel((play.state[0], bytes(32), play.state[2]), 0, play.movers)
+    arena.pay.pay_duel(play.state, 0, play.movers)
+    assert arena.pay.credit(OPENER) == PAY
+    assert arena.pay.credit(WORKER) == 2 * PAY
+    assert arena.pay.credit(HELPER) == 0
+    with reverts("pay: paid already"):
+        arena.pay.pay_duel(play.state, 0, play.movers)
+    arena.check_solvent()
+
+
+def test_one_stake_pays_a_quarter_at_most(arena: Arena) -> None:
+    """Invariant 29: whoever plays both sides gets a quarter of the lost stake back and no more."""
+    arena.staked(*(actor(f"knight {i}") for i in range(40)))
+    lie, truth = (make_side(toy.run(arena.batch_hash, 6, change)) for change in (CHANGE, None))
+    arena.pass_time(100)
+    post(arena, lie, SEQUENCER)
+    arena.pass_time(1)
+    post(arena, truth, HONEST)
+    grave = arena.balance(GRAVE)
+    play = Play(arena, lie, truth)
+    play.descend()
+    loser = play.commit(0, LIAR)
+    bouts = []
+    for i in range(16):
+        bout = Bout((loser, play.commit(1, actor(f"knight {i}"))))
+        play.fight(bout, WORKER)
+        bouts.append(bout)
+    play.resolve(bouts[0], WORKER)
+    for bout in bouts:
+        arena.pay.pay_bout(play.key, champions_of(bout), bout.state, 0, bout.movers)
+        arena.check_solvent()
+    assert arena.pay.credit(WORKER) == QUARTER
+    assert arena.pay.drawn(LIAR) == QUARTER
+    assert arena.balance(GRAVE) - grave == ETHER - QUARTER
+    arena.pay.withdraw(WORKER, sender=WORKER)
+    assert arena.balance(arena.pay.address) == 0
+
+
+def test_a_fallen_champions_bouts_are_paid_from_its_own_quarter(arena: Arena) -> None:
+    """It fell with its assertion; who moved against it draws on its quarter. Rule: DUEL-19"""
+    sides = [make_side(toy.run(arena.batch_hash, 6, c)) for c in (CHANGE, None, (2, 2, 37, 6))]
+    arena.staked(STRANGER)
+    arena.pass_time(100)
+    post(arena, sides[0], SEQUENCER)
+    post(arena, sides[1], HONEST)
+    arena.pass_time(500)
+    post(arena, sides[2], LIAR)
+    play = Play(arena, sides[0], sides[2])
+    play.descend()
+    bout = Bout((play.commit(0, CALLER), play.commit(1, STRANGER)))
+    first = play.bout_turn(bout)
+    play.inner(bout, WORKER)
+    play.inner(bout, HELPER)
+    beat = Play(arena, sides[1], sides[2])
+    beat.open()
+    arena.pass_time(100)
+    arena.game.defeat(beat.state, 1)
+    with reverts("pay: not out"):
+        arena.pay.pay_bout(play.key, champions_of(bout), bout.state, 1, bout.movers)
+    play.game.expel(play.state, 1, STRANGER)
+    arena.pay.pay_bout(play.key, champions_of(bout), bout.state, 1, bout.movers)
+    paid = (arena.pay.credit(WORKER), arena.pay.credit(HELPER))
+    assert paid == ((PAY, 0) if first == 0 else (0, PAY))
+    arena.check_solvent()

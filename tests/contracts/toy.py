@@ -1,0 +1,177 @@
+"""The toy machine of contracts/mocks/ToyMachine.vy in Python, and sparse trees that lie anywhere.
+
+A *tree* keeps only its leaves that are not PAD, so that 2**24 records cost nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from oyez.protocol import trace
+
+OUTER_HEIGHT = 24
+INNER_HEIGHT = 12
+RECORD_HEIGHT = 4
+LIVING = (*range(8), 4_080, 4_081)
+TYPES = {**dict(enumerate((1, 2, 5, 4, 3, 1, 2, 1))), 4_081: 5}
+LANES = {1: 256, 2: 512, 3: 32, 4: 1_024, 5: 512}
+MODULUS, BYTE_MODULUS, HALT = 30_011, 251, 17
+PAD_CHUNK = bytes(1_024)
+
+
+def sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def hash_leaf(chunk_type: int, raw: bytes) -> bytes:
+    return sha(b"\0" + bytes([chunk_type]) + raw)
+
+
+PAD_LEAF = hash_leaf(0, PAD_CHUNK)
+
+
+@functools.cache
+def pad_root(height: int) -> bytes:
+    """Root of a tree of PAD leaves."""
+    if height == 0:
+        return PAD_LEAF
+    return sha(2 * pad_root(height - 1))
+
+
+def type_at(leaf: int) -> int:
+    return TYPES.get(leaf, 1)
+
+
+class Tree:
+    """A perfect SHA-256 tree; absent leaves are what `filler` says, a root of PAD leaves."""
+
+    def __init__(self, height: int, leaves: Mapping[int, bytes], filler: int = 0) -> None:
+        self.height = height
+        self.filler = filler
+        self._known: list[dict[int, bytes]] = [dict(leaves)]
+        for level in range(height):
+            below = self._known[level]
+            self._known.append(
+                {
+                    i: sha(self.node(level, 2 * i) + self.node(level, 2 * i + 1))
+                    for i in {index >> 1 for index in below}
+                }
+            )
+
+    def node(self, level: int, index: int) -> bytes:
+        """A node, levels counted from the leaves."""
+        found = self._known[level].get(index)
+        return pad_root(level + self.filler) if found is None else found
+
+    @property
+    def root(self) -> bytes:
+        return self.node(self.height, 0)
+
+    def children(self, level: int, index: int) -> tuple[bytes, ...]:
+        """The 16 nodes four levels below a node."""
+        return tuple(self.node(level - 4, 16 * index + i) for i in range(16))
+
+    def path(self, index: int, level: int = 0, up: int | None = None) -> tuple[bytes, ...]:
+        """Siblings of a node, from there upwards."""
+        height = self.height - level if up is None else up
+        return tuple(self.node(level + i, (index >> i) ^ 1) for i in range(height))
+
+
+def encode(chunk_type: int, values: list[int]) -> bytes:
+    """A chunk of these lanes."""
+    match chunk_type:
+        case 1:
+            return trace.encode_int32(values).data
+        case 2:
+            return trace.encode_int16(values).data
+        case 3:
+            return trace.encode_words(values).data
+        case 4:
+            return trace.encode_bytes(bytes(values)).data
+        case _:
+            return trace.encode_int16_reversed(values).data
+
+
+@dataclass
+class Inner:
+    """A record's inner tree: raw leaves by index; those not there are PAD."""
+
+    raw: dict[int, bytes] = field(default_factory=dict)
+
+    @functools.cached_property
+    def tree(self) -> Tree:
+        leaves = {i: hash_leaf(type_at(i), data) for i, data in self.raw.items()}
+        return Tree(INNER_HEIGHT, leaves)
+
+    @property
+    def record_root(self) -> bytes:
+        return self.tree.node(RECORD_HEIGHT, (1 << INNER_HEIGHT >> RECORD_HEIGHT) - 1)
+
+    def leaf(self, index: int) -> tuple[int, bytes]:
+        """Type and bytes of a leaf, as they are revealed."""
+        found = self.raw.get(index)
+        return (0, PAD_CHUNK) if found is None else (type_at(index), found)
+
+    @property
+    def first_number(self) -> int | None:
+        """What the next record follows; None if this one is PAD."""
+        chunk = self.raw.get(4_080)
+        return None if chunk is None else int.from_bytes(chunk[28:32], "big")
+
+
+def run_record(before: int, change: tuple[int, int, int] | None = None) -> Inner:
+    """The inner tree of the record after a number.
+
+    With `change` (leaf, lane, value) that lane is false, and what follows in this record follows
+    from it.
+    """
+    inner, last = Inner(), before
+    for leaf in LIVING:
+        values: list[int] = []
+        value, kind = last, type_at(leaf)
+        modulus = BYTE_MODULUS if kind == 4 else MODULUS
+        for lane in range(LANES[kind]):
+            value = (value % MODULUS * 3 + 1 + lane) % modulus
+            if change is not None and change[:2] == (leaf, lane):
+                value = change[2]
+            values.append(value)
+        inner.raw[leaf] = encode(kind, values)
+        last = values[-1]
+    return inner
+
+
+@dataclass
+class Machine:
+    """A run: the inner trees of its records, the last record added by `outer`."""
+
+    records: list[Inner]
+
+    def inner(self, index: int) -> Inner:
+        return self.records[index] if index < len(self.records) else Inner()
+
+    def outer(self, last_record: bytes) -> Tree:
+        """The outer tree with the root of its very last record."""
+        leaves = {i: inner.record_root for i, inner in enumerate(self.records)}
+        leaves[(1 << OUTER_HEIGHT) - 1] = last_record
+        return Tree(OUTER_HEIGHT, leaves, filler=RECORD_HEIGHT)
+
+
+def run(batch_hash: bytes, limit: int, change: tuple[int, int, int, int] | None = None) -> Machine:
+    """Run to the machine's end or to a number of records.
+
+    With `change` (record, leaf, lane, value) one lane is false and all else follows from it.
+    """
+    records: list[Inner] = []
+    before = int.from_bytes(batch_hash, "big") % 10**6
+    for index in range(limit):
+        if index and before % HALT == 0:
+            break
+        here = change[1:] if change is not None and change[0] == index else None
+        records.append(run_record(before, here))
+        number = records[-1].first_number
+        assert number is not None
+        before = number
+    return Machine(records)
