@@ -11,7 +11,7 @@ help: ## list the targets
 install: ## everything a user needs, into .venv and a cache outside the clone
 	@$(PYTHON) scripts/install.py
 
-demo: install ## the main job on an embedded local chain (KEEP=1 leaves it running)
+demo: install ## the main job and a lie on a local chain (LIE=k: about call k, KEEP=1: leave it running)
 	@$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
 
 test: ## install what tests need, then style, types, spelling and every test

@@ -21,3 +21,11 @@ CALLS: tuple[tuple[int, bytes], ...] = (
 )
 #: Calls sent before the demonstration waits for their batch to close.
 ROUND = 5
+
+#: The second act's batch. The model judges each of them, so each can be lied about.
+DISPUTED: tuple[tuple[int, bytes], ...] = (
+    (0, b"The concert was superb and the singer had us all dancing."),
+    (1, b"The soup was cold and the waiter ignored us."),
+    (2, b"A kind doctor who listened and helped at once."),
+    (0, b"The tent leaked in the first rain, never again."),
+)

@@ -1,4 +1,4 @@
-"""The story in order: deploy, publish, serve and watch, call, post, compare, finalize, read.
+"""The first act: deploy, publish, serve and watch, call, post, compare, finalize, read.
 
 Everything a user would do is done here the way a user does it: through the SDK, and with
 `oyez serve` and `oyez watch` as processes of their own. No number is counted here that a
@@ -7,84 +7,38 @@ contract's view can answer.
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from oyez import cell_state
 from oyez.author import compiler, tokenizer
 from oyez.chain import client as chain_client
 from oyez.chain import contracts, deploy, sender
-from oyez.chain.deployment import Deployment
 from oyez.chain.devnet import Devnet
 from oyez.chain.keys import Key
 from oyez.client import Client
-from oyez.demo import processes, story
+from oyez.demo import fork, processes, story
 from oyez.demo.calls import CALLS, ROUND
+from oyez.demo.stage import AUTHOR, CALLERS, CHALLENGERS, SEQUENCER, Stage, read_json
 from oyez.engines import exact
-from oyez.protocol import batch_data, codec, schema
+from oyez.protocol import codec, schema
 from oyez.protocol.errors import Fatal
-from oyez.protocol.state import State
 from oyez.protocol.types import Finality, Hash32, Outcome
 from oyez.reader import Posted
 
-#: accounts of the local chain, by role
-AUTHOR, SEQUENCER, CALLERS = 0, 1, (3, 4, 5)
-PATIENCE_SECONDS = 120
-LOOK_SECONDS = 0.25
-Found = TypeVar("Found")
 
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Where the story plays: the chain, its contracts, the folder, the services."""
-
-    devnet: Devnet
-    keys: tuple[Key, ...]
-    deployment: Deployment
-    home: Path
-    children: processes.Children
-
-    @property
-    def file(self) -> Path:
-        """The deployment file that every command takes."""
-        return self.home / "deployment.json"
-
-    def client(self, account: int) -> Client:
-        """Return the SDK with one account's key."""
-        return Client(self.deployment, self.keys[account])
-
-    def wait(self, what: str, look: Callable[[], Found | None]) -> Found:
-        """Look until there is something.
-
-        Raises:
-            Fatal: a service ended, or nothing came in time.
-        """
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            found = look()
-            if found is not None:
-                return found
-            ended = self.children.ended()
-            if ended:
-                raise Fatal(f"while waiting for {what}: {'; '.join(ended)}")
-            time.sleep(LOOK_SECONDS)
-        raise Fatal(f"{what} did not come within {PATIENCE_SECONDS} s: see the logs in {self.home}")
-
-
-def tell(root: Path, home: Path, devnet: Devnet, children: processes.Children) -> str:
-    """Play the whole story and return its last line, for the caller to print.
+def tell(
+    root: Path, home: Path, devnet: Devnet, children: processes.Children, false_call: int
+) -> str:
+    """Play both acts and return the last line, for the caller to print.
 
     Args:
         root: the project's folder.
         home: an empty folder for the deployment file, the services' homes and logs.
         devnet: a running local chain.
-        children: keeps the services; they run on after the story.
+        children: keeps the services; the challengers run on after the story.
+        false_call: index, in the second act's batch, of the call that is lied about.
     """
     stage, action_id = raise_curtain(root, home, devnet, children)
     start_services(stage)
@@ -93,13 +47,17 @@ def tell(root: Path, home: Path, devnet: Devnet, children: processes.Children) -
     client = stage.client(AUTHOR)
     tell_calls(client, posted)
     for batch in posted:
-        verdict = stage.wait("the challenger's verdict", lambda b=batch: find_verdict(stage, b))  # type: ignore[misc]  # a default binds the loop's variable
-        story.tell_batch(batch, verdict)
-        if not verdict["match"]:
-            raise Fatal("the challenger disagrees with the sequencer")
+        assertion_id = batch.assertion.assertion_id
+        verdicts = stage.wait("the verdicts", lambda i=assertion_id: stage.find_verdicts(i))  # type: ignore[misc]  # a default binds the loop's variable
+        story.tell_batch(batch)
+        story.tell_verdicts(verdicts)
+        if not all(verdict["match"] for verdict in verdicts):
+            raise Fatal("a challenger disagrees with the sequencer")
     finalize(stage, client, len(posted))
     read_by_proof(stage, client, action_id)
-    return summarize(client, posted)
+    final = summarize(client, posted)
+    opened = fork.tell(stage, action_id, posted, false_call)
+    return f"oyez demo: {final}, {opened}"
 
 
 def raise_curtain(
@@ -135,38 +93,37 @@ def raise_curtain(
         name_hash=codec.keccak(b"positive"),
         type_hash=schema.compute_type_hash(compiled.manifest.fields[index]),
     )
-    stage = Stage(devnet, keys, replace(deployment, consumer=consumer), home, children)
+    stage = Stage(root, home, devnet, keys, replace(deployment, consumer=consumer), children)
     stage.deployment.save(stage.file)
     return stage, published.action_id
 
 
 def start_services(stage: Stage) -> None:
-    """Deposit the sequencer's stake; start sequencer and challenger with separate homes."""
-    stake = stage.client(SEQUENCER).deposit_stake()
-    program = str(Path(sys.executable).parent / "oyez")
-    shared = (program, "--deployment", str(stage.file))
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("OYEZ_")}
-    secret = {**bare, "OYEZ_KEY": stage.devnet.accounts[SEQUENCER].key}
-    watch = ("watch", "--watch-only")
-    for name, command, env in (("sequencer", ("serve",), secret), ("challenger", watch, bare)):
+    """Deposit the stakes; start the sequencer and the challengers, each with its own home."""
+    roles = [("sequencer", SEQUENCER, "serve")]
+    roles += [(name, account, "watch") for name, account in CHALLENGERS.items()]
+    stakes = {}
+    for name, account, command in roles:
+        stakes[name] = stage.client(account).deposit_stake()
         home = ("--home", str(stage.home / name))
-        stage.children.start(name, (*shared, *command, *home), env)
+        stage.start(name, account, ("oyez", "--deployment", str(stage.file), command, *home))
     served = stage.home / "sequencer" / "serve.json"
     url = stage.wait("the sequencer", lambda: read_json(served))["url"]
-    stage.wait("the challenger", lambda: read_json(find_verdicts(stage)))
-    story.say(f"sequencer  {url}, stake {stake.amount // 10**18} ETH, its own process and home")
-    story.say("challenger its own process and home: it knows the chain and nothing else")
+    story.tell_service("sequencer", stakes["sequencer"], f"listens at {url}")
+    for name in CHALLENGERS:
+        stage.wait(name, lambda n=name: read_json(stage.find_judgements(n)))  # type: ignore[misc]  # a default binds the loop's variable
+        story.tell_service(name, stakes[name], "knows the chain and nothing else")
+    story.say("each is a process of its own, with a home, a key and a stake of its own")
     story.say()
 
 
 def send_calls(stage: Stage, action_id: Hash32) -> None:
     """Send the calls in rounds; the sequencer closes a batch after each."""
-    clients = [stage.client(account) for account in CALLERS]
-    for sent, (caller, data) in enumerate(CALLS, 1):
-        clients[caller].call(action_id, data)
-        if sent % ROUND == 0 or sent == len(CALLS):
-            story.say(f"{sent} calls are in the inbox, from {len(CALLERS)} accounts")
-            stage.wait("the batch's end", lambda n=sent: find_closed(stage, n))  # type: ignore[misc]  # a default binds the loop's variable
+    for start in range(0, len(CALLS), ROUND):
+        stage.call(action_id, CALLS[start : start + ROUND])
+        sent = min(start + ROUND, len(CALLS))
+        story.say(f"{sent} calls are in the inbox, from {len(CALLERS)} accounts")
+        stage.wait("the batch's end", lambda n=sent: find_closed(stage, n))  # type: ignore[misc]  # a default binds the loop's variable
     story.say()
 
 
@@ -185,46 +142,12 @@ def find_posted(stage: Stage) -> list[Posted] | None:
     return reader.rebuild(history, path) if covered == len(CALLS) else None
 
 
-def tell_calls(client: Client, posted: list[Posted]) -> None:
-    """Show the calls one by one; each row is applied alone to see its fields before and after."""
-    state, told = State.empty(), []
+def tell_calls(client: Client, posted: Sequence[Posted]) -> None:
+    """Show the calls one by one."""
     manifest = client.reader.fetch_manifest(posted[0].batch.entries[0].manifest_hash)
-    manifests = {manifest.hash: manifest}
-    values = schema.initial_values(manifest.fields)
-    for batch in posted:
-        for entry, row in zip(batch.batch.entries, batch.rows, strict=True):
-            applied = batch_data.apply_rows(
-                state=state, entries=[entry], rows=[row], manifests=manifests
-            )
-            state, receipt = applied.state, applied.receipts[0]
-            cell = state.get(receipt.cell_key)
-            after = values if cell is None else cell.values
-            told.append(story.Told(entry, receipt, show(values), show(after)))
-            values = after
-    story.tell_calls(told, [field.name.decode() for field in manifest.fields])
+    names = [field.name.decode() for field in manifest.fields]
+    story.tell_calls(story.follow(posted, manifest), names)
     story.say()
-
-
-def show(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a cell's values as text and numbers."""
-    return tuple(value.decode() if isinstance(value, bytes) else value for value in values)
-
-
-def find_verdicts(stage: Stage) -> Path:
-    """Return where the challenger writes what it found."""
-    return stage.home / "challenger" / "verdicts.json"
-
-
-def find_verdict(stage: Stage, posted: Posted) -> dict[str, Any] | None:  # Any: JSON
-    """Return the challenger's verdict on one assertion, once there is one."""
-    wanted = "0x" + posted.assertion.assertion_id.hex()
-    document = read_json(find_verdicts(stage))
-    return next((v for v in document["verdicts"] if v["assertion_id"] == wanted), None)
-
-
-def read_json(path: Path) -> Any:  # Any: JSON
-    """Return a JSON file's content, or None while it is not there; writers replace it whole."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def finalize(stage: Stage, client: Client, last: int) -> None:
@@ -235,7 +158,7 @@ def finalize(stage: Stage, client: Client, last: int) -> None:
     story.say()
     story.say(
         f"The verdicts are in, so the demo moved the local chain's clock {window + 1} s forward,\n"
-        f"over the challenge window; the sequencer finalized {last} batches."
+        f"over the challenge window; {last} batches are final."
     )
 
 
@@ -259,7 +182,7 @@ def read_by_proof(stage: Stage, client: Client, action_id: Hash32) -> None:
 
 
 def summarize(client: Client, posted: list[Posted]) -> str:
-    """Ask the contracts what is final, call by call, and return the last line.
+    """Ask the contracts what is final, call by call, and say it in a few words.
 
     Raises:
         Fatal: a receipt does not hold under its final root, or a call is not final.
@@ -277,6 +200,4 @@ def summarize(client: Client, posted: list[Posted]) -> str:
             counted[document.receipt.outcome] += 1
     final = record.first_call + record.count
     accepted, rejected = counted[Outcome.ACCEPTED], counted[Outcome.REJECTED]
-    return (
-        f"oyez demo: {final} calls final ({accepted} accepted, {rejected} rejected), head at {head}"
-    )
+    return f"{final} calls final ({accepted} accepted, {rejected} rejected)"

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oyez.protocol.types import Code, Entry, Outcome, Receipt
+from oyez.answers import Stake
+from oyez.chain.sender import format_ether
+from oyez.protocol import batch_data, schema
+from oyez.protocol.state import State
+from oyez.protocol.types import Code, Entry, Manifest, Outcome, Receipt, Value
 from oyez.reader import Posted
 
 WIDTH = 62
@@ -45,6 +49,36 @@ def format_outcome(receipt: Receipt) -> str:
     return f"REJECTED({Code(receipt.code).name}) at byte {receipt.detail}"
 
 
+def follow(posted: Sequence[Posted], manifest: Manifest) -> list[Told]:
+    """Apply rows one by one, from the first batch's on, to see fields before and after each call.
+
+    All calls are of one action with one shared cell.
+    """
+    state, told = State.empty(), []
+    values = schema.initial_values(manifest.fields)
+    for batch in posted:
+        for entry, row in zip(batch.batch.entries, batch.rows, strict=True):
+            applied = batch_data.apply_rows(
+                state=state, entries=[entry], rows=[row], manifests={manifest.hash: manifest}
+            )
+            state, receipt = applied.state, applied.receipts[0]
+            cell = state.get(receipt.cell_key)
+            after = values if cell is None else cell.values
+            told.append(Told(entry, receipt, show(values), show(after)))
+            values = after
+    return told
+
+
+def show(values: Sequence[Value]) -> tuple[Any, ...]:
+    """Return a cell's values as text and numbers."""
+    return tuple(value.decode() if isinstance(value, bytes) else value for value in values)
+
+
+def tell_service(name: str, stake: Stake, what: str) -> None:
+    """Show a service, who stakes for it, and something about it."""
+    say(f"{name:12}  0x{stake.owner.hex()}, stake {format_ether(stake.amount)} ETH, {what}")
+
+
 def tell_calls(calls: Sequence[Told], names: Sequence[str]) -> None:
     """Show each call's text, its fields before and after, and how it ended."""
     say(f"{'call':>4}  {'caller':8}  {'text':{WIDTH}}  {', '.join(names)}")
@@ -57,15 +91,58 @@ def tell_calls(calls: Sequence[Told], names: Sequence[str]) -> None:
         )
 
 
-def tell_batch(posted: Posted, verdict: dict[str, Any]) -> None:  # Any: JSON
-    """Show a batch, its four roots and what the challenger found."""
+def tell_batch(posted: Posted) -> None:
+    """Show a batch and its four roots."""
     first, claim = posted.batch.header.first_call, posted.assertion.claim
     last = first + posted.batch.header.count - 1
     number, batch_hash = posted.batch.number, posted.batch.batch_hash
     say(f"batch {number}: calls {first} to {last}, hash {batch_hash.hex()}")
     for name in ("trace_root", "state_root", "receipts_root", "outbox_root"):
         say(f"  {name:13} {getattr(claim, name).hex()}")
+
+
+def tell_lie(posted: Posted, told: Sequence[Told], names: Sequence[str], index: int) -> None:
+    """Show the call that a batch is false about: its text, then what was posted and what is true.
+
+    Args:
+        posted: the false batch.
+        told: the call as posted, and as it truly ends.
+        names: of the cell's fields.
+        index: of the call in the batch.
+    """
+    first, count = posted.batch.header.first_call, posted.batch.header.count
+    say()
+    say(
+        f"batch {posted.batch.number}: calls {first} to {first + count - 1}, posted with a false "
+        f"call {first + index} (LIE={index}, its index in the batch)"
+    )
+    say(f"  text          {format_input(told[0].entry.input)}")
+    for name, side in zip(("posted", "true"), told, strict=True):
+        fields = " ".join(
+            f"{field}={value}" for field, value in zip(names, side.after, strict=True)
+        )
+        say(f"  {name:12}  {fields}  {format_outcome(side.receipt)}")
+
+
+def tell_verdicts(verdicts: Sequence[dict[str, Any]]) -> None:  # Any: JSON
+    """Show what the challengers found, in one line where all agree with what was posted."""
+    if all(verdict["match"] for verdict in verdicts):
+        say(
+            f"  challengers   MATCH: {len(verdicts)} replays give this very id, trace root included"
+        )
+        return
+    for number, verdict in enumerate(verdicts, 1):
+        say(f"  challenger-{number}  {format_verdict(verdict)}")
+
+
+def format_verdict(verdict: dict[str, Any]) -> str:  # Any: JSON
+    """Say what one challenger found."""
     if verdict["match"]:
-        say("  challenger    MATCH: its own replay gives this very id, trace root included")
-    else:
-        say(f"  challenger    MISMATCH from call {verdict['first_call']}: {verdict['differs']}")
+        return "MATCH: its own replay gives this very id, trace root included"
+    if verdict["first_call"] is None:
+        return f"MISMATCH: its own replay gives another {', '.join(verdict['differs'])}"
+    theirs, ours = (verdict[name][2:14] for name in ("posted_call_root", "our_call_root"))
+    return (
+        f"MISMATCH: call {verdict['first_call']} is the first whose trace root differs: "
+        f"posted {theirs}.., its own replay gives {ours}.."
+    )

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from web3 import Web3
+from web3.exceptions import ContractLogicError
 
 ABI = Path(__file__).resolve().parents[2] / "contracts" / "abi"
 keccak = Web3.keccak
-ACCEPTED, REJECTED, FINAL = 1, 2, 3
+ACCEPTED, REJECTED = 1, 2  # outcomes
+POSTED, FINAL = 2, 3  # finality
+PENDING = 1  # status of an assertion
 
 
 def word(value: Any) -> bytes:
@@ -122,6 +125,49 @@ class Ballot:
         return tagged("cell", self.key, self.hash, tree(self.leaves(), 5)[0], self.version)
 
 
+def find_fork(
+    rollup: Any, chain_id: int, parent: bytes, batch: Any, proposed: list[Any]
+) -> dict[str, Any]:
+    """The living siblings on the head, why neither can be final, and where their rows part."""
+    number, living, rows = batch.batch, [], []
+    for claim in [e for e in proposed if e.parent == parent]:
+        recomputed = tagged(
+            "assertion", chain_id, rollup.address, parent, claim.attempt, number,
+            batch.batch_hash, claim.trace_root, claim.state_root, claim.outbox_root,
+            claim.receipts_root,
+        )  # fmt: skip
+        assert recomputed == claim.assertion_id
+        stored = rollup.functions.assertion(recomputed).call()
+        assert (stored[0], stored[4], stored[5]) == (parent, claim.proposer, number)
+        if rollup.functions.status(recomputed).call() == PENDING:
+            living.append(claim)
+            rows.append(read_rows(claim.batch_data))
+    refusals = set()
+    for claim in living:
+        try:
+            rollup.functions.finalize(claim.assertion_id).call()
+        except ContractLogicError as error:
+            refusals.add(str(error.message))
+        else:
+            raise AssertionError("a sibling could be final")
+    assert rollup.functions.final_id(number).call() == bytes(32)
+    for call_id in range(batch.first_call, batch.first_call + batch.count):
+        assert rollup.functions.finality(call_id, number).call() == POSTED
+    differing = [
+        batch.first_call + index
+        for index, calls in enumerate(zip(*rows, strict=True))
+        if len({row["trace"] for row in calls}) > 1
+    ]
+    return {
+        "batch": number,
+        "siblings": ["0x" + claim.assertion_id.hex() for claim in living],
+        "proposers": [claim.proposer for claim in living],
+        "refusals": sorted(refusals),
+        "first_call": differing[0],
+        "outputs": [row[differing[0] - batch.first_call]["output"].decode() for row in rows],
+    }
+
+
 def main(path: str) -> dict[str, Any]:
     deployment = json.loads(Path(path).read_text())
     web3 = Web3(Web3.HTTPProvider(deployment["rpc"]))
@@ -217,7 +263,12 @@ def main(path: str) -> dict[str, Any]:
     assert web3.eth.get_balance(rollup.address) >= owed
     owed = inbox.functions.escrow().call() + inbox.functions.total_credits().call()
     assert web3.eth.get_balance(inbox.address) >= owed
+    pending = [e for e in closed if e.batch == head + 1]
+    fork = None
+    if len([e for e in proposed if e.parent == parent]) > 1:
+        fork = find_fork(rollup, deployment["chain_id"], parent, pending[0], proposed)
     return {
+        "fork": fork,
         "final": len(covered),
         "accepted": outcomes[ACCEPTED],
         "rejected": outcomes[REJECTED],

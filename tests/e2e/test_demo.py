@@ -13,21 +13,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".oyez" / "demo"
 LAST = re.compile(
-    r"oyez demo: (\d+) calls final \((\d+) accepted, (\d+) rejected\), head at (\d+)\n\Z"
+    r"oyez demo: (\d+) calls final \((\d+) accepted, (\d+) rejected\), "
+    r"fork open at batch (\d+), head stays at (\d+)\n\Z"
 )
+SECOND_ACT = "Second act"
+NAMED = re.compile(r"  challenger-\d  MISMATCH: call (\d+) is the first whose trace root differs")
+SIBLING = re.compile(r"  (false root|its sibling) +id (0x[0-9a-f]{64}), posted (.*)\n")
+STAKER = re.compile(r"(sequencer|challenger-\d) +(0x[0-9a-f]{40}), stake 1 ETH")
+LIE = 2
 SCRIPT = [sys.executable, "scripts/demo.py", "--keep"]
-MAKE = ["make", "--no-print-directory", "demo", "KEEP=1"]
+MAKE = ["make", "--no-print-directory", "demo", "KEEP=1", f"LIE={LIE}"]
 
 
 @contextmanager
-def running(command: list[str], **options: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start a kept demonstration; give the process and what it printed up to the last line."""
+def running(
+    command: list[str], until: str = "oyez demo:", **options: object
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start a kept demonstration; give the process and what it printed up to a line."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -41,8 +50,10 @@ def running(command: list[str], **options: object) -> Iterator[tuple[subprocess.
     try:
         for line in process.stdout:
             printed.append(line)
-            if line.startswith("oyez demo:"):
+            if line.startswith(until):
                 break
+        else:
+            pytest.fail("".join(printed))
         yield process, "".join(printed)
     finally:
         if process.poll() is None:
@@ -52,7 +63,7 @@ def running(command: list[str], **options: object) -> Iterator[tuple[subprocess.
 
 
 def find_ports() -> list[tuple[str, int]]:
-    """Where the chain and the sequencer's service listen."""
+    """Where the chain listens, and where the sequencer's service did or does."""
     urls = [
         json.loads((HOME / "deployment.json").read_text())["rpc"],
         json.loads((HOME / "sequencer" / "serve.json").read_text())["url"],
@@ -89,57 +100,134 @@ def assert_nothing_left(ports: list[tuple[str, int]]) -> None:
 
 
 def send(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """Signal one process and wait until all that held its output are gone."""
+    """Signal one process and wait until all that held its output are gone; it says no more."""
     assert process.stdout is not None
     os.kill(process.pid, number)
-    assert process.stdout.read() == ""
+    assert "oyez demo:" not in process.stdout.read()
     process.wait(20)
 
 
-def test_demo_tells_the_whole_story_a_stranger_rebuilds_it_and_ctrl_c_ends_it() -> None:
+def rebuild() -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "tests/e2e/rebuild.py", str(HOME / "deployment.json")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def check_first_act(printed: str, rebuilt: dict[str, Any]) -> None:
+    found = LAST.search(printed)
+    assert found is not None, printed
+    final, accepted, rejected, _, head = map(int, found.groups())
+    assert 12 <= final <= 16
+    assert (accepted > 0, rejected > 0, accepted + rejected) == (True, True, final)
+    assert printed.count("MATCH: 2 replays give this very id") == head
+    assert (rebuilt["final"], rebuilt["head"]) == (final, head)
+    assert (rebuilt["accepted"], rebuilt["rejected"]) == (accepted, rejected)
+    assert rebuilt["callers"] >= 3
+
+
+def check_second_act(printed: str, rebuilt: dict[str, Any]) -> None:
+    """Hold what the screen says of the fork against what a stranger finds on the chain."""
+    found = LAST.search(printed)
+    assert found is not None, printed
+    final, _, _, batch, head = map(int, found.groups())
+    assert batch == head + 1
+    named = NAMED.findall(printed)
+    assert named == [str(final + LIE)] * 2
+    siblings = SIBLING.findall(printed)
+    assert [name for name, _, _ in siblings] == ["false root", "its sibling"]
+
+    fork = rebuilt["fork"]
+    assert fork["batch"] == batch
+    assert fork["siblings"] == [sibling_id for _, sibling_id, _ in siblings]
+    assert fork["first_call"] == final + LIE
+    assert sorted(json.loads(output)["mood"] for output in fork["outputs"]) == [
+        "negative",
+        "positive",
+    ]
+    stakers = dict(STAKER.findall(printed))
+    assert len(set(stakers.values())) == 3
+    liar, answerer = (proposer.lower() for proposer in fork["proposers"])
+    assert liar == stakers["sequencer"]
+    assert siblings[1][2] in {"by challenger-1", "by challenger-2"}
+    assert answerer == stakers[siblings[1][2].removeprefix("by ")]
+    (refusal,) = fork["refusals"]
+    assert refusal == "execution reverted: rollup: a sibling lives"
+    assert printed.count(" reverts: rollup: a sibling lives\n") == 2
+
+    verdicts = [
+        json.loads((HOME / name / "verdicts.json").read_text())["verdicts"]
+        for name in ("challenger-1", "challenger-2")
+    ]
+    for mine in verdicts:
+        judged = {verdict["assertion_id"]: verdict["match"] for verdict in mine}
+        assert judged.pop(fork["siblings"][0]) is False
+        assert len(judged) == batch
+        assert all(judged.values())
+
+
+def test_demo_tells_both_acts_a_stranger_finds_the_same_and_ctrl_c_ends_it() -> None:
     with running(MAKE) as (process, printed):
-        ports = find_ports()
-        assert all(is_open(place) for place in ports)
-        found = LAST.search(printed)
-        assert found is not None, printed
-        final, accepted, rejected, head = map(int, found.groups())
-        assert 12 <= final <= 16
-        assert (accepted > 0, rejected > 0, accepted + rejected) == (True, True, final)
+        chain, sequencer = find_ports()
+        assert is_open(chain)
+        assert not is_open(sequencer)
         assert "\x1b" not in printed
-        assert printed.count("MATCH: its own replay") == head
-        done = subprocess.run(
-            [sys.executable, "tests/e2e/rebuild.py", str(HOME / "deployment.json")],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        rebuilt = json.loads(done.stdout)
-        assert (rebuilt["final"], rebuilt["head"]) == (final, head)
-        assert (rebuilt["accepted"], rebuilt["rejected"]) == (accepted, rejected)
-        assert rebuilt["callers"] >= 3
+        rebuilt = rebuild()
+        check_first_act(printed, rebuilt)
+        check_second_act(printed, rebuilt)
         send(process, signal.SIGINT)
-    assert_nothing_left(ports)
+    assert_nothing_left([chain, sequencer])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"), [(["--lie=4"], {}), (["--lie=-1"], {}), ([], {"LIE": "x"})]
+)
+def test_a_lie_about_no_call_is_refused_before_anything_starts(
+    arguments: list[str], environment: dict[str, str]
+) -> None:
+    HOME.parent.mkdir(exist_ok=True)
+    before = sorted(HOME.parent.rglob("*"))
+    done = subprocess.run(
+        [*SCRIPT, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("demo: LIE=")
+    assert done.stderr.endswith(" is no call of the second act: take one of 0 to 3\n")
+    assert sorted(HOME.parent.rglob("*")) == before
 
 
 def test_kept_demo_ends_on_sigterm_where_sigint_is_ignored_and_is_alone_in_its_clone() -> None:
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    with running(MAKE, preexec_fn=ignore) as (process, _):
+    with running(MAKE, SECOND_ACT, preexec_fn=ignore) as (process, _):
         ports = find_ports()
         second = subprocess.run(SCRIPT, cwd=ROOT, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "another one runs in this clone" in second.stderr
-        assert all(is_open(place) for place in ports)
+        assert is_open(ports[0])
         send(process, signal.SIGTERM)
     assert_nothing_left(ports)
 
 
-@pytest.mark.parametrize("command", [MAKE, SCRIPT], ids=["make", "script"])
-def test_killed_demo_leaves_nothing(command: list[str]) -> None:
-    with running(command) as (process, _):
+@pytest.mark.parametrize(
+    ("command", "until"),
+    [(MAKE, "oyez demo:"), (SCRIPT, SECOND_ACT)],
+    ids=["make, when all is told", "script, while the liar runs"],
+)
+def test_killed_demo_leaves_nothing(command: list[str], until: str) -> None:
+    with running(command, until) as (process, _):
         ports = find_ports()
         send(process, signal.SIGKILL)
     assert_nothing_left(ports)
