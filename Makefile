@@ -21,9 +21,9 @@ test: ## install what tests need, then style, types, spelling and every test
 check: ## style, types and spelling alone
 	@$(BIN)/python scripts/check.py --static
 
-soak: ## the large seeded counts; writes docs/measurements/soak.json
+soak: ## the large seeded counts, PART=name or all, SEED=n; writes tests/soak.json
 	@$(PYTHON) scripts/install.py --test
-	@$(BIN)/python scripts/soak.py
+	@$(BIN)/python -m scripts.soak $(PART) --seed $(or $(SEED),1)
 
 bench: ## ratios against peers in one run; writes docs/measurements/bench.json
 	@$(PYTHON) scripts/install.py --test

@@ -1,0 +1,72 @@
+"""Names the contracts under mutation, the sources of each, and the tests that must notice.
+
+Left out are the tests that compare gas, sizes and layouts with golden files, and those that start
+a node: a mutant has to die by what it does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+_MONEY = ("test_money", "test_readers")
+_INBOX = ("test_inbox", "test_batches", "test_inbox_edges", "test_inbox_machine")
+_ROLLUP = (
+    *("test_rollup", "test_branches", "test_forks", "test_stakes", "test_proofs"),
+    *("test_rollup_edges", "test_rollup_machine"),
+)
+_REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
+
+#: Contract -> test files under tests/, cheapest first.
+TESTS: dict[str, tuple[str, ...]] = {
+    "Rollup": tuple(
+        f"contracts/{name}.py" for name in ("test_codec", *_ROLLUP, *_MONEY, "test_batches")
+    ),
+    "Inbox": tuple(f"contracts/{name}.py" for name in ("test_codec", *_INBOX, *_MONEY)),
+    "ActionRegistry": tuple(
+        f"contracts/{name}.py" for name in ("test_codec", *_REGISTRY, "test_inbox", "test_batches")
+    ),
+    "ModelRegistry": tuple(f"contracts/{name}.py" for name in ("test_codec", *_REGISTRY)),
+    "ManifestGate": (
+        "contracts/test_manifest_gate.py",
+        "differential/test_manifest_gate.py",
+        "differential/test_gate_bounds.py",
+    ),
+}
+#: Files that are not mutated: constants.vy is compared with its twin in Python, number by number.
+KEPT = ("contracts/constants.vy",)
+
+
+def list_sources(root: Path, contract: str) -> list[str]:
+    """Return the paths of a contract and of the modules it imports, itself first."""
+    found = [f"contracts/{contract}.vy"]
+    for path in found:
+        found += [name for name in _list_imports(root, path) if name not in found]
+    return [path for path in found if path not in KEPT]
+
+
+def list_harnesses(root: Path, source: str) -> list[str]:
+    """Return the paths of the tests' own contracts that a source is part of.
+
+    Other deployed contracts keep the source as it is: one contract is under mutation at a time.
+    """
+    paths = [
+        str(path.relative_to(root)) for path in sorted((root / "tests/contracts").glob("*.vy"))
+    ]
+    return [path for path in paths if source in _close_imports(root, path)]
+
+
+def _close_imports(root: Path, path: str) -> list[str]:
+    found = [path]
+    for name in found:
+        found += [more for more in _list_imports(root, name) if more not in found]
+    return found
+
+
+def _list_imports(root: Path, path: str) -> Iterator[str]:
+    text = (root / path).read_text(encoding="utf-8")
+    for package, name in re.findall(r"(?m)^from ([\w.]+) import (\w+)", text):
+        module = f"{package.replace('.', '/')}/{name}.vy"
+        if (root / module).is_file():
+            yield module

@@ -1,0 +1,180 @@
+"""Runs in a private copy of the tree: forks for each mutant, compiles it and runs the tests.
+
+Everything slow is done once, before the first fork: imports, and the compilation of contracts that
+a mutant leaves alone. Speaks JSON lines: a question on stdin, an answer on stdout.
+
+    {"source": path, "text": mutated or null, "target": path, "stale": [paths], "files": [...],
+     "rank": [node ids], "seconds": limit, "seed": n}
+    {"status": "killed" | "survived" | "same" | "broken" | "timeout" | "refused",
+     "killer": node id, "seconds": s, "durations": {node id: s}}
+
+`broken` does not compile; `refused` means that pytest could not run at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from vyper.exceptions import VyperException, VyperInternalException
+
+from oyez.chain import deploy
+
+_compile = deploy.compile_contract.__wrapped__
+_ready: dict[str, deploy.Artifact] = {}
+Answer = dict[str, Any]  # JSON
+#: How the compiler refuses a source; for some it never meant to read, in Python's own words.
+REFUSALS = (
+    *(VyperException, VyperInternalException, ArithmeticError, AssertionError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
+#: What a child may take: a mutant that loops must not starve the machine.
+MEMORY_BYTES = 6 << 30
+#: What a child prints.
+LOG = "worker.log"
+
+
+class Order:
+    """A pytest plugin: runs tests by their rank, notes their times and the first that fails."""
+
+    def __init__(self, rank: list[str]) -> None:
+        """Take node ids, the first to run first."""
+        self.rank = {name: place for place, name in enumerate(rank)}
+        self.durations: dict[str, float] = {}
+        self.killer: str | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Sort what was collected."""
+        items.sort(key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what a test took and whether it failed."""
+        name = report.nodeid
+        self.durations[name] = self.durations.get(name, 0.0) + report.duration
+        if report.failed and self.killer is None:
+            self.killer = name
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be collected is a failure too."""
+        if report.failed and self.killer is None:
+            self.killer = report.nodeid
+
+
+def strip_metadata(code: bytes) -> bytes:
+    """Return creation code without the compiler's closing note, which hashes the sources."""
+    return code[: -int.from_bytes(code[-2:], "big")]
+
+
+def judge(question: dict[str, Any]) -> Answer:
+    """Compile one mutant and run the tests on it, in this process."""
+    source = Path(question["source"])
+    kept = source.read_text(encoding="utf-8")
+    if question["text"] is not None:
+        source.write_text(question["text"], encoding="utf-8")
+    try:
+        return _judge(question)
+    finally:
+        source.write_text(kept, encoding="utf-8")
+
+
+def _judge(question: dict[str, Any]) -> Answer:
+    fresh: dict[str, deploy.Artifact] = {}
+    if question["text"] is not None:
+        target = question["target"]
+        gc.disable()
+        try:
+            for path in [target, *(p for p in question["stale"] if p != target)]:
+                fresh[path] = _compile(path)
+                same = strip_metadata(fresh[path].bytecode) == strip_metadata(_ready[path].bytecode)
+                if path == target and same:
+                    return {"status": "same"}
+        except REFUSALS as failure:
+            return {"status": "broken", "killer": type(failure).__name__}
+        finally:
+            gc.enable()
+    known = _ready | fresh
+    deploy.compile_contract = functools.cache(lambda path: known.get(path) or _compile(path))
+    order = Order(question["rank"])
+    arguments = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider"]
+    arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is loaded
+    arguments += [f"--hypothesis-seed={question['seed']}", *question["files"]]
+    code = pytest.main(arguments, plugins=[order])
+    status = {0: "survived", 1: "killed", 2: "killed"}.get(int(code), "refused")
+    answer = {"status": status, "killer": order.killer, "durations": order.durations}
+    if status == "refused":
+        answer["log"] = Path(LOG).read_text(encoding="utf-8", errors="replace")[-2_000:]
+    return answer
+
+
+def fork(question: dict[str, Any]) -> Answer:
+    """Judge one mutant in a child of its own group, and end it after its time."""
+    start = time.monotonic()
+    source = Path(question["source"])
+    kept = source.read_text(encoding="utf-8")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        os.close(reader)
+        quiet = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        with os.fdopen(writer, "w") as pipe:
+            json.dump(judge(question), pipe)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "r") as pipe:
+        ready, _, _ = select.select([pipe], [], [], question["seconds"])
+        answer = pipe.read() if ready else ""
+    if not ready:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    source.write_text(kept, encoding="utf-8")
+    if answer:
+        found: Answer = json.loads(answer)
+    else:
+        log = Path(LOG).read_text(encoding="utf-8", errors="replace")[-2_000:]
+        found = {"status": "refused", "log": log} if ready else {"status": "timeout"}
+    return found | {"seconds": round(time.monotonic() - start, 2)}
+
+
+def warm(target: str, stale: list[str], seed: int) -> None:
+    """Compile everything that tests deploy, and import what they import."""
+    hypothesis.settings.register_profile("mutate", database=None, deadline=None)
+    hypothesis.settings.load_profile("mutate")
+    for path in {target, *stale, *(f"contracts/{name}.vy" for name in deploy.CONTRACTS)}:
+        _ready[path] = _compile(path)
+    for name in deploy.EXAMPLES:
+        _ready[f"contracts/examples/{name}.vy"] = _compile(f"contracts/examples/{name}.vy")
+    for harness in sorted(Path("tests/contracts").glob("*.vy")):
+        _ready[str(harness)] = _compile(str(harness))
+    gc.collect()
+    gc.freeze()  # what is here now is shared with every child, and is no garbage
+    print(json.dumps({"ready": len(_ready), "seed": seed}), flush=True)
+
+
+def main() -> None:
+    """Answer questions until stdin ends."""
+    first = json.loads(sys.stdin.readline())
+    warm(first["target"], first["stale"], first["seed"])
+    for line in sys.stdin:
+        print(json.dumps(fork(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

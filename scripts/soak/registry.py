@@ -1,0 +1,11 @@
+"""Names the parts of the soak. A new part is one module with its `PART` and one line here."""
+
+from __future__ import annotations
+
+from scripts.soak import calls, machines, manifests, mutants, trees
+from scripts.soak.part import Part
+
+PARTS: dict[str, Part] = {
+    part.name: part
+    for part in (calls.PART, manifests.PART, trees.PART, machines.PART, *mutants.PARTS)
+}
