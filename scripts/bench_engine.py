@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from oyez.engines.exact import ExactEngine, build, load_engine
-from oyez.engines.exact.kernels import KernelCache, Kernels
+from oyez.engines.exact.kernel_cache import KernelCache
+from oyez.engines.exact.kernels import Kernels
 from oyez.engines.exact.library import Library
 from oyez.protocol.decoding import decode
 from oyez.protocol.machine import Machine

@@ -81,7 +81,11 @@ def run(
     tokens = _read_tokens(tokens_file)
     model = load_model(open_gguf(settings.model or locate.find_model()))
     logit_run.check_tokens(model, tokens)
-    backend = kernels.open_kernel(model, kernel) if kernel else kernels.open_backend(model)
+    backend = (
+        kernels.open_kernel(model, kernel, threads)
+        if kernel
+        else kernels.open_backend(model, threads)
+    )
     progress = output.Progress()
     with _LogitsFile(logits_out, len(tokens), model.vocabulary) as file:
 

@@ -38,6 +38,11 @@ class Backend(Protocol):
         """What does the arithmetic: "spec", or the name of a path of the kernels."""
         ...
 
+    @property
+    def threads(self) -> int:
+        """Threads that share a call's work."""
+        ...
+
     def new_cache(self) -> Cache:
         """Return an empty cache."""
         ...
@@ -86,6 +91,7 @@ class Reference:
     """The plain NumPy backend: obviously right, about a second a block."""
 
     kernel = "spec"
+    threads = 1
 
     def __init__(self, model: Model) -> None:
         """Keep the model."""

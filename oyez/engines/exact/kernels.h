@@ -103,15 +103,13 @@ typedef struct {
     i64 capacity, position;
 } place;
 
+// One thread's room.
 typedef struct {
-    activation y;
-    i32 *x, *q, *k, *v;
     i16 *rotated;
-    i64 *wide;
     i64 *scores;
     i32 *weights;
     u8 *unpacked;
-} scratch;
+} desk;
 
 static inline i64 clamp(i64 value, i64 limit) {
     return value > limit ? limit : value < -limit ? -limit : value;

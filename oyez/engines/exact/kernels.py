@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from oyez.engines.exact import blocks, selftest, sources, tables
 from oyez.engines.exact.backend import Backend, Cache, Lanes, Reference, Residuals
 from oyez.engines.exact.blocks import Matrix
+from oyez.engines.exact.kernel_cache import KernelCache
 from oyez.engines.exact.library import (
     PATHS,
     PORTABLE,
@@ -36,53 +37,21 @@ LOG = logging.getLogger(__name__)
 BLOCK = 128
 #: Columns that the kernels multiply at once; rows are padded with zeros to a multiple.
 GROUP = 32
-#: Positions a cache grows by; the kernels want a multiple of 16.
-GROWTH = 128
-
-
-class KernelCache:
-    """Keys and values of one session, in the kernels' layout; grows as it fills."""
-
-    def __init__(self, model: Model) -> None:
-        """Start empty."""
-        self.heads = len(model.layers) * model.kv_heads
-        self.head_size = model.head_size
-        self.count = 0
-        self.capacity = 0
-        self.keys: NDArray[np.int16] = np.zeros((self.heads, 0), np.int16)
-        self.values: NDArray[np.int16] = np.zeros((self.heads, 0), np.int16)
-
-    def reserve(self, count: int) -> None:
-        """Make room for `count` positions in all."""
-        if count > self.capacity:
-            capacity = -(-count // GROWTH) * GROWTH
-            self.keys, self.values = (
-                self._grow(part, capacity) for part in (self.keys, self.values)
-            )
-            self.capacity = capacity
-
-    def fork(self) -> KernelCache:
-        """Return an independent copy."""
-        copy = object.__new__(KernelCache)
-        copy.heads, copy.head_size = self.heads, self.head_size
-        copy.count, copy.capacity = self.count, self.capacity
-        copy.keys, copy.values = self.keys.copy(), self.values.copy()
-        return copy
-
-    def _grow(self, part: NDArray[np.int16], capacity: int) -> NDArray[np.int16]:
-        # A head's positions are contiguous, so a larger capacity keeps them as a prefix.
-        grown = np.zeros((self.heads, capacity * self.head_size), np.int16)
-        grown[:, : part.shape[1]] = part
-        return grown
 
 
 class Kernels:
-    """A backend that runs in C; one call at a time, without the interpreter's lock."""
+    """A backend that runs in C; one call at a time, without the interpreter's lock.
 
-    def __init__(self, library: Library, model: Model, path: int | None = None) -> None:
+    Rule: ENGINE-30
+    """
+
+    def __init__(
+        self, library: Library, model: Model, path: int | None = None, threads: int = 1
+    ) -> None:
         """Repack a model for the kernels.
 
-        `path` forces one; models whose sums need int64 always take the portable one.
+        `path` forces one; models whose sums need int64 always take the portable one. `threads`
+        are asked for; the attribute says how many the system gave.
 
         Raises:
             Fatal: no memory for the working space.
@@ -95,10 +64,11 @@ class Kernels:
         if model.bound >= blocks.FLOAT_BOUND:
             self.path = PORTABLE
         self._structure = self._build_structure()
-        scratch = self._library.oyez_scratch_new(ctypes.byref(self._structure))
+        scratch = self._library.oyez_scratch_new(ctypes.byref(self._structure), threads)
         if not scratch:
             raise Fatal("no memory for the engine's working space")
         self._scratch = ctypes.c_void_p(scratch)
+        self.threads = int(self._library.oyez_threads(self._scratch))
         # not at exit: a thread may still be inside the kernels then, and the system frees anyway
         weakref.finalize(self, self._library.oyez_scratch_free, self._scratch).atexit = False
 
@@ -251,7 +221,7 @@ def _round_up(count: int) -> int:
     return -(-count // GROUP) * GROUP
 
 
-def open_backend(model: Model) -> Backend:
+def open_backend(model: Model, threads: int = 1) -> Backend:
     """Return the fastest backend that passes its self-test, or the plain one with a warning.
 
     Rule: ENGINE-20
@@ -267,10 +237,10 @@ def open_backend(model: Model) -> Backend:
         return Reference(model)
     library = Library(path)
     selftest.verify(library, {library.fastest_path, PORTABLE})
-    return Kernels(library, model)
+    return Kernels(library, model, threads=threads)
 
 
-def open_kernel(model: Model, name: str) -> Backend:
+def open_kernel(model: Model, name: str, threads: int = 1) -> Backend:
     """Return the backend of one kernel: "spec", or a path of the library.
 
     Rule: ENGINE-27
@@ -295,4 +265,4 @@ def open_kernel(model: Model, name: str) -> Backend:
         )
     number = PATHS.index(name)
     selftest.verify(library, {number, PORTABLE})
-    return Kernels(library, model, number)
+    return Kernels(library, model, number, threads)

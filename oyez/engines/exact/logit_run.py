@@ -91,7 +91,7 @@ def run_tokens(
     return LogitRun(
         digest=digest.hexdigest(),
         kernel=backend.kernel,
-        threads=1,
+        threads=backend.threads,
         batch=batch,
         block=block,
         tokens=len(tokens),

@@ -115,8 +115,7 @@ def read_shape(file: GgufFile) -> Shape:
     Rule: MODEL-6
 
     Raises:
-        Invalid: another architecture, an entry that is absent or not supported, shapes that
-            disagree, a tensor that is absent or has no place. Each message names the fix.
+        Invalid: what is absent, not supported or disagrees, and the fix.
     """
     architecture = file.metadata.get("general.architecture")
     if architecture != b"llama":

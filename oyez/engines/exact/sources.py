@@ -6,8 +6,16 @@ import hashlib
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-SOURCES = ("kernels.c", "kernels.h", "kernels_rows.h", "kernels_lanes.h", "kernels_x86.h")
-FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-shared", "-fPIC")
+SOURCES = (
+    "kernels.c",
+    "kernels.h",
+    "kernels_lanes.h",
+    "kernels_layer.h",
+    "kernels_pool.h",
+    "kernels_rows.h",
+    "kernels_x86.h",
+)
+FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-shared", "-fPIC", "-pthread")
 
 
 def get_library_path() -> Path:

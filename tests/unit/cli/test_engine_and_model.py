@@ -56,7 +56,11 @@ def test_run_prints_the_digest_and_what_was_used(file: Path, tokens: Path, tmp_p
     # Rule: ENGINE-28
     model = load_model(open_gguf(file))
     expected = run_tokens(model, Reference(model), TOKENS).digest
-    for options in ([], ["--kernel", "spec"], ["--kernel", "portable", "--batch", "7"]):
+    for options in (
+        [],
+        ["--kernel", "spec"],
+        ["--kernel", "portable", "--batch", "7", "--threads", "2"],
+    ):
         for cache in ([], ["--no-prefix-cache"]):
             out = tmp_path / "logits.npy"
             found = ask(
@@ -69,6 +73,7 @@ def test_run_prints_the_digest_and_what_was_used(file: Path, tokens: Path, tmp_p
             assert (logits.shape, logits.dtype) == ((6, 300), np.dtype("<i4"))
             assert hashlib.sha256(logits.tobytes()).hexdigest() == expected
             assert found["kernel"] == (options[1] if options else found["kernel"])
+            assert found["threads"] == (2 if "--threads" in options else 1)
             assert found["batch"] == (7 if "--batch" in options else 1)
     assert [path.name for path in tmp_path.glob("*.new")] == []
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from oyez.engines.exact import build, kernels, known, selftest, spec
+from oyez.engines.exact import build, kernels, known, selftest, sources, spec
 from oyez.engines.exact.backend import Backend, Reference
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.kernels import Kernels
@@ -83,6 +85,54 @@ def test_caches_grow_and_read_nothing_beyond_their_count(
         cache.keys[:], cache.values[:] = -30_000, 30_000
         residuals, _ = backend.run(cache, tokens[:299])
         assert (residuals == expected[0][:299]).all()
+
+
+@pytest.mark.parametrize("name", ["plain", "old formats", "K formats", "large sums", "half floats"])
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_any_number_of_threads_gives_the_same_bits(
+    tiny_models: dict[str, Model], library: Library, name: str, threads: int
+) -> None:
+    # Rule: ENGINE-30
+    model = tiny_models[name]
+    tokens = [(13 * i * i + 5) % model.vocabulary for i in range(60)]
+    for path in paths(library):
+        expected = run(Kernels(library, model, path), tokens, [40, 1, 2, 3, 14])
+        backend = Kernels(library, model, path, threads)
+        assert backend.threads == threads
+        for _ in range(3):
+            actual = run(backend, tokens, [40, 1, 2, 3, 14])
+            for ours, theirs in zip(actual, expected, strict=True):
+                assert (ours == theirs).all(), f"path {path}"
+
+
+def test_threads_end_with_their_backend(tiny_models: dict[str, Model], library: Library) -> None:
+    # Rule: ENGINE-30
+    def count() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    gc.collect()
+    before = count()
+    backend = Kernels(library, tiny_models["plain"], threads=5)
+    assert count() == before + 4
+    backend.run(backend.new_cache(), [1, 2, 3])
+    del backend
+    gc.collect()
+    assert count() == before
+
+
+def test_a_forked_process_runs_without_its_threads(
+    tiny_models: dict[str, Model], library: Library
+) -> None:
+    """A fork has the caller's thread alone; nobody waits for workers that never join."""
+    # Rule: ENGINE-30
+    model = tiny_models["plain"]
+    backend = Kernels(library, model, threads=3)
+    expected, _ = backend.run(backend.new_cache(), [1, 2, 3])
+    child = os.fork()
+    if child == 0:
+        actual, _ = backend.run(backend.new_cache(), [1, 2, 3])
+        os._exit(0 if (actual == expected).all() else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize("name", tiny.SHAPES)
@@ -177,6 +227,11 @@ def test_without_a_library_the_plain_backend_warns(
         backend = kernels.open_backend(tiny_models["plain"])
     assert isinstance(backend, Reference)
     assert "python -m oyez.engines.exact.build" in caplog.text
+
+
+def test_a_change_of_any_source_names_another_library() -> None:
+    folder = sources.FOLDER
+    assert sorted(sources.SOURCES) == sorted(path.name for path in folder.glob("*.[ch]"))
 
 
 def test_build_failure_shows_the_compilers_words(tmp_path: Path) -> None:

@@ -45,7 +45,10 @@ def test_one_digest_for_every_kernel_batch_and_cache(
     tokens = [(7 * i * i + 1) % model.vocabulary for i in range(21)]
     expected = digest_of(model, tokens)
     backends: list[Backend] = [Reference(model)]
-    backends += [kernels.Kernels(library, model, path) for path in range(library.fastest_path + 1)]
+    backends += [
+        kernels.Kernels(library, model, path, threads)
+        for path, threads in product(range(library.fastest_path + 1), (1, 2))
+    ]
     for backend, batch, cached in product(backends, (1, 7, 64), (True, False)):
         if batch > 1 and isinstance(backend, Reference) and (batch, name) != (7, "plain"):
             continue
@@ -53,6 +56,7 @@ def test_one_digest_for_every_kernel_batch_and_cache(
         run = run_tokens(model, backend, tokens, batch=batch, prefix_cache=cache)
         assert run.digest == expected, (backend.kernel, batch, cached)
         assert (run.batch, run.tokens, run.kernel) == (batch, 21, backend.kernel)
+        assert run.threads == backend.threads
         whole = 21 if batch == 1 else batch
         half = max(10, 11 if batch == 1 else batch)
         assert run.block == (half if cached else whole)
