@@ -90,6 +90,7 @@ MAX_STRING_BYTES: constant(uint256) = 512
 MAX_OPTIONS: constant(uint256) = 64
 MAX_OPTION_BYTES: constant(uint256) = 32
 MAX_DIGITS: constant(uint256) = 78
+MAX_ITEMS: constant(uint256) = 64
 MAX_STATE_BYTES: constant(uint256) = 4_096
 MAX_OUTPUT_BYTES: constant(uint256) = 1_024
 MAX_FIXED_POSITIONS: constant(uint256) = 2_046

@@ -263,12 +263,24 @@ def assert_valid_state(
     parsed = json.loads(text)
     assert list(parsed) == [field.name.decode() for field in fields]
     for field, value in zip(fields, parsed.values(), strict=True):
-        if field.type is FieldType.BOOLEAN:
-            assert isinstance(value, bool)
-        elif field.type is FieldType.INTEGER:
-            assert type(value) is int
-            assert field.low <= value <= field.high
-        elif field.type is FieldType.ENUM:
+        if field.type is FieldType.ARRAY:
+            assert isinstance(value, list)
+            assert len(value) <= field.items
+        for item in value if field.type is FieldType.ARRAY else [value]:
+            assert_valid_scalar(field, item, missing)
+
+
+def assert_valid_scalar(field: Field, value: object, missing: bytes) -> None:
+    """Hold one value, or one item of an array, against its field."""
+    kind = field.type if field.element is None else field.element
+    if kind is FieldType.BOOLEAN:
+        assert isinstance(value, bool)
+    elif kind is FieldType.INTEGER:
+        assert type(value) is int
+        assert field.low <= value <= field.high
+    else:
+        assert isinstance(value, str)
+        if kind is FieldType.ENUM:
             assert value.encode() in field.options
         else:
             assert len(value.encode()) <= field.limit
@@ -316,6 +328,25 @@ def assert_call(execution: transition.Execution, action: Manifest, world: World)
                 assert after.values[index] == old[index]
     else:
         assert after is before
+
+
+def note_arrays(execution: transition.Execution, action: Manifest) -> collections.Counter[str]:
+    """Say what a call that writes arrays did with them, so that a test knows what it has seen."""
+    seen: collections.Counter[str] = collections.Counter()
+    written = [i for i in action.written if action.fields[i].type is FieldType.ARRAY]
+    if not written:
+        return seen
+    seen[execution.code.name] += 1
+    if execution.code is Code.OUT_OF_TOKENS and execution.detail in written:
+        name = b'"%s": [' % action.fields[execution.detail].name
+        seen["cut inside"] += name in execution.output
+    if execution.cell_after is not None and execution.code is Code.NONE:
+        for index in written:
+            field, value = action.fields[index], execution.cell_after.values[index]
+            assert isinstance(value, tuple)
+            size = "none" if not value else "most" if len(value) == field.items else "some"
+            seen[f"{field.base.name} {size}"] += 1
+    return seen
 
 
 def close_batch(rng: random.Random, number: int, batch: list[Entry]) -> BatchHeader:
@@ -366,8 +397,12 @@ def run_batch(
     batch: list[Entry],
     manifests: Mapping[Hash32, Manifest],
     world: World,
+    arrays: collections.Counter[str] | None = None,
 ) -> tuple[state.State, collections.Counter[Code]]:
-    """Execute one batch and hold every call and the claim; return the state and the codes."""
+    """Execute one batch and hold every call and the claim; return the state and the codes.
+
+    `arrays` is added what `note_arrays` says of each call.
+    """
     counts: collections.Counter[Code] = collections.Counter()
     cells, executions = dict[Hash32, Cell | None](), []
     for entry in batch:
@@ -384,6 +419,8 @@ def run_batch(
         assert execution.cell_key == key
         assert_call(execution, action, world)
         counts[execution.code] += 1
+        if arrays is not None:
+            arrays += note_arrays(execution, action)
         executions.append(execution)
     result = transition.apply_batch(
         state=before,

@@ -1,4 +1,4 @@
-"""The twenty manifests of docs/spec/manifest.md: ten at the edge of each bound, ten beyond one."""
+"""The manifests of docs/spec/manifest.md: eleven at the edge of a bound, eleven beyond one."""
 
 from __future__ import annotations
 
@@ -87,6 +87,11 @@ def string(name: bytes, limit: int, initial: bytes = b"", role: Role = Role.WRIT
     return Field(name, FieldType.STRING, role, initial, limit=limit)
 
 
+def array(element: Field, items: int) -> Field:
+    """Return an ARRAY of so many items like this field."""
+    return replace(element, type=FieldType.ARRAY, element=element.type, items=items, initial=())
+
+
 def with_fields(fields: Sequence[Field], **parts: Any) -> Manifest:  # any part of a manifest
     """Return the smallest manifest over these fields."""
     return replace(SMALLEST, fields=tuple(fields), constants=build_constants(fields), **parts)
@@ -168,11 +173,24 @@ def build_cases() -> dict[str, bytes]:
         ),
         "32 fields, 64 options each": encode_manifest(with_fields(WIDE, expressions=COPY_BOOLEANS)),
         "named cells, constant seed, long name": encode_manifest(seeded),
+        "arrays of every element, 64 items": encode_manifest(
+            with_fields(
+                [
+                    array(string(b"s", 0, role=Role.KEPT), 64),
+                    array(BALLOT.fields[0], 64),
+                    array(replace(SMALLEST.fields[0], biases=(2**23 - 1, -(2**23))), 1),
+                    array(replace(extreme, role=Role.KEPT), 9),
+                ]
+            )
+        ),
         "cut short by a byte": ballot[:-1],
         "a byte too many": ballot + b"\0",
         "version 2": b"\x02" + ballot[1:],
         "temperature above 0": ballot[:12] + b"\x01" + ballot[13:],
-        "an array": ballot.replace(b"\x04\x02\x00\x01", b"\x04\x05\x02\x01"),
+        "an array of no items": ballot.replace(b"\x04\x02\x00\x01", b"\x04\x05\x02\x01"),
+        "an array of arrays": encode_manifest(with_fields([array(string(b"a", 1), 1)])).replace(
+            b"\x01\x05\x01\x01", b"\x01\x05\x05\x01"
+        ),
         "a missing byte": ballot.replace(b"ballot", b"\xf1\x80\x80\x80ot"),
         "a string from inside a character": (
             ballot[: text_at + 3] + "é".encode() + ballot[text_at + 5 :]
@@ -187,6 +205,8 @@ def build_cases() -> dict[str, bytes]:
 
 def show(value: Value) -> Any:  # any JSON value
     """Return a field's value as JSON shows it."""
+    if isinstance(value, tuple):
+        return [show(item) for item in value]
     return value.decode() if isinstance(value, bytes) else value
 
 

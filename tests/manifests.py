@@ -75,11 +75,33 @@ def random_options(rng: random.Random) -> tuple[bytes, ...]:
 
 def random_field(rng: random.Random, name: bytes) -> Field:
     """Return a valid field of any type."""
+    if rng.random() < 0.25:
+        return random_array(rng, name)
     kind = rng.choice([FieldType.STRING, FieldType.ENUM, FieldType.BOOLEAN, FieldType.INTEGER])
+    return random_scalar(rng, name, kind)
+
+
+def random_array(rng: random.Random, name: bytes) -> Field:
+    """Return a valid ARRAY of one of the four scalars, seldom too long for an output."""
+    kind = rng.choice([FieldType.STRING, FieldType.ENUM, FieldType.BOOLEAN, FieldType.INTEGER])
+    items = rng.choice([1, 1, 2, 3, 4, 9, 64])
+    scalar = random_scalar(rng, name, kind, most=max(2, 400 // items))
+    return replace(
+        scalar,
+        type=FieldType.ARRAY,
+        element=kind,
+        items=items,
+        initial=(),
+        role=Role.WRITES if scalar.role is Role.COMPUTE else scalar.role,
+    )
+
+
+def random_scalar(rng: random.Random, name: bytes, kind: FieldType, most: int = 200) -> Field:
+    """Return a valid field of this scalar type; `most` bounds a string's limit."""
     roles = [Role.KEPT, Role.WRITES, Role.WRITES]
     role = rng.choice(roles if kind is FieldType.STRING else [*roles, Role.COMPUTE])
     if kind is FieldType.STRING:
-        limit = rng.choice([0, 1, 2, 3, 4, 5, 8, 13, 30, rng.randint(0, 200)])
+        limit = min(most, rng.choice([0, 1, 2, 3, 4, 5, 8, 13, 30, rng.randint(0, 200)]))
         initial = random_text(rng, 0, min(limit, 24))
         return Field(name, kind, role, initial, limit=limit)
     if kind is FieldType.ENUM:
@@ -119,7 +141,7 @@ def random_fields(rng: random.Random, most: int = 32) -> tuple[Field, ...]:
     while (
         layout.compute_output_bytes(fields) > 1_024
         or layout.compute_json_bytes(fields) > 1_600
-        or sum(3 for field in fields if field.type is FieldType.INTEGER) > 90
+        or sum(3 for field in fields if field.base is FieldType.INTEGER) > 90
         or sum(len(field.options) for field in fields) > 200
     ):
         fields.pop()
@@ -130,7 +152,8 @@ def random_fields(rng: random.Random, most: int = 32) -> tuple[Field, ...]:
 
 def random_ops(rng: random.Random, fields: tuple[Field, ...], constants: int) -> tuple[Op, ...]:
     """Return a program whose stack stays within 1 and 16 and ends with one value."""
-    readable = [i for i, field in enumerate(fields) if field.type is not FieldType.STRING]
+    no_numbers = (FieldType.STRING, FieldType.ARRAY)
+    readable = [i for i, field in enumerate(fields) if field.type not in no_numbers]
     pushes = [OpCode.CALLER, OpCode.VALUE, OpCode.TIME]
     pushes += [OpCode.CONST] * (2 if constants else 0)
     pushes += [OpCode.OLD, OpCode.NEW] * (2 if readable else 0)

@@ -31,6 +31,7 @@ PIECES = [
         "01",
     ),
     *("日本", "日", "本語", "é", "éé", 'é"', "😀", "\U0010ffff", "aé", "日本語"),
+    *('["', '"a', '"ab"', '"]}', "7]", "0]", "1]}", "]}", "], ", "[]", "true]", ", 1", '", "a'),
     *("the", "the ", "qu", "th", "he", "e ", "ab", "abc", 'c"', 'abc"}', "zz", "\n", "a\n"),
 ]
 #: Ill-formed alone: halves of characters, alone and glued to what follows.

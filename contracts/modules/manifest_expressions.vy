@@ -84,7 +84,7 @@ def _check(
                 elif (left >> unsafe_mul(op & c.M8, 8)) & fields.READABLE == 0:
                     # no bits are set for fields that there are not
                     assert op & c.M8 < shape.fields, "gate: no such field"
-                    raise "gate: string in an expression"
+                    raise "gate: field without a number"
         assert depth == 1, "gate: stack does not end at 1"
 
     assert total == shape.ops, "gate: fewer ops than declared"

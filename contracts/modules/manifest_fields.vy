@@ -67,9 +67,17 @@ def _check(manifest: Bytes[c.MAX_MANIFEST_BYTES], shape: layout.Layout) -> Field
         role: uint256 = (row >> 96) & c.M8
         a: uint256 = (row >> 80) & c.M16
         b: uint256 = (row >> 64) & c.M16
-        assert type != c.TYPE_ARRAY, "gate: arrays not built yet"
-        assert (row >> 104) & c.M8 == 0, "gate: element without array"
-        assert (row >> 48) & c.M16 == 0, "gate: items without array"
+        element: uint256 = (row >> 104) & c.M8
+        items: uint256 = (row >> 48) & c.M16
+        is_array: bool = type == c.TYPE_ARRAY
+        if is_array:
+            # from here on an array is its element, several times
+            type = element
+            assert type >= c.TYPE_STRING and type < c.TYPE_ARRAY, "gate: element not 1 to 4"
+            assert items >= 1 and items <= c.MAX_ITEMS, "gate: items not 1 to 64"
+        else:
+            assert element == 0, "gate: element without array"
+            assert items == 0, "gate: items without array"
         assert role <= c.ROLE_COMPUTE, "gate: role not 0 to 2"
         assert type == c.TYPE_BOOLEAN or row & BIASES == 0, "gate: bias without boolean"
 
@@ -90,6 +98,7 @@ def _check(manifest: Bytes[c.MAX_MANIFEST_BYTES], shape: layout.Layout) -> Field
         if type == c.TYPE_STRING:
             assert a <= c.MAX_STRING_BYTES, "gate: string above 512 bytes"
             assert b <= a, "gate: initial above its limit"
+            assert b == 0 or not is_array, "gate: initial in an array"
             strings_end += b
             assert strings_end <= shape.fields_at, "gate: initial beyond the text"
             if b > 0:
@@ -134,16 +143,18 @@ def _check(manifest: Bytes[c.MAX_MANIFEST_BYTES], shape: layout.Layout) -> Field
             )
             value_bytes = b
 
+        if is_array:
+            value_bytes = 2 + items * (value_bytes + 2)
         member_bytes: uint256 = length + 4 + value_bytes
         state_bytes += member_bytes
         if role == c.ROLE_WRITES:
             output_bytes += member_bytes + 2
-        if type != c.TYPE_STRING:
+        if type == c.TYPE_STRING or is_array:
+            assert role != c.ROLE_COMPUTE, "gate: computed string or array"
+        else:
             uses |= READABLE << (8 * i)
             if role == c.ROLE_COMPUTE:
                 uses |= UNSET << (8 * i)
-        else:
-            assert role != c.ROLE_COMPUTE, "gate: computed string"
 
     assert state_bytes <= c.MAX_STATE_BYTES, "gate: state above 4096 bytes"
     assert output_bytes > 0, "gate: the model writes nothing"

@@ -14,7 +14,7 @@ from enum import IntEnum
 from oyez.engines.base import Session
 from oyez.protocol import masks, schema
 from oyez.protocol.errors import Invalid
-from oyez.protocol.machine import Machine, MachineState, Phase
+from oyez.protocol.machine import FREE_PHASES, Machine, MachineState, Phase
 from oyez.protocol.types import Code, Field, Value
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -189,7 +189,7 @@ def _choose(run: _Run) -> None:
     Rule: DECODE-9
     """
     options = get_canonical_tokens(run.machine, run.state, run.vocabulary)
-    biases = run.machine.get_field(run.state).biases or (0,) * len(options)
+    biases = run.machine.get_biases(run.state)
     left = list(range(len(options)))
     at = 0
     while len(left) > 1:
@@ -266,16 +266,16 @@ def tokenise_example(
 
 
 def _take_free_token(
-    machine: Machine, start: MachineState, rest: bytes, vocabulary: Vocabulary
+    machine: Machine, state: MachineState, rest: bytes, vocabulary: Vocabulary
 ) -> tuple[int, ...]:
     """Return the first greedy token of a free value and its terminator; () if it has none."""
-    length, state = 0, start
+    length = 0
     for byte in rest:
         after = machine.step(state, byte)
         if after is None:
             return ()
         length, state = length + 1, after
-        if state.field != start.field or state.phase is not start.phase:
+        if state.phase not in FREE_PHASES:
             break
     token = vocabulary.longest(rest[:length])
     return () if token is None else (token,)

@@ -15,12 +15,15 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from oyez.protocol.errors import Invalid
+from oyez.protocol.machine_fields import CLOSE_ARRAY, WrittenField
 from oyez.protocol.types import Field, FieldType, Role
 
 _QUOTE, _MINUS, _COMMA, _CLOSE = b'"-,}'
+_CLOSE_ARRAY = CLOSE_ARRAY[0]
 _TEXT = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}
-_INTEGER_BYTES = b"-0123456789,}"
-_POWERS = tuple(10**k for k in range(79))
+_INTEGER_BYTES = b"-0123456789,}]"
+_FIRST_BYTES = b'"-0123456789]'
+_NEXT_BYTES = b",]"
 
 #: Lead byte -> (bytes that must follow, lowest and highest first one of them): RFC 3629.
 _LEADS: dict[int, tuple[int, int, int]] = {
@@ -37,7 +40,10 @@ _LEADS: dict[int, tuple[int, int, int]] = {
 class Phase(IntEnum):
     """What the next byte belongs to.
 
-    PREFIX is everything before a value: braces, separators, the name, an opening quote.
+    PREFIX is everything before a value: braces, separators, the name, an opening quote; between
+    two items of an array it is what stands after the comma. FIRST is the place after an array's
+    opening bracket, NEXT that after an item that ended by itself. Where a first BOOLEAN item may
+    stand there is a CHOICE at once, the closing bracket among its texts.
     """
 
     PREFIX = 0
@@ -46,10 +52,20 @@ class Phase(IntEnum):
     INTEGER = 3
     CLOSE = 4
     END = 5
+    FIRST = 6
+    NEXT = 7
 
 
 #: Phases in which the model picks tokens freely among the allowed ones.
-SAMPLED_PHASES = (Phase.STRING, Phase.INTEGER)
+SAMPLED_PHASES = (Phase.STRING, Phase.INTEGER, Phase.FIRST, Phase.NEXT)
+#: Phases inside a value that a token may hold more than one byte of.
+FREE_PHASES = (Phase.STRING, Phase.INTEGER)
+_PHASE_OF = {
+    FieldType.STRING: Phase.STRING,
+    FieldType.ENUM: Phase.CHOICE,
+    FieldType.BOOLEAN: Phase.CHOICE,
+    FieldType.INTEGER: Phase.INTEGER,
+}
 
 
 class MachineState(NamedTuple):
@@ -64,6 +80,7 @@ class MachineState(NamedTuple):
         negative: INTEGER: a minus has been written.
         value: INTEGER: magnitude so far; CHOICE: the lowest option that begins with the bytes so
             far (with `length` it says which bytes they are).
+        items: items of the array that have ended; 0 outside of one.
     """
 
     phase: Phase
@@ -74,58 +91,7 @@ class MachineState(NamedTuple):
     high: int = 0
     negative: bool = False
     value: int = 0
-
-
-class _Magnitudes(NamedTuple):
-    """The positive magnitudes [low, high] that a sign allows, with their digits; low >= 1."""
-
-    low: int
-    high: int
-    low_digits: int
-    high_digits: int
-
-    def hold_prefix(self, prefix: int, digits: int) -> bool:
-        """Say whether some magnitude begins with `prefix` > 0, which has so many digits.
-
-        A prefix with k more digits covers [prefix * 10**k, (prefix + 1) * 10**k - 1]. Only the
-        ends of the range decide, so k is worth trying only near their lengths.
-
-        Rule: DECODE-4
-        """
-        shortest, longest = self.low_digits - digits, self.high_digits - digits
-        for k in (shortest, shortest + 1, longest - 1, longest):
-            if 0 <= k <= longest and self.low // _POWERS[k] <= prefix <= self.high // _POWERS[k]:
-                return True
-        return False
-
-
-def _build_magnitudes(low: int, high: int) -> _Magnitudes | None:
-    """Return the magnitudes from max(low, 1) to high, or None if there are none."""
-    low = max(low, 1)
-    return _Magnitudes(low, high, len(str(low)), len(str(high))) if low <= high else None
-
-
-class _Written:
-    """What the machine needs of one written field, computed once."""
-
-    __slots__ = ("choices", "field", "magnitudes", "prefix")
-
-    def __init__(self, field: Field, first: bool) -> None:
-        """Lay out the bytes before the value, and what the value may be."""
-        if field.type is FieldType.ARRAY:
-            raise Invalid("MANIFEST-13", f"{field.name!r} is an array: arrays are not built yet")
-        quote = b'"' if field.type in (FieldType.STRING, FieldType.ENUM) else b""
-        self.field = field
-        self.prefix = (b"{" if first else b", ") + b'"%s": ' % field.name + quote
-        self.choices: tuple[bytes, ...] = ()
-        if field.type is FieldType.BOOLEAN:
-            self.choices = (b"false", b"true")
-        elif field.type is FieldType.ENUM:
-            self.choices = tuple(option + b'"' for option in field.options)
-        self.magnitudes = {
-            False: _build_magnitudes(field.low, field.high),
-            True: _build_magnitudes(-field.high, -field.low),
-        }
+    items: int = 0
 
 
 class Machine:
@@ -143,12 +109,12 @@ class Machine:
             missing: bytes 80..ff that the model has no token for.
 
         Raises:
-            Invalid: MANIFEST-25 if no field is written, MANIFEST-13 if one is an array.
+            Invalid: MANIFEST-25 if no field is written.
         """
         self.written = tuple(i for i, field in enumerate(fields) if field.role is Role.WRITES)
         if not self.written:
             raise Invalid("MANIFEST-25", "the model writes no field: give one the role `writes`")
-        self._written = [_Written(fields[i], i == self.written[0]) for i in self.written]
+        self._written = [WrittenField(fields[i], i == self.written[0]) for i in self.written]
         self._continuations = frozenset(range(0x80, 0xC0)) - frozenset(missing)
         self._leads = self._build_leads(missing)
 
@@ -179,13 +145,19 @@ class Machine:
 
     def get_choices(self, state: MachineState) -> tuple[bytes, ...]:
         """Return the texts a CHOICE is between, an enum's with their closing quotes."""
-        return self._written[state.field].choices
+        written = self._written[state.field]
+        return written.choices if state.items else written.first_choices
+
+    def get_biases(self, state: MachineState) -> tuple[int, ...]:
+        """Return the Q16 bias of each of these texts; an array's closing bracket has 0."""
+        written = self._written[state.field]
+        return written.biases if state.items else written.first_biases
 
     def compute_unended(self, state: MachineState) -> int:
         """Return the manifest index of the first written field not ended, else of the last.
 
         A string or enum ends with its closing quote, a boolean with its last letter, an integer
-        with the byte after it.
+        with the byte after it, an array with its closing bracket.
 
         Rule: DECODE-11
         """
@@ -202,14 +174,11 @@ class Machine:
         if phase is Phase.INTEGER:
             return self._step_integer(state, byte)
         if phase is Phase.PREFIX:
-            prefix = self._written[state.field].prefix
-            if byte != prefix[state.length]:
-                return None
-            if state.length + 1 < len(prefix):
-                return MachineState(Phase.PREFIX, state.field, state.length + 1)
-            return MachineState(self._value_phase(state.field), state.field)
+            return self._step_prefix(state, byte)
         if phase is Phase.CHOICE:
             return self._step_choice(state, byte)
+        if phase in (Phase.FIRST, Phase.NEXT):
+            return self._step_array(state, byte)
         if phase is Phase.CLOSE and byte == _CLOSE:
             return MachineState(Phase.END, state.field)
         return None
@@ -227,53 +196,93 @@ class Machine:
             state = after
         return state
 
-    def _value_phase(self, number: int) -> Phase:
-        """Return the phase of a written field's value."""
-        kind = self._written[number].field.type
-        if kind is FieldType.STRING:
-            return Phase.STRING
-        return Phase.INTEGER if kind is FieldType.INTEGER else Phase.CHOICE
-
     def _after(self, number: int) -> MachineState:
-        """Return the state after the last byte of a value that ends by itself."""
+        """Return the state after the last byte of a field's value that ends by itself."""
         if number + 1 < len(self._written):
             return MachineState(Phase.PREFIX, number + 1)
         return MachineState(Phase.CLOSE, number)
+
+    def _after_scalar(self, state: MachineState) -> MachineState:
+        """Return the state after the last byte of a scalar that ends by itself."""
+        if self._written[state.field].most_items:
+            return MachineState(Phase.NEXT, state.field, items=state.items + 1)
+        return self._after(state.field)
+
+    def _get_prefix(self, state: MachineState) -> bytes:
+        """Return the bytes before the value or item of a PREFIX."""
+        written = self._written[state.field]
+        return written.gap if state.items else written.prefix
+
+    def _step_prefix(self, state: MachineState, byte: int) -> MachineState | None:
+        """Step between two values or items."""
+        prefix = self._get_prefix(state)
+        if byte != prefix[state.length]:
+            return None
+        if state.length + 1 < len(prefix):
+            return MachineState(Phase.PREFIX, state.field, state.length + 1, items=state.items)
+        written = self._written[state.field]
+        phase = _PHASE_OF[written.field.base]
+        if written.most_items and not state.items and written.field.base is not FieldType.BOOLEAN:
+            phase = Phase.FIRST
+        return MachineState(phase, state.field, items=state.items)
+
+    def _step_array(self, state: MachineState, byte: int) -> MachineState | None:
+        """Step after an array's opening bracket, or after an item that ended by itself.
+
+        Rule: DECODE-13
+        """
+        written = self._written[state.field]
+        if byte == _CLOSE_ARRAY:
+            return self._after(state.field)
+        if state.phase is Phase.NEXT:
+            if byte != _COMMA or state.items == written.most_items:
+                return None
+            return MachineState(Phase.PREFIX, state.field, 1, items=state.items)
+        phase = _PHASE_OF[written.field.base]
+        if phase is Phase.INTEGER:
+            return self._step_integer(MachineState(phase, state.field), byte)
+        return MachineState(phase, state.field) if byte == _QUOTE else None
 
     def _step_string(self, state: MachineState, byte: int) -> MachineState | None:
         """Step inside a string: strict UTF-8, every character whole within the limit.
 
         Rule: DECODE-2
         """
-        number, length = state.field, state.length
+        number, length, items = state.field, state.length, state.items
         if state.need:
             if not state.low <= byte <= state.high or byte not in self._continuations:
                 return None
             if state.need == 1:
-                return MachineState(Phase.STRING, number, length + 1)
-            return MachineState(Phase.STRING, number, length + 1, state.need - 1, 0x80, 0xBF)
+                return MachineState(Phase.STRING, number, length + 1, items=items)
+            return MachineState(
+                Phase.STRING, number, length + 1, state.need - 1, 0x80, 0xBF, items=items
+            )
         if byte == _QUOTE:
-            return self._after(number)
+            return self._after_scalar(state)
         room = self._written[number].field.limit - length
         if byte in _TEXT:
-            return MachineState(Phase.STRING, number, length + 1) if room else None
+            return MachineState(Phase.STRING, number, length + 1, items=items) if room else None
         lead = self._leads.get(byte)
         if lead is None or room < 1 + lead[0]:
             return None
-        return MachineState(Phase.STRING, number, length + 1, *lead)
+        return MachineState(Phase.STRING, number, length + 1, *lead, items=items)
 
     def _step_choice(self, state: MachineState, byte: int) -> MachineState | None:
         """Step inside an enum's or boolean's value.
 
         Rule: DECODE-5
         """
-        choices = self._written[state.field].choices
+        choices = self.get_choices(state)
         text = choices[state.value][: state.length] + bytes([byte])
         for index in range(state.value, len(choices)):
             if choices[index] == text:
-                return self._after(state.field)
+                return (
+                    self._after(state.field) if text == CLOSE_ARRAY else self._after_scalar(state)
+                )
             if choices[index].startswith(text):
-                return MachineState(Phase.CHOICE, state.field, len(text), value=index)
+                return MachineState(
+                    Phase.CHOICE, state.field, len(text), value=index, items=state.items
+                )
         return None
 
     def _step_integer(self, state: MachineState, byte: int) -> MachineState | None:
@@ -297,17 +306,31 @@ class Machine:
             if not alive:
                 return None
             return MachineState(
-                Phase.INTEGER, state.field, digits, negative=state.negative, value=value
+                Phase.INTEGER,
+                state.field,
+                digits,
+                negative=state.negative,
+                value=value,
+                items=state.items,
             )
         if byte == _MINUS:
             if state.length or state.negative or low >= 0:
                 return None
-            return MachineState(Phase.INTEGER, state.field, negative=True)
+            return MachineState(Phase.INTEGER, state.field, negative=True, items=state.items)
         if not state.length or not low <= (-state.value if state.negative else state.value) <= high:
             return None
-        if state.field + 1 < len(self._written):
-            return MachineState(Phase.PREFIX, state.field + 1, 1) if byte == _COMMA else None
-        return MachineState(Phase.END, state.field) if byte == _CLOSE else None
+        return self._step_past_integer(state, byte)
+
+    def _step_past_integer(self, state: MachineState, byte: int) -> MachineState | None:
+        """Step over the byte after a whole integer."""
+        number = state.field
+        if self._written[number].most_items:
+            # an item that did not end by itself: its end and what follows are one byte
+            ended = MachineState(Phase.NEXT, number, items=state.items + 1)
+            return self._step_array(ended, byte)
+        if number + 1 < len(self._written):
+            return MachineState(Phase.PREFIX, number + 1, 1) if byte == _COMMA else None
+        return MachineState(Phase.END, number) if byte == _CLOSE else None
 
     def allowed_bytes(self, state: MachineState) -> dict[int, MachineState]:
         """Return every allowed next byte with the state after it."""
@@ -327,10 +350,14 @@ class Machine:
         if state.phase is Phase.INTEGER:
             return _INTEGER_BYTES
         if state.phase is Phase.PREFIX:
-            return self._written[state.field].prefix[state.length : state.length + 1]
+            return self._get_prefix(state)[state.length : state.length + 1]
         if state.phase is Phase.CHOICE:
-            choices = self._written[state.field].choices
+            choices = self.get_choices(state)
             return {text[state.length] for text in choices if len(text) > state.length}
+        if state.phase is Phase.FIRST:
+            return _FIRST_BYTES
+        if state.phase is Phase.NEXT:
+            return _NEXT_BYTES
         return (_CLOSE,)
 
     def forced_run(self, state: MachineState) -> tuple[bytes, MachineState]:

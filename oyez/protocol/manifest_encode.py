@@ -17,7 +17,7 @@ def build_constants(fields: Iterable[Field], values: Iterable[int] = ()) -> tupl
     """
     constants: list[int] = []
     for field in fields:
-        if field.type is FieldType.INTEGER and _find_row(constants, field) is None:
+        if field.base is FieldType.INTEGER and _find_row(constants, field) is None:
             constants += _compute_row(field)
     for value in values:
         if value not in constants:
@@ -42,7 +42,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
         text += field.name
         if field.type is FieldType.STRING:
             text += _get_initial_string(field)
-        elif field.type is FieldType.ENUM:
+        elif field.base is FieldType.ENUM:
             for option, bias in zip(field.options, _get_biases(field), strict=True):
                 text += option
                 options += _pack(len(option), 1) + _pack(bias, 4, signed=True)
@@ -91,31 +91,29 @@ def _encode_header(manifest: Manifest, *, text_bytes: int, literal_tokens: int, 
 
 def _encode_field(field: Field, constants: Sequence[int]) -> bytes:
     """Return one 16-byte record of the FIELDS section."""
+    is_array = field.type is FieldType.ARRAY
     a = b = 0
     biases = bytes(6)
-    if field.type is FieldType.STRING:
-        a, b = field.limit, len(_get_initial_string(field))
-    elif field.type is FieldType.ENUM:
-        if not isinstance(field.initial, bytes) or field.initial not in field.options:
-            raise Invalid("MANIFEST-27", f"{field.initial!r} is no option of {field.name!r}")
-        a, b = len(field.options), field.options.index(field.initial)
-    elif field.type is FieldType.BOOLEAN:
+    if field.base is FieldType.STRING:
+        a, b = field.limit, 0 if is_array else len(_get_initial_string(field))
+    elif field.base is FieldType.ENUM:
+        a, b = len(field.options), 0 if is_array else _find_initial_option(field)
+    elif field.base is FieldType.BOOLEAN:
         b = int(field.initial is True)
         biases = b"".join(_pack(bias, 3, signed=True) for bias in _get_biases(field))
-    elif field.type is FieldType.ARRAY:
-        raise Invalid("MANIFEST-13", f"{field.name!r} is an array: arrays are not built yet")
     else:
         row = _find_row(constants, field)
         if row is None:
             raise Invalid("MANIFEST-27", f"no constants in a row for {field.name!r}")
         a, b = row, field.digits
-    parts = [(len(field.name), 1), (field.type, 1), (0, 1), (field.role, 1), (a, 2), (b, 2), (0, 2)]
+    parts = [(len(field.name), 1), (field.type, 1), (field.element or 0, 1), (field.role, 1)]
+    parts += [(a, 2), (b, 2), (field.items, 2)]
     return b"".join(_pack(part, size) for part, size in parts) + biases
 
 
 def _get_biases(field: Field) -> tuple[int, ...]:
     """Return one bias per option, (false, true) for a BOOLEAN; none given means zeros."""
-    count = {FieldType.ENUM: len(field.options), FieldType.BOOLEAN: 2}.get(field.type, 0)
+    count = {FieldType.ENUM: len(field.options), FieldType.BOOLEAN: 2}.get(field.base, 0)
     biases = field.biases or (0,) * count
     if len(biases) != count:
         raise Invalid("MANIFEST-27", f"{field.name!r} has {len(biases)} biases, not {count}")
@@ -129,19 +127,34 @@ def _get_initial_string(field: Field) -> bytes:
     return field.initial
 
 
+def _find_initial_option(field: Field) -> int:
+    """Return the index of the option an ENUM field begins with."""
+    if not isinstance(field.initial, bytes) or field.initial not in field.options:
+        raise Invalid("MANIFEST-27", f"{field.initial!r} is no option of {field.name!r}")
+    return field.options.index(field.initial)
+
+
 def _compute_row(field: Field) -> list[int]:
-    """Return the three constants of an INTEGER field: low, high, initial."""
+    """Return an INTEGER field's constants: low, high, initial; low again for an array."""
+    if field.type is FieldType.ARRAY:
+        return [field.low, field.high, field.low]
     if not isinstance(field.initial, int):
         raise Invalid("MANIFEST-27", f"integer {field.name!r} begins with a number")
     return [field.low, field.high, field.initial]
 
 
 def _find_row(constants: Sequence[int], field: Field) -> int | None:
-    """Return where a field's row begins among the constants, the first such place, or None."""
+    """Return where a field's row begins among the constants, the first such place, or None.
+
+    An array has no initial number: the row of any integer of its range serves.
+    """
     row = _compute_row(field)
-    return next(
-        (at for at in range(len(constants) - 2) if list(constants[at : at + 3]) == row), None
-    )
+    for at in range(len(constants) - 2):
+        low, high, initial = constants[at : at + 3]
+        fits = low <= initial <= high if field.type is FieldType.ARRAY else initial == row[2]
+        if [low, high] == row[:2] and fits:
+            return at
+    return None
 
 
 def _pack(number: int, size: int, *, signed: bool = False) -> bytes:

@@ -11,6 +11,7 @@ from oyez.protocol.manifest_layout import GUARD_TARGET, OpCode
 from oyez.protocol.types import Expression, Field, FieldType, Op, Role
 
 _OPCODES = frozenset(OpCode)
+_NO_NUMBERS = (FieldType.STRING, FieldType.ARRAY)
 
 
 def read_expressions(
@@ -96,7 +97,7 @@ def _verify_op(code: int, operand: int, fields: Sequence[Field], constants: int)
         if operand >= constants:
             raise Invalid("MANIFEST-22", f"CONST {operand}: there are {constants} constants")
     elif op in (OpCode.OLD, OpCode.NEW):
-        if operand >= len(fields) or fields[operand].type is FieldType.STRING:
+        if operand >= len(fields) or fields[operand].type in _NO_NUMBERS:
             raise Invalid("MANIFEST-22", f"{op.name} {operand} is no field with a number")
     elif operand != 0:
         raise Invalid("MANIFEST-22", f"{op.name} takes no operand, not {operand}")

@@ -7,11 +7,12 @@ then its options or its initial string; last the action's name and its descripti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from oyez.protocol import constants as c
 from oyez.protocol.errors import Invalid
 from oyez.protocol.manifest_layout import MIN_INT256
-from oyez.protocol.types import Field, FieldType, Role, Value
+from oyez.protocol.types import Field, FieldType, Role
 
 _FORBIDDEN_TEXT = frozenset(range(0x20)) | {0x22, 0x5C, 0x7F}
 
@@ -119,25 +120,38 @@ class FieldsReader:
         a, b, items = (self._fields.number(2) for _ in range(3))
         biases = (_signed(self._fields.number(3), 24), _signed(self._fields.number(3), 24))
         name = self._read_name(name_length)
-        if kind == FieldType.ARRAY:
-            raise _array_refused(name)
-        if not FieldType.STRING <= kind <= FieldType.INTEGER:
+        if not FieldType.STRING <= kind <= FieldType.ARRAY:
             raise Invalid("MANIFEST-12", f"field {_show(name)} has the unknown type {kind}")
         if role > Role.COMPUTE:
             raise Invalid("MANIFEST-12", f"field {_show(name)} has the unknown role {role}")
-        if element != 0 or items != 0:
+        if role == Role.COMPUTE and kind in (FieldType.STRING, FieldType.ARRAY):
+            raise Invalid("MANIFEST-12", f"field {_show(name)} is no number: no code computes it")
+        is_array = kind == FieldType.ARRAY
+        if not is_array and (element != 0 or items != 0):
             raise Invalid("MANIFEST-12", f"field {_show(name)} is no array: element, items are 0")
-        if kind != FieldType.BOOLEAN and biases != (0, 0):
+        scalar = element if is_array else kind
+        if scalar != FieldType.BOOLEAN and biases != (0, 0):
             raise Invalid("MANIFEST-12", f"field {_show(name)} is no boolean: its biases are 0")
-        if role == Role.COMPUTE and kind == FieldType.STRING:
-            raise Invalid("MANIFEST-12", f"field {_show(name)} is a string: no code computes it")
-        if kind == FieldType.STRING:
-            return self._read_string(name, Role(role), a, b)
-        if kind == FieldType.ENUM:
-            return self._read_enum(name, Role(role), a, b)
-        if kind == FieldType.BOOLEAN:
-            return _read_boolean(name, Role(role), a, b, biases)
-        return self._read_integer(name, Role(role), a, b)
+        if is_array:
+            _verify_array(name, element, items, b)
+        field = self._read_scalar(name, FieldType(scalar), Role(role), a, b)
+        if scalar == FieldType.BOOLEAN:
+            field = replace(field, biases=biases)
+        if is_array:
+            field = replace(
+                field, type=FieldType.ARRAY, element=field.type, items=items, initial=()
+            )
+        return field
+
+    def _read_scalar(self, name: bytes, kind: FieldType, role: Role, a: int, b: int) -> Field:
+        """Return a field of a scalar type; a BOOLEAN's biases are still to come."""
+        if kind is FieldType.STRING:
+            return self._read_string(name, role, a, b)
+        if kind is FieldType.ENUM:
+            return self._read_enum(name, role, a, b)
+        if kind is FieldType.BOOLEAN:
+            return _read_boolean(name, role, a, b)
+        return self._read_integer(name, role, a, b)
 
     def _read_name(self, length: int) -> bytes:
         """Return a field's name, unlike every earlier one.
@@ -218,23 +232,27 @@ class FieldsReader:
         return Field(name, FieldType.INTEGER, role, initial, low=low, high=high, digits=digits)
 
 
-def _array_refused(name: bytes) -> Invalid:
-    """Build the refusal of a type that comes with a later version.
+def _verify_array(name: bytes, element: int, items: int, b: int) -> None:
+    """Check what an ARRAY has beside its element: c is the most items; it begins empty.
 
     Rule: MANIFEST-13
     """
-    return Invalid("MANIFEST-13", f"field {_show(name)} is an array: arrays are not built yet")
+    if not FieldType.STRING <= element <= FieldType.INTEGER:
+        raise Invalid("MANIFEST-13", f"array {_show(name)}: its element is no scalar: {element}")
+    if not 1 <= items <= c.MAX_ITEMS:
+        raise Invalid("MANIFEST-13", f"array {_show(name)} has 1 to 64 items at most, not {items}")
+    if element == FieldType.STRING and b != 0:
+        raise Invalid("MANIFEST-13", f"array {_show(name)} begins empty: there is no initial text")
 
 
-def _read_boolean(name: bytes, role: Role, a: int, initial: int, biases: tuple[int, int]) -> Field:
-    """Return a BOOLEAN field: b is its initial value; biases of false and true.
+def _read_boolean(name: bytes, role: Role, a: int, initial: int) -> Field:
+    """Return a BOOLEAN field: b is its initial value.
 
     Rule: MANIFEST-16
     """
     if a != 0 or initial > 1:
         raise Invalid("MANIFEST-16", f"boolean {_show(name)}: a is 0 and b is 0 or 1")
-    value: Value = initial == 1
-    return Field(name, FieldType.BOOLEAN, role, value, biases=biases)
+    return Field(name, FieldType.BOOLEAN, role, initial == 1)
 
 
 def _signed(number: int, bits: int) -> int:

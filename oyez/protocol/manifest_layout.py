@@ -96,16 +96,23 @@ class ModelLimits:
 
 
 def compute_value_bytes(field: Field) -> int:
-    """Return the most bytes a field's JSON value may take, quotes included."""
-    if field.type is FieldType.STRING:
-        return field.limit + 2
-    if field.type is FieldType.ENUM:
-        return max(len(option) for option in field.options) + 2
-    return 5 if field.type is FieldType.BOOLEAN else field.digits
+    """Return the most bytes a field's JSON value is counted as, quotes and brackets included.
+
+    Of an array each item is counted with a comma and a space.
+    """
+    if field.base is FieldType.STRING:
+        scalar = field.limit + 2
+    elif field.base is FieldType.ENUM:
+        scalar = max(len(option) for option in field.options) + 2
+    else:
+        scalar = 5 if field.base is FieldType.BOOLEAN else field.digits
+    return 2 + field.items * (scalar + 2) if field.type is FieldType.ARRAY else scalar
 
 
 def compute_json_bytes(fields: Iterable[Field]) -> int:
-    """Return the length of the longest JSON object over these fields; 2 if there are none.
+    """Return the declared length of a JSON object over these fields; 2 if there are none.
+
+    No text over them is longer; the longest is two bytes shorter for each array.
 
     Rule: MANIFEST-24
     """

@@ -150,27 +150,44 @@ def parse_output(fields: Sequence[Field], output: bytes) -> dict[int, Value]:
         if not output.startswith(head, at):
             raise _malformed(field, at)
         at += len(head)
-        end, values[index] = _parse_scalar(field, output, at)
-        at = end
+        at, values[index] = _parse_value(field, output, at)
     if not values or output[at:] != b"}":
         raise Invalid("SCHEMA-5", f"the output does not end with }} at offset {at}")
     return values
 
 
-def _parse_scalar(field: Field, output: bytes, at: int) -> tuple[int, Value]:
+def _parse_value(field: Field, output: bytes, at: int) -> tuple[int, Value]:
+    """Return the offset after a value and the value."""
+    if field.type is not FieldType.ARRAY:
+        return _parse_scalar(field, output, at)
+    if output.startswith(b"[]", at):
+        return at + 2, ()
+    items: list[Scalar] = []
+    while len(items) < field.items:
+        head = b", " if items else b"["
+        if not output.startswith(head, at):
+            break
+        at, item = _parse_scalar(field, output, at + len(head))
+        items.append(item)
+    if not items or output[at : at + 1] != b"]":
+        raise _malformed(field, at)
+    return at + 1, tuple(items)
+
+
+def _parse_scalar(field: Field, output: bytes, at: int) -> tuple[int, Scalar]:
     """Return the offset after a scalar and its value."""
-    if field.type is FieldType.BOOLEAN:
+    if field.base is FieldType.BOOLEAN:
         for text, boolean in _BOOLEANS.items():
             if output.startswith(text, at):
                 return at + len(text), boolean
         raise _malformed(field, at)
-    if field.type is FieldType.INTEGER:
+    if field.base is FieldType.INTEGER:
         return _parse_integer(field, output, at)
     end = output.find(b'"', at + 1)
-    if field.type is FieldType.ARRAY or end < 0 or output[at : at + 1] != b'"':
+    if end < 0 or output[at : at + 1] != b'"':
         raise _malformed(field, at)
     value = output[at + 1 : end]
-    if field.type is FieldType.ENUM:
+    if field.base is FieldType.ENUM:
         if value not in field.options:
             raise _malformed(field, at)
     elif len(value) > field.limit or not is_string(value):
@@ -178,7 +195,7 @@ def _parse_scalar(field: Field, output: bytes, at: int) -> tuple[int, Value]:
     return end + 1, value
 
 
-def _parse_integer(field: Field, output: bytes, at: int) -> tuple[int, Value]:
+def _parse_integer(field: Field, output: bytes, at: int) -> tuple[int, Scalar]:
     """Return the offset after a canonical integer in range, and the integer."""
     end = at + (output[at : at + 1] == b"-")
     # One digit more than any int256 has: a longer run is out of range anyhow.

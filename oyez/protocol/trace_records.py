@@ -83,6 +83,7 @@ def _compute_sampler(lanes: Sequence[int], state: MachineState, queue: tuple[int
         state.low,
         state.high,
         state.negative,
+        state.items,
     )
     return trace.compute_record_root(
         [

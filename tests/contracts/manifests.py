@@ -52,6 +52,11 @@ def integer(name: bytes, at: int, digits: int, role: int = COMPUTE) -> Row:
     return Row(name, INTEGER, role, a=at, b=digits)
 
 
+def array(items: int, element: Row) -> Row:
+    """Return an array of rows like this one."""
+    return replace(element, type=ARRAY, element=element.type, c=items)
+
+
 @dataclass(frozen=True)
 class Draft:
     """Everything a manifest says; None means what is right."""
@@ -148,15 +153,16 @@ class Draft:
 
 
 def _value_bytes(row: Row) -> int:
-    match row.type:
+    match row.element or row.type:
         case 1:
-            return row.a + 2
+            scalar = row.a + 2
         case 2:
-            return max(map(len, row.options), default=0) + 2
+            scalar = max(map(len, row.options), default=0) + 2
         case 3:
-            return 5
+            scalar = 5
         case _:
-            return row.b
+            scalar = row.b
+    return 2 + row.c * (scalar + 2) if row.type == ARRAY else scalar
 
 
 CONST, OLD, NEW = 1, 2, 3

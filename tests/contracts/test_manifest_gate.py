@@ -30,6 +30,7 @@ from tests.contracts.manifests import (
     WRITES,
     Draft,
     Row,
+    array,
     boolean,
     enum,
     integer,
@@ -60,6 +61,16 @@ def of_ops(*ops: tuple[int, int], target: int = GUARD) -> Draft:
 
 
 PUSHES = ((6, 0),)
+
+
+def of_list(low: int, high: int, initial: int, digits: int = 1, role: int = WRITES) -> Draft:
+    return of_rows(MOOD, array(2, integer(b"n", 0, digits, role)), constants=(low, high, initial))
+
+
+def reads(row: Row) -> Draft:
+    return of_rows(MOOD, row, expressions=((GUARD, ((OLD, 1),)),))
+
+
 LONG = tuple(string(b"s%d" % i, 512, KEPT) for i in range(8))
 FLAG = boolean(b"f", COMPUTE)
 
@@ -111,7 +122,32 @@ REFUSED: list[tuple[str, Draft]] = [
     ("gate: name used twice", of_rows(MOOD, boolean(b"mood"))),
     ("gate: name used twice", of_rows(*(boolean(b"f%d" % i) for i in range(31)), boolean(b"f3"))),
     # rows
-    ("gate: arrays not built yet", of_rows(MOOD, Row(b"list", ARRAY, a=9, c=3, element=STRING))),
+    ("gate: element not 1 to 4", of_rows(MOOD, Row(b"list", ARRAY, a=9, c=3, element=0))),
+    ("gate: element not 1 to 4", of_rows(MOOD, Row(b"list", ARRAY, a=9, c=3, element=ARRAY))),
+    ("gate: element not 1 to 4", of_rows(MOOD, Row(b"list", ARRAY, a=9, c=3, element=255))),
+    ("gate: items not 1 to 64", of_rows(array(0, string(b"a", 9)))),
+    ("gate: items not 1 to 64", of_rows(array(65, string(b"a", 9)))),
+    ("gate: items not 1 to 64", of_rows(array(65_535, boolean(b"a")))),
+    ("gate: initial in an array", of_rows(array(2, string(b"a", 9, initial=b"x")))),
+    ("gate: initial above its limit", of_rows(array(2, replace(string(b"a", 9), b=10)))),
+    ("gate: bias without boolean", of_rows(array(2, replace(MOOD, biases=(1, 0))))),
+    ("gate: bias without boolean", of_rows(array(2, replace(string(b"a", 9), biases=(0, 1))))),
+    ("gate: string above 512 bytes", of_rows(array(1, string(b"a", 513)))),
+    ("gate: options not 1 to 64", of_rows(array(2, enum(b"e")))),
+    ("gate: no such initial option", of_rows(array(2, enum(b"e", b"a", initial=1)))),
+    ("gate: options not ascending", of_rows(array(2, enum(b"e", b"b", b"a")))),
+    ("gate: boolean not 0 or 1", of_rows(array(2, boolean(b"f", initial=2)))),
+    ("gate: boolean not 0 or 1", of_rows(array(2, replace(boolean(b"f"), a=1)))),
+    ("gate: integer beyond constants", of_rows(MOOD, array(2, integer(b"n", 0, 1, WRITES)))),
+    ("gate: initial outside range", of_list(0, 1, 2)),
+    ("gate: high exceeds its digits", of_list(0, 10, 2)),
+    ("gate: role not 0 to 2", of_rows(MOOD, array(2, string(b"s", 9, role=3)))),
+    ("gate: computed string or array", of_rows(MOOD, array(2, string(b"s", 9, role=COMPUTE)))),
+    ("gate: computed string or array", of_rows(MOOD, array(2, boolean(b"f", COMPUTE)))),
+    ("gate: computed string or array", of_list(0, 1, 0, role=COMPUTE)),
+    ("gate: output above 1024 bytes", of_rows(array(64, string(b"a", 12)))),
+    ("gate: output above 1024 bytes", of_rows(array(1, string(b"a", 512)), string(b"b", 491))),
+    ("gate: state above 4096 bytes", of_rows(MOOD, array(64, string(b"a", 60, KEPT)))),
     ("gate: element without array", of_rows(replace(MOOD, element=1))),
     ("gate: items without array", of_rows(replace(MOOD, c=1))),
     ("gate: role not 0 to 2", of_rows(MOOD, string(b"s", 9, role=3))),
@@ -149,7 +185,7 @@ REFUSED: list[tuple[str, Draft]] = [
     ("gate: no room for the sign", of_integer(-1, 1, 0, 1)),
     ("gate: low exceeds its digits", of_integer(-10, 1, 0, 2)),
     ("gate: low exceeds its digits", of_integer(-(10**76), 1, 0, 77)),
-    ("gate: computed string", of_rows(MOOD, string(b"s", 9, role=COMPUTE))),
+    ("gate: computed string or array", of_rows(MOOD, string(b"s", 9, role=COMPUTE))),
     ("gate: state above 4096 bytes", of_rows(MOOD, *LONG)),
     ("gate: the model writes nothing", of_rows(replace(MOOD, role=KEPT))),
     ("gate: output above 1024 bytes", of_rows(string(b"a", 512), string(b"b", 495))),
@@ -187,7 +223,10 @@ REFUSED: list[tuple[str, Draft]] = [
     ("gate: no such constant", of_ops((CONST, 1))),
     ("gate: no such field", of_ops((OLD, 3))),
     ("gate: no such field", of_ops((NEW, 255))),
-    ("gate: string in an expression", of_ops((OLD, 2))),
+    ("gate: field without a number", of_ops((OLD, 2))),
+    ("gate: field without a number", reads(array(1, boolean(b"f")))),
+    ("gate: field without a number", reads(array(1, enum(b"e", b"a")))),
+    ("gate: target not to be computed", of_rows(array(1, MOOD), expressions=((0, PUSHES),))),
     ("gate: operand not 0", of_ops((6, 1))),
     ("gate: operand not 0", of_ops((6, 0), (9, 1))),
     ("gate: stack underflow", of_ops((9, 0))),
@@ -221,6 +260,15 @@ ACCEPTED: list[Draft] = [
     of_rows(string(b"s", 3, initial=b"two"), boolean(b"f", KEPT, initial=1)),
     of_rows(MOOD, *LONG[:7]),
     of_rows(*(boolean(b"f%d" % i) for i in range(32))),
+    of_rows(array(64, string(b"a", 11))),
+    of_rows(array(1, string(b"a", 512)), string(b"b", 490)),
+    of_rows(MOOD, array(64, string(b"a", 59, KEPT))),
+    of_rows(array(1, string(b"a", 0)), MOOD),
+    of_rows(array(3, MOOD), enum(b"next", b"a", b"b")),
+    of_rows(array(3, enum(b"e", b"a", b"b", initial=1)), boolean(b"f", KEPT)),
+    of_rows(array(64, boolean(b"f", initial=1))),
+    of_rows(array(9, integer(b"n", 0, 3, WRITES)), constants=(-9, 999, 5)),
+    of_rows(MOOD, array(64, integer(b"n", 0, 1, KEPT)), constants=(0, 9, 0)),
     of_integer(0, 9, 9, 1),
     of_integer(-9, 9, -9, 2),
     of_integer(-9, 9, 0, 78),

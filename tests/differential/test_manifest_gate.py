@@ -11,6 +11,7 @@ import pytest
 
 from oyez.protocol.errors import Invalid
 from oyez.protocol.manifest import encode_manifest, parse_manifest
+from oyez.protocol.types import FieldType
 from tests.contracts.harness import gate_check
 from tests.manifest_cases import SMALLEST, build_cases
 from tests.manifests import LIMITS, change_one_part, damage, random_manifest
@@ -45,6 +46,7 @@ def test_a_thousand_manifests_are_judged_alike(capsys: pytest.CaptureFixture[str
     rules: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     kinds: set[tuple[str, str]] = set()
+    arrays: Counter[FieldType] = Counter()
     for number in range(1_000):
         manifest = random_manifest(rng)
         data = encode_manifest(manifest)
@@ -56,6 +58,8 @@ def test_a_thousand_manifests_are_judged_alike(capsys: pytest.CaptureFixture[str
             data = damage(rng, data)
         rule, reason = compare(data)
         counts[f"{kind}, {'accepted' if rule is None else 'refused'}"] += 1
+        if rule is None:
+            arrays.update(f.element for f in parse_manifest(data, LIMITS).fields if f.element)
         if rule is not None and reason is not None:
             rules[rule] += 1
             reasons[reason] += 1
@@ -68,6 +72,7 @@ def test_a_thousand_manifests_are_judged_alike(capsys: pytest.CaptureFixture[str
     assert counts["damaged, accepted"] >= 10
     assert counts["damaged, refused"] >= 200
     assert len(rules) >= 18
+    assert min(arrays[element] for element in list(FieldType)[:4]) >= 50
     assert len(kinds) >= KINDS - 3
 
 

@@ -3,6 +3,7 @@
 Inside a string only two things matter: which continuation bytes are due, and how much room is
 left. For each of the few continuations, every token's *demand* is computed once: the bytes it
 takes of the limit, those its last open character still needs included. A mask is a comparison.
+Where a string may open as an array's first item, the same holds after a token's opening quote.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oyez.protocol.constants import MAX_STRING_BYTES
-from oyez.protocol.machine import Machine, MachineState, Phase
+from oyez.protocol.machine import FREE_PHASES, Machine, MachineState, Phase
 from oyez.protocol.types import Field, FieldType, Role
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -21,6 +22,11 @@ _INTEGER_BYTES = frozenset(b"-0123456789,}]")
 #: What an open character still needs: (bytes, lowest, highest of the next one).
 _Continuation = tuple[int, int, int]
 _CLOSED: _Continuation = (0, 0, 0)
+#: The string has not begun: its opening quote comes first.
+_UNOPENED: _Continuation = (-1, 0, 0)
+#: The string has ended with its closing quote.
+_ENDED: _Continuation = (-2, 0, 0)
+_QUOTE = 0x22
 
 
 class Masks:
@@ -45,15 +51,30 @@ class Masks:
 
         Rule: ENGINE-23
         """
-        if state.phase is Phase.STRING:
-            return self._get_string(machine, state)
-        if state.phase is Phase.INTEGER:
+        phase = state.phase
+        if phase is Phase.STRING:
+            continuation = (state.need, state.low, state.high) if state.need else _CLOSED
+            return self._get_string(machine, state, continuation)
+        base = machine.get_field(state).base
+        if phase is Phase.NEXT or (phase is Phase.FIRST and base is FieldType.ENUM):
+            return self._get_single(bytes(machine.allowed_bytes(state)))
+        if phase is Phase.FIRST and base is FieldType.STRING:
+            opened = self._get_string(machine, state, _UNOPENED)
+            return np.union1d(opened, self._get_single(b"]"))
+        if phase in (Phase.FIRST, Phase.INTEGER):
             allowed = [token for token, data in self._numeric if _is_alive(machine, state, data)]
             return np.array(allowed, np.int32)
         return np.array([], np.int32)
 
-    def _get_string(self, machine: Machine, state: MachineState) -> NDArray[np.int32]:
-        continuation = (state.need, state.low, state.high) if state.need else _CLOSED
+    def _get_single(self, characters: bytes) -> NDArray[np.int32]:
+        """Return the tokens that are one of these bytes."""
+        ids = self.vocabulary.ids_by_bytes
+        tokens = [token for byte in characters for token in ids.get(bytes([byte]), ())]
+        return np.array(sorted(tokens), np.int32)
+
+    def _get_string(
+        self, machine: Machine, state: MachineState, continuation: _Continuation
+    ) -> NDArray[np.int32]:
         # A token of the longest kind, with an open character, never demands more than this.
         room = min(machine.get_field(state).limit - state.length, self._longest + 3)
         key = continuation, room
@@ -76,7 +97,7 @@ def _is_alive(machine: Machine, state: MachineState, data: bytes) -> bool:
         after = machine.step(state, byte)
         if after is None:
             return False
-        if after.field != state.field or after.phase is not state.phase:
+        if after.phase not in FREE_PHASES:
             return index == len(data) - 1
         state = after
     return True
@@ -85,7 +106,8 @@ def _is_alive(machine: Machine, state: MachineState, data: bytes) -> bool:
 def _compute_demands(vocabulary: Vocabulary, start: _Continuation) -> NDArray[np.int16]:
     """Run all tokens at once through the table of a string's bytes.
 
-    The table is read off the reference machine itself, on a field without other bounds.
+    The table is read off the reference machine itself, on a field without other bounds. Quotes
+    take nothing of the limit.
     """
     table, needs, closed, dead, first = _build_table(vocabulary.missing, start)
     lengths = np.array([0 if data is None else len(data) for data in vocabulary.tokens])
@@ -96,6 +118,7 @@ def _compute_demands(vocabulary: Vocabulary, start: _Continuation) -> NDArray[np
         alive = np.flatnonzero((lengths > column) & (states != dead))
         states[alive] = table[states[alive], joined[begins[alive] + column]]
     demands = np.where(states == closed, lengths - 1, lengths + needs[states])
+    demands -= start == _UNOPENED
     return np.where(states == dead, _NEVER, demands).astype(np.int16)
 
 
@@ -113,25 +136,32 @@ def _build_table(
         if continuation in numbers:
             continue
         numbers[continuation] = len(rows)
-        state = MachineState(Phase.STRING, 0, 0, *continuation)
-        row: list[_Continuation | None] = []
-        for byte in range(256):
-            after = machine.step(state, byte)
-            if after is None:
-                row.append(None)
-            elif after.phase is not Phase.STRING:
-                row.append((-1, 0, 0))
-            else:
-                row.append((after.need, after.low, after.high) if after.need else _CLOSED)
-        rows.append(row)
-        queue.extend(item for item in row if item is not None and item[0] >= 0)
+        rows.append(_build_row(machine, continuation))
+        queue.extend(item for item in rows[-1] if item is not None and item != _ENDED)
     closed, dead = len(rows), len(rows) + 1
     table = np.full((len(rows) + 2, 256), dead)
     for number, row in enumerate(rows):
         for byte, item in enumerate(row):
             if item is not None:
-                table[number, byte] = closed if item[0] < 0 else numbers[item]
+                table[number, byte] = closed if item == _ENDED else numbers[item]
     needs = np.zeros(len(rows) + 2, np.intp)
     for continuation, number in numbers.items():
-        needs[number] = continuation[0]
+        needs[number] = max(0, continuation[0])
     return table, needs, closed, dead, numbers[start]
+
+
+def _build_row(machine: Machine, continuation: _Continuation) -> list[_Continuation | None]:
+    """Return what follows each byte after a continuation; None where it is not allowed."""
+    if continuation == _UNOPENED:
+        return [_CLOSED if byte == _QUOTE else None for byte in range(256)]
+    state = MachineState(Phase.STRING, 0, 0, *continuation)
+    row: list[_Continuation | None] = []
+    for byte in range(256):
+        after = machine.step(state, byte)
+        if after is None:
+            row.append(None)
+        elif after.phase is not Phase.STRING:
+            row.append(_ENDED)
+        else:
+            row.append((after.need, after.low, after.high) if after.need else _CLOSED)
+    return row

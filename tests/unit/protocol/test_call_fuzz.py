@@ -37,6 +37,7 @@ def test_fuzzed_calls_end_in_one_outcome_with_valid_state(
     actions = [random_action(rng, worlds[0]) for _ in range(max(20, CALLS // 16))]
     manifests = {action.hash: action for action in actions}
     counts: collections.Counter[Code] = collections.Counter()
+    arrays: collections.Counter[str] = collections.Counter()
     now = state.State.empty()
     sizes = [256, 1, 2]
     done = number = 0
@@ -44,14 +45,20 @@ def test_fuzzed_calls_end_in_one_outcome_with_valid_state(
         number += 1
         size = min(CALLS - done, sizes.pop(0) if sizes else rng.randint(1, 120))
         batch = [random_entry(rng, done + i, rng.choice(actions)) for i in range(size)]
-        now, ended = run_batch(rng, now, number, batch, manifests, worlds[number % len(worlds)])
+        world = worlds[number % len(worlds)]
+        now, ended = run_batch(rng, now, number, batch, manifests, world, arrays)
         counts += ended
         done += size
     with capsys.disabled():
         print(f"\nfuzzed calls: {done} in {number} batches, seed {SEED}: {show(counts)}")
+        print(f"of actions that write arrays: {dict(sorted(arrays.items()))}")
     assert set(counts) <= set(REACHABLE)
     if CALLS >= 2_000:
         assert min(counts[code] for code in REACHABLE) >= 20
+        assert min(arrays[code.name] for code in REACHABLE) >= 5
+        assert arrays["cut inside"] >= 5
+        for element in ("STRING", "ENUM", "BOOLEAN", "INTEGER"):
+            assert min(arrays[f"{element} {size}"] for size in ("none", "most")) >= 1
 
 
 def test_fuzzed_calls_on_the_real_model(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -13,11 +14,11 @@ from oyez.protocol import manifest_layout, schema
 from oyez.protocol.decoding import Decoded, StepKind, decode, tokenise_example
 from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import Machine, Phase
-from oyez.protocol.types import Code, Field, FieldType, Role, Value
+from oyez.protocol.types import Code, Field, FieldType, Role, Scalar, Value
 from oyez.protocol.vocabulary import Vocabulary
 from tests.manifests import random_fields
 from tests.scripted_session import ADVERSARIES, VOCABULARY, ScriptedSession, build_adversary
-from tests.unit.protocol.test_machine import BOOLEAN, after, choice, integer, text
+from tests.unit.protocol.test_machine import BOOLEAN, after, array, choice, integer, text
 
 SEED = int(os.environ.get("OYEZ_SEED", "1"))
 
@@ -168,6 +169,97 @@ def test_booleans_are_chosen_whole() -> None:
     assert run([BOOLEAN], prefer(b"true")).tokens[3] == true[0]
 
 
+def test_an_array_of_strings_opens_ends_and_goes_on() -> None:
+    """Rule: DECODE-13: a first token may hold the quote and more; commas and brackets are alone."""
+    fields = [array(2, text(4)), BOOLEAN]
+    session = prefer(b'"ab"', b"abc", b",")
+    decoded = run(fields, session)
+    assert decoded.output == b'{"a": ["ab", "abc,"], "b": true}'
+    assert spell(decoded, StepKind.SAMPLED) == [b'"ab"', b",", b"abc", b","]
+    empty = run(fields, prefer(b"]"))
+    assert empty.output == b'{"a": [], "b": true}'
+    assert spell(empty, StepKind.SAMPLED) == [b"]"]
+
+
+def test_an_array_of_options_opens_with_the_quote_alone() -> None:
+    """Rules: DECODE-9, DECODE-13: the biases of the options count in every item."""
+    field = array(3, replace(choice(b"good", b"spam"), biases=(0, 3)))
+    decoded = run([field], prefer(b'"', b","))
+    assert decoded.output == b'{"a": ["spam", "spam", "spam"]}'
+    assert spell(decoded, StepKind.SAMPLED) == [b'"', b",", b","]
+    assert spell(decoded, StepKind.CHOSEN) == [b"spam"] * 3
+    # no bias of the options counts against the bracket
+    assert run([field], prefer(b"]", b'"')).output == b'{"a": []}'
+
+
+@pytest.mark.parametrize(
+    ("biases", "first", "output"),
+    [
+        ((0, 0), {b"]": 1}, b"[]"),
+        ((2, 0), {b"]": 1}, b"[false]"),
+        ((0, 2), {b"]": 1}, b"[true]"),
+        ((-5, -5), {b"true": 4}, b"[]"),
+        ((-5, -3), {b"true": 4}, b"[true]"),
+    ],
+)
+def test_a_first_boolean_is_chosen_together_with_the_end(
+    biases: tuple[int, int], first: dict[bytes, int], output: bytes
+) -> None:
+    """Rules: DECODE-9, DECODE-13: the bracket has bias 0; later items are two options again."""
+    session = ScriptedSession(lambda at, token: first.get(VOCABULARY.bytes_of(token), 0))
+    decoded = run([array(1, replace(BOOLEAN, biases=biases))], session)
+    assert decoded.output == b'{"a": ' + output + b"}"
+    assert [step.kind for step in decoded.steps].count(StepKind.CHOSEN) == 1
+    assert session.asked == 1
+
+
+def test_later_booleans_are_between_two() -> None:
+    """Rules: DECODE-9, DECODE-13."""
+    session = prefer(b",", b"true", b"]")
+    decoded = run([array(3, BOOLEAN)], session)
+    assert decoded.output == b'{"a": [true, true, true]}'
+    assert spell(decoded, StepKind.SAMPLED) == [b",", b","]
+    assert run([array(3, BOOLEAN)], prefer(b"true", b"]")).output == b'{"a": [true]}'
+
+
+def test_an_array_of_integers_takes_the_byte_after_with_the_last_digit() -> None:
+    """Rules: DECODE-8, DECODE-13."""
+    decoded = run([array(2, integer(0, 99)), BOOLEAN], prefer(b"0,", b"7]", b"1,"))
+    assert decoded.output == b'{"a": [0, 7], "b": true}'
+    assert spell(decoded, StepKind.SAMPLED) == [b"0,", b"7]"]
+    assert run([array(2, integer(0, 99))], prefer(b"]")).output == b'{"a": []}'
+    forced = run([array(3, integer(7, 7))], prefer(b"7", b","))
+    assert forced.output == b'{"a": [7, 7, 7]}'
+    assert spell(forced, StepKind.SAMPLED) == [b"7", b",", b","]
+
+
+@pytest.mark.parametrize(
+    ("element", "items"),
+    [
+        (text(9), (b"ab", b"", b"the qu")),
+        (choice(b"good", b"good day", b"spam"), (b"good day", b"spam", b"good")),
+        (BOOLEAN, (True, False, False)),
+        (integer(-99, 99), (12, -1, 0)),
+    ],
+)
+def test_tokens_may_run_out_at_every_place_of_an_array(
+    element: Field, items: tuple[Scalar, ...]
+) -> None:
+    """Rules: DECODE-10, DECODE-11, DECODE-13: the detail is the array's until its bracket."""
+    kept = Field(b"k", FieldType.BOOLEAN, Role.KEPT, False)
+    fields = [kept, array(3, element), kept, BOOLEAN]
+    example = tokenise_example(fields, {1: items, 3: True}, VOCABULARY)
+    whole = run(fields, follow(example))
+    assert whole.tokens == example
+    assert whole.code is Code.NONE
+    for limit in range(len(example)):
+        cut = run(fields, follow(example), limit)
+        assert (cut.code, cut.tokens) == (Code.OUT_OF_TOKENS, example[:limit])
+        assert cut.output == VOCABULARY.join(example[:limit])
+        # no item here holds a bracket
+        assert cut.detail == (3 if b"]" in cut.output else 1)
+
+
 FIELDS = [text(4), choice(b"good", b"spam"), BOOLEAN, integer(0, 99)]
 
 
@@ -237,25 +329,33 @@ def test_a_mask_that_leaves_the_schema_is_caught() -> None:
         )
 
 
+def random_scalar(rng: random.Random, field: Field) -> Scalar:
+    """Return a value of a scalar field, or of an array's item."""
+    if field.base is FieldType.STRING:
+        pieces = b"".join(
+            rng.choice([b"a", b"the ", b"qu", "日本".encode(), "é".encode(), b"zz", b"ab", b"]"])
+            for _ in range(rng.randint(0, 9))
+        )
+        cut = pieces[: rng.choice([field.limit, rng.randint(0, field.limit)])]
+        return cut.decode("utf-8", "ignore").encode()
+    if field.base is FieldType.ENUM:
+        return rng.choice(field.options)
+    if field.base is FieldType.BOOLEAN:
+        return rng.random() < 0.5
+    return rng.choice([field.low, field.high, rng.randint(field.low, field.high)])
+
+
 def random_values(rng: random.Random, fields: Sequence[Field]) -> dict[int, Value]:
     """Return a value for each written field."""
     values: dict[int, Value] = {}
     for index, field in enumerate(fields):
         if field.role is not Role.WRITES:
             continue
-        if field.type is FieldType.STRING:
-            pieces = b"".join(
-                rng.choice([b"a", b"the ", b"qu", "日本".encode(), "é".encode(), b"zz", b"ab"])
-                for _ in range(rng.randint(0, 9))
-            )
-            cut = pieces[: rng.choice([field.limit, rng.randint(0, field.limit)])]
-            values[index] = cut.decode("utf-8", "ignore").encode()
-        elif field.type is FieldType.ENUM:
-            values[index] = rng.choice(field.options)
-        elif field.type is FieldType.BOOLEAN:
-            values[index] = rng.random() < 0.5
+        if field.type is FieldType.ARRAY:
+            count = rng.choice([0, 1, field.items, rng.randint(0, field.items)])
+            values[index] = tuple(random_scalar(rng, field) for _ in range(count))
         else:
-            values[index] = rng.choice([field.low, field.high, rng.randint(field.low, field.high)])
+            values[index] = random_scalar(rng, field)
     return values
 
 
@@ -292,6 +392,12 @@ def test_an_examples_free_value_and_terminator_are_one_run() -> None:
         (integer(0, 9), -1),
         (integer(7, 7), 8),
         (text(0), b"a"),
+        (array(1, text(3)), (b"a", b"b")),
+        (array(2, text(3)), (b"a", b"long")),
+        (array(2, choice(b"good", b"spam")), (b"good", b"bad")),
+        (array(1, BOOLEAN), (True, True)),
+        (array(2, integer(0, 9)), (1, 10)),
+        (array(2, integer(0, 9)), (1, 2, 3)),
     ],
 )
 def test_examples_outside_the_schema_are_refused(field: Field, value: Value) -> None:
@@ -317,13 +423,18 @@ def test_adversaries_never_leave_the_schema() -> None:
         assert len(decoded.output) <= bound
         assert len(decoded.tokens) <= limit
         ends[decoded.code.name] += 1
+        ends["arrays"] += b": [" in decoded.output
         if decoded.code is Code.NONE:
             values = schema.parse_output(fields, decoded.output)
             assert schema.format_output(fields, values) == decoded.output
-            ends["at the declared bytes"] += len(decoded.output) == bound
+            # an array is counted two bytes longer than its longest text
+            arrays = sum(f.type is FieldType.ARRAY for f in fields if f.role is Role.WRITES)
+            assert len(decoded.output) <= bound - 2 * arrays
+            ends["at the declared bytes"] += len(decoded.output) == bound - 2 * arrays
         else:
             assert len(decoded.tokens) == limit
             assert fields[decoded.detail].role is Role.WRITES
     assert ends["NONE"] > 700
+    assert ends["arrays"] > 300
     assert ends["OUT_OF_TOKENS"] > 50
     assert ends["at the declared bytes"] > 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from oyez.protocol import schema
 from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import Machine, MachineState, Phase
-from oyez.protocol.types import Field, FieldType, Role
+from oyez.protocol.types import Field, FieldType, Role, Scalar, Value
 from tests.manifests import BOUND, MISSING, RANGES, random_fields, random_range
 
 
@@ -30,6 +32,13 @@ def text(limit: int, name: bytes = b"s") -> Field:
 def choice(*options: bytes, name: bytes = b"e") -> Field:
     """Return a written ENUM field."""
     return Field(name, FieldType.ENUM, Role.WRITES, options[0], options=options)
+
+
+def array(items: int, element: Field, name: bytes = b"a") -> Field:
+    """Return a written ARRAY of so many items like a field."""
+    return replace(
+        element, name=name, type=FieldType.ARRAY, element=element.type, items=items, initial=()
+    )
 
 
 BOOLEAN = Field(b"b", FieldType.BOOLEAN, Role.WRITES, False)
@@ -213,6 +222,76 @@ def test_random_walks_end_in_outputs_that_parse(seed: int) -> None:
     assert machine.forced_run(state) == (b"", state)
 
 
+def list_items(element: Field) -> list[Scalar]:
+    """Return every value of a small field without characters of several bytes."""
+    if element.type is FieldType.STRING:
+        letters = [bytes([b]) for b in range(0x20, 0x7F) if b not in b'"\\']
+        return [b"", *(letters if element.limit else [])]
+    if element.type is FieldType.ENUM:
+        return list(element.options)
+    if element.type is FieldType.BOOLEAN:
+        return [False, True]
+    return list(range(element.low, element.high + 1))
+
+
+ELEMENTS = [
+    (text(0), 3),
+    (text(1), 1),
+    (choice(b"a", b"ab", b"b"), 3),
+    (choice(b"]"), 2),
+    (BOOLEAN, 4),
+    (integer(-12, 11), 2),
+    (integer(0, 1), 4),
+    (integer(7, 7), 3),
+    (integer(-1, -1), 1),
+]
+
+
+def build_outputs(
+    element: Field, most: int, ends: Sequence[Field]
+) -> tuple[list[Field], set[bytes]]:
+    """Return fields around an array, and all their outputs made by format_output alone."""
+    fields = [*ends, array(most, element), *(replace(end, name=b"z") for end in ends)]
+    values: list[Sequence[Value]] = [list_items(field) for field in fields]
+    values[len(ends)] = [
+        items for count in range(most + 1) for items in product(list_items(element), repeat=count)
+    ]
+    outputs = {schema.format_output(fields, dict(enumerate(chosen))) for chosen in product(*values)}
+    return fields, outputs
+
+
+@pytest.mark.parametrize("ends", [[], [choice(b"x")], [integer(8, 9)], [BOOLEAN]])
+@pytest.mark.parametrize(("element", "most"), ELEMENTS)
+def test_array_languages_are_their_values(element: Field, most: int, ends: list[Field]) -> None:
+    """Rules: DECODE-1, DECODE-13: of every element, 0 to the most items, alone and between."""
+    fields, outputs = build_outputs(element, most, ends)
+    assert language(fields) == outputs
+    assert all(
+        schema.format_output(fields, schema.parse_output(fields, o)) == o for o in sorted(outputs)
+    )
+
+
+@pytest.mark.parametrize(("element", "most"), ELEMENTS)
+def test_a_byte_is_allowed_iff_some_whole_output_begins_so(element: Field, most: int) -> None:
+    """Rules: DECODE-1, DECODE-13: every byte after every beginning of every output."""
+    fields, outputs = build_outputs(element, most, [])
+    follow: dict[bytes, set[int]] = {output: set() for output in outputs}
+    for output in outputs:
+        for at, byte in enumerate(output):
+            follow.setdefault(output[:at], set()).add(byte)
+    machine = Machine(fields, bytes(range(0x80, 0x100)))
+    states = {b"": machine.start()}
+    for beginning in sorted(follow, key=len):
+        state = states.pop(beginning)
+        for byte in range(256):
+            after_byte = machine.step(state, byte)
+            assert (after_byte is not None) == (byte in follow[beginning]), (beginning, byte)
+            if after_byte is not None:
+                states[beginning + bytes([byte])] = after_byte
+        assert set(machine.allowed_bytes(state)) == follow[beginning]
+    assert not states
+
+
 def run_after(fields: Sequence[Field], output: bytes) -> bytes:
     """Return the forced run after the bytes."""
     machine = Machine(fields, MISSING)
@@ -243,6 +322,27 @@ def run_after(fields: Sequence[Field], output: bytes) -> bytes:
         ([integer(0, 100), text(1)], b'{"n": 5,', b' "s": "'),
         ([integer(95, 105)], b'{"n": 1', b"0"),
         ([integer(0, 1_000)], b"", b'{"n": '),
+        ([array(2, text(3))], b"", b'{"a": ['),
+        ([array(2, text(3))], b'{"a": [', b""),
+        ([array(2, text(3))], b'{"a": ["abc', b'"'),
+        ([array(2, text(0))], b'{"a": ["', b'"'),
+        ([array(2, text(3))], b'{"a": ["x"', b""),
+        ([array(2, text(3))], b'{"a": ["x",', b' "'),
+        ([array(2, text(3))], b'{"a": ["x", "y"', b"]}"),
+        ([array(2, text(3)), text(1)], b'{"a": ["x", "y"', b'], "s": "'),
+        ([array(2, text(3)), BOOLEAN], b'{"a": []', b', "b": '),
+        ([array(1, choice(b"only"))], b"", b'{"a": ['),
+        ([array(1, choice(b"only"))], b'{"a": ["', b""),
+        ([array(2, choice(b"only"))], b'{"a": ["only"', b""),
+        ([array(2, choice(b"only"))], b'{"a": ["only",', b' "'),
+        ([array(2, BOOLEAN)], b'{"a": [', b""),
+        ([array(2, BOOLEAN)], b'{"a": [true,', b" "),
+        ([array(2, BOOLEAN)], b'{"a": [true, false', b"]}"),
+        ([array(2, integer(7, 7))], b'{"a": [', b""),
+        ([array(2, integer(7, 7))], b'{"a": [7', b""),
+        ([array(2, integer(7, 7))], b'{"a": [7,', b" 7]}"),
+        ([array(2, integer(-9, -1))], b'{"a": [-1,', b" -"),
+        ([array(2, integer(0, 100))], b'{"a": [5, 100', b"]}"),
     ],
 )
 def test_forced_runs(fields: list[Field], output: bytes, run: bytes) -> None:
@@ -267,6 +367,15 @@ def test_the_first_written_field_not_ended() -> None:
         (b'{"s": "ab", "e": "x", "n": 1, "b": true', 5),
     ):
         assert machine.compute_unended(after(machine, output)) == index
+    for element, item in ((text(3), b'"x"'), (choice(b"x"), b'"x"'), (BOOLEAN, b"true")):
+        machine = Machine([kept, array(2, element), BOOLEAN], MISSING)
+        for output in (b'{"a": [', b'{"a": [' + item, b'{"a": [%b, %b' % (item, item)):
+            assert machine.compute_unended(after(machine, output)) == 1
+            assert machine.compute_unended(after(machine, b'{"a": [' + item + b"]")) == 2
+    numbers = Machine([array(2, integer(0, 99)), BOOLEAN], MISSING)
+    assert numbers.compute_unended(after(numbers, b'{"a": [1, 2')) == 0
+    assert numbers.compute_unended(after(numbers, b'{"a": [1,')) == 0
+    assert numbers.compute_unended(after(numbers, b'{"a": [1]')) == 1
     last = Machine([integer(1, 9), kept], MISSING)
     assert last.compute_unended(after(last, b'{"n": 5')) == 0
 
@@ -294,10 +403,7 @@ def test_states_are_hashable_values() -> None:
     assert {first: 1}[second] == 1
 
 
-def test_a_machine_needs_a_written_scalar() -> None:
+def test_a_machine_needs_a_written_field() -> None:
     """Rule: MANIFEST-25."""
     with pytest.raises(Invalid, match="writes no field"):
         Machine([Field(b"k", FieldType.BOOLEAN, Role.KEPT, False)], b"")
-    array = Field(b"a", FieldType.ARRAY, Role.WRITES, (), element=FieldType.BOOLEAN, items=2)
-    with pytest.raises(Invalid, match="not built yet"):
-        Machine([array], b"")

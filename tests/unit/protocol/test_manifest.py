@@ -29,7 +29,7 @@ from oyez.protocol.types import (
     SegmentKind,
 )
 from scripts import make_vectors
-from tests.manifest_cases import BALLOT, SMALLEST, string, with_fields, with_ops
+from tests.manifest_cases import BALLOT, SMALLEST, array, string, with_fields, with_ops
 from tests.manifests import (
     LIMITS,
     Part,
@@ -53,9 +53,9 @@ def test_vectors_are_current() -> None:
     assert VECTORS.read_text() == make_vectors.render("manifests.json")
 
 
-def test_twenty_vectors_half_of_them_refused() -> None:
+def test_twenty_two_vectors_half_of_them_refused() -> None:
     vectors = json.loads(VECTORS.read_text())
-    assert [len(vectors), sum("refused" in vector for vector in vectors)] == [20, 10]
+    assert [len(vectors), sum("refused" in vector for vector in vectors)] == [22, 11]
     for vector in vectors:
         data = bytes.fromhex(vector["bytes"])
         assert codec.keccak(data).hex() == vector["hash"]
@@ -242,10 +242,14 @@ def test_ops_are_known_and_name_what_they_can_read() -> None:
         assert (refused == "MANIFEST-22") == (code not in known or code == OpCode.CONST)
         operand = refusal(encode_manifest(with_ops(Op(code, 1))))
         assert operand == "MANIFEST-22"
-    manifest = with_fields([string(b"s", 3), *BALLOT.fields[:1]])
+    mood = BALLOT.fields[0]
+    listed = array(replace(mood, name=b"moods"), 3)
+    manifest = with_fields([string(b"s", 3), mood, listed, SMALLEST.fields[0]])
     for code in (OpCode.OLD, OpCode.NEW):
-        guards = [(Expression(None, (Op(code, operand),)),) for operand in range(3)]
+        guards = [(Expression(None, (Op(code, operand),)),) for operand in range(5)]
         assert [refusal(encode_manifest(replace(manifest, expressions=g))) for g in guards] == [
+            "MANIFEST-22",
+            None,
             "MANIFEST-22",
             None,
             "MANIFEST-22",
@@ -311,8 +315,15 @@ def test_fixed_positions_hold_every_part(kind: SegmentKind, positions: int) -> N
         (with_fields([replace(BALLOT.fields[0], biases=(0, 2**31))]), "MANIFEST-27"),
         (replace(SMALLEST, fields=(replace(string(b"s", 1), initial=1),)), "MANIFEST-27"),
         (
-            replace(SMALLEST, fields=(Field(b"a", FieldType.ARRAY, Role.WRITES, ()),)),
-            "MANIFEST-13",
+            replace(
+                SMALLEST,
+                fields=(
+                    Field(
+                        b"a", FieldType.ARRAY, Role.WRITES, (), element=FieldType.INTEGER, items=1
+                    ),
+                ),
+            ),
+            "MANIFEST-27",
         ),
     ],
 )
@@ -345,6 +356,12 @@ def test_constants_are_shared() -> None:
     assert build_constants([count, other], [1, 0, 1]) == (0, 10**9, 0, 1)
     with pytest.raises(Invalid, match="begins with a number"):
         build_constants([replace(count, initial=b"0")])
+    # an array reads no initial number: any row of its range serves it
+    started = replace(count, name=b"on", initial=7)
+    many = array(replace(count, role=Role.WRITES), 3)
+    assert build_constants([started, many]) == (0, 10**9, 7)
+    assert build_constants([many]) == (0, 10**9, 0)
+    assert build_constants([many], [10**9, 0, 10**9 + 1]) == (0, 10**9, 0, 10**9 + 1)
 
 
 def test_parts_cover_every_bit() -> None:

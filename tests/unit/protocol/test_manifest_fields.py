@@ -6,13 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from oyez.protocol import schema
 from oyez.protocol.manifest import encode_manifest, parse_manifest
-from oyez.protocol.types import (
-    Field,
-    FieldType,
-    Role,
-)
-from tests.manifest_cases import SMALLEST, string, with_fields
+from oyez.protocol.types import Field, FieldType, Role, Scalar
+from tests.manifest_cases import SMALLEST, array, string, with_fields
 from tests.manifests import (
     BOUND,
     LIMITS,
@@ -131,6 +128,63 @@ def test_field_bounds(nth: int, part: str, value: int, rule: str | None) -> None
     assert refusal(changed(manifest, "FIELDS", part, value, nth)) == rule
 
 
+ARRAYS = [
+    array(string(b"s", 9), 2),
+    array(Field(b"e", FieldType.ENUM, Role.KEPT, b"a", options=(b"a", b"b"), biases=(1, -1)), 3),
+    array(Field(b"b", FieldType.BOOLEAN, Role.WRITES, False, biases=(5, -5)), 64),
+    array(Field(b"i", FieldType.INTEGER, Role.KEPT, 0, low=-9, high=100, digits=3), 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("nth", "part", "value", "rule"),
+    [
+        (0, "c", 0, "MANIFEST-13"),
+        (0, "c", 1, None),
+        (0, "c", 65, "MANIFEST-13"),
+        (3, "c", 64, None),
+        (3, "c", 65_535, "MANIFEST-13"),
+        (0, "element", 0, "MANIFEST-13"),
+        (0, "element", 5, "MANIFEST-13"),
+        (0, "element", 6, "MANIFEST-13"),
+        (0, "element", 255, "MANIFEST-13"),
+        (0, "type", 1, "MANIFEST-12"),
+        (0, "type", 6, "MANIFEST-12"),
+        (0, "role", 0, None),
+        (2, "role", 2, "MANIFEST-12"),
+        (0, "role", 2, "MANIFEST-12"),
+        (0, "role", 3, "MANIFEST-12"),
+        (0, "b", 1, "MANIFEST-13"),
+        (0, "a", 0, None),
+        (0, "a", 513, "MANIFEST-14"),
+        (0, "bias of true", 1, "MANIFEST-12"),
+        (1, "bias of false", 1, "MANIFEST-12"),
+        (2, "bias of false", 0, None),
+        (3, "bias of false", 1, "MANIFEST-12"),
+        (1, "a", 0, "MANIFEST-15"),
+        (1, "a", 65, "MANIFEST-15"),
+        (1, "b", 1, None),
+        (1, "b", 2, "MANIFEST-15"),
+        (2, "a", 1, "MANIFEST-16"),
+        (2, "b", 1, None),
+        (2, "b", 2, "MANIFEST-16"),
+        (3, "a", 1, "MANIFEST-17"),
+        (3, "b", 2, "MANIFEST-17"),
+        (3, "b", 4, None),
+        (3, "b", 79, "MANIFEST-17"),
+    ],
+)
+def test_array_bounds(nth: int, part: str, value: int, rule: str | None) -> None:
+    """Rules: MANIFEST-12, MANIFEST-13: and those of the element's type."""
+    manifest = with_fields(ARRAYS)
+    assert parse_manifest(encode_manifest(manifest), LIMITS).fields == manifest.fields
+    data = changed(manifest, "FIELDS", part, value, nth)
+    assert refusal(data) == rule
+    if rule is None and part == "b":
+        # what an element's initial value says is read by nobody
+        assert all(not field.initial for field in parse_manifest(data, LIMITS).fields)
+
+
 def test_string_and_enum_limits_are_exact() -> None:
     """Rules: MANIFEST-14, MANIFEST-15."""
     assert refusal(encode_manifest(with_fields([string(b"s", 512, b"x" * 512)]))) is None
@@ -182,6 +236,36 @@ def test_sums_of_json_bytes_are_those_of_the_longest_texts() -> None:
     longest = '{"é": "123456789", "e": "yes", "b": false, "i": 100}'.encode()
     output = '{"é": "123456789", "b": false, "i": 100}'.encode()
     assert [manifest.state_bytes, manifest.output_bytes] == [len(longest), len(output)]
+
+
+@pytest.mark.parametrize(
+    ("field", "item"), [*zip(ARRAYS, (b"x" * 9, b"a", False, 100), strict=True)]
+)
+def test_an_array_is_counted_a_comma_and_a_space_for_each_item(field: Field, item: Scalar) -> None:
+    """Rule: MANIFEST-24: so two bytes more than its longest text."""
+    written = replace(field, role=Role.WRITES)
+    manifest = parse_manifest(encode_manifest(with_fields([written])), LIMITS)
+    longest = schema.format_output([written], {0: (item,) * field.items})
+    assert manifest.output_bytes == manifest.state_bytes == len(longest) + 2
+
+
+@pytest.mark.parametrize(
+    ("items", "limit", "rule"),
+    # 2 + 1 + 4 + 2 + items * (limit + 4) <= 1,024
+    [
+        (64, 11, None),
+        (64, 12, "MANIFEST-25"),
+        (1, 512, None),
+        (35, 25, None),
+        (36, 25, "MANIFEST-25"),
+    ],
+)
+def test_written_arrays_fit_the_output(items: int, limit: int, rule: str | None) -> None:
+    """Rules: MANIFEST-13, MANIFEST-25."""
+    written = with_fields([array(string(b"a", limit), items)])
+    assert refusal(encode_manifest(written)) == rule
+    kept = with_fields([SMALLEST.fields[0], array(string(b"a", limit, role=Role.KEPT), items)])
+    assert refusal(encode_manifest(kept)) is None
 
 
 def test_state_and_output_have_bounds() -> None:

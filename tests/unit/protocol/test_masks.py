@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
 
 from oyez.protocol.machine import Machine, MachineState, Phase
 from oyez.protocol.masks import allowed_tokens
 from oyez.protocol.types import Field, FieldType, Role
 from tests.manifests import MISSING, random_fields
 from tests.scripted_session import VOCABULARY
-from tests.unit.protocol.test_machine import BOOLEAN, after, choice, integer, text
+from tests.unit.protocol.test_machine import BOOLEAN, after, array, choice, integer, text
+
+#: What a token may look like, by where it begins: nothing past the end of one scalar.
+STRING, INTEGER = rb'[^"]*"?', rb"-?[0-9]*[],}]?"
+FIRST = {
+    FieldType.STRING: rb'\]|"[^"]*"?',
+    FieldType.ENUM: rb'[]"]',
+    FieldType.INTEGER: rb"\]|-?[0-9]+[],]?|-",
+}
+
+
+def get_shape(machine: Machine, state: MachineState) -> re.Pattern[bytes]:
+    """Return what a token sampled here may look like."""
+    shapes = {Phase.STRING: STRING, Phase.INTEGER: INTEGER, Phase.NEXT: rb"[],]"}
+    base = machine.get_field(state).base
+    return re.compile(FIRST[base] if state.phase is Phase.FIRST else shapes[state.phase], re.DOTALL)
 
 
 def is_allowed(machine: Machine, state: MachineState, data: bytes) -> bool:
-    """Say whether a token may be sampled: all but its last byte stay inside the scalar."""
+    """Say whether a token may be sampled: its bytes are allowed, and it looks as the rule says."""
     at: MachineState | None = state
-    for index, byte in enumerate(data):
-        assert at is not None
-        if index and (at.field, at.phase) != (state.field, state.phase):
-            return False
-        at = machine.step(at, byte)
-        if at is None:
-            return False
-    return True
+    for byte in data:
+        at = machine.step(at, byte) if at is not None else None
+    return at is not None and get_shape(machine, state).fullmatch(data) is not None
 
 
 def plain_mask(machine: Machine, state: MachineState) -> list[int]:
@@ -44,22 +56,23 @@ def spell(fields: list[Field], output: bytes) -> set[bytes]:
 def test_masks_agree_with_trying_every_token() -> None:
     """Rule: DECODE-8: on every sampled state of random walks over random schemas."""
     rng = random.Random(7)
-    sampled = 0
-    for _ in range(100):
+    sampled: Counter[Phase] = Counter()
+    for _ in range(160):
         machine = Machine(random_fields(rng, most=6), MISSING)
         state = machine.start()
         while not machine.is_end(state):
             mask = allowed_tokens(machine, state, VOCABULARY)
-            if state.phase in (Phase.STRING, Phase.INTEGER):
+            if state.phase in (Phase.STRING, Phase.INTEGER, Phase.FIRST, Phase.NEXT):
                 assert mask == plain_mask(machine, state)
                 assert mask
-                sampled += 1
+                sampled[state.phase] += 1
             else:
                 assert mask == []
             allowed = machine.allowed_bytes(state)
             closing = [byte for byte in allowed if byte in b'",}']
             state = allowed[rng.choice(closing if closing and rng.random() < 0.3 else [*allowed])]
-    assert sampled > 500
+    assert sampled.total() > 500
+    assert min(sampled[Phase.FIRST], sampled[Phase.NEXT]) > 30
 
 
 def test_a_token_ends_with_its_scalar() -> None:
@@ -74,6 +87,45 @@ def test_a_token_ends_with_its_scalar() -> None:
     last = spell([integer(0, 999)], b'{"n": 5')
     assert {b"}", b"1}", b"0}"} <= last
     assert not {b",", b"}}", b"}\n"} & last
+
+
+def test_where_a_first_item_may_stand() -> None:
+    """Rules: DECODE-8, DECODE-13: the bracket alone, or an item's beginning."""
+    strings = spell([array(2, text(3))], b'{"a": [')
+    assert strings == {
+        b"]",
+        b'"',
+        b'""',
+        b'"]',
+        b'"}',
+        b'","',
+        b'", "',
+        b'", ',
+        b'": ',
+        b'"a',
+        b'"ab"',
+        b'"]}',
+    }
+    assert spell([array(2, choice(b"x"))], b'{"a": [') == {b"]", b'"'}
+    numbers = spell([array(2, integer(-1, 12))], b'{"a": [')
+    assert {b"]", b"-", b"-1", b"0", b"10", b"12", b"0,", b"1"} <= numbers
+    assert not {b"0}", b"1}", b'"]', b"99", b"00", b"5, "} & numbers
+    assert spell([array(2, BOOLEAN)], b'{"a": [') == set()
+
+
+def test_after_an_item_comma_and_bracket_stand_alone() -> None:
+    """Rules: DECODE-8, DECODE-13."""
+    for element, item in ((text(3), b'"x"'), (choice(b"x"), b'"x"'), (BOOLEAN, b"true")):
+        fields = [array(2, element)]
+        assert spell(fields, b'{"a": [' + item) == {b",", b"]"}
+        assert spell(fields, b'{"a": [%b, %b' % (item, item)) == {b"]"}
+    inside = spell([array(2, integer(0, 12))], b'{"a": [1')
+    assert {b",", b"]", b"0,", b"0", b"2"} - inside == {b"]"} - inside
+    assert {b",", b"0,"} <= inside
+    assert not {b"}", b"0}", b", "} & inside
+    last = spell([array(2, integer(0, 12))], b'{"a": [1, 1')
+    assert b"]" in last
+    assert not {b",", b"0,", b"}"} & last
 
 
 def test_a_token_may_leave_a_character_open_if_it_can_be_ended() -> None:

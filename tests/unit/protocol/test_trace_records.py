@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 
-from oyez.protocol import codec, merkle, schema, trace_records
+from oyez.protocol import codec, merkle, schema, trace, trace_records
 from oyez.protocol.decoding import DecodeStep, StepKind
 from oyez.protocol.machine import MachineState, Phase
-from oyez.protocol.types import ZERO_HASH, Code, Hash32, Outcome, Receipt, Value
+from oyez.protocol.types import (
+    ZERO_HASH,
+    Code,
+    Field,
+    FieldType,
+    Hash32,
+    Outcome,
+    Receipt,
+    Role,
+    Value,
+)
 from tests.unit.protocol.actions import build_action, build_entry
 
 PAD = -(2**31)
@@ -60,7 +70,7 @@ def test_prompt_positions_have_one_constant_sampler() -> None:
 
 def test_sampler_says_what_comes_next() -> None:
     # Rule: TRACE-17
-    string = MachineState(Phase.STRING, 1, 5, 2, 0x80, 0xBF)
+    string = MachineState(Phase.STRING, 1, 5, 2, 0x80, 0xBF, items=63)
     integer = MachineState(Phase.INTEGER, 2, 3, negative=True, value=2**200 + 7)
     end = MachineState(Phase.END, 2)
     steps = [
@@ -71,12 +81,12 @@ def test_sampler_says_what_comes_next() -> None:
         DecodeStep(15, StepKind.FORCED, end, 16),
     ]
     assert trace_records.build_samplers(steps) == [
-        record(int32(11, 1, 1, 3, 0, 0, 3, 0, 0, 0, 0), words(0), int32(12)),
-        record(int32(12, 1, 2, 9, 0, 0, 9, 0, 0, 0, 0), words(0)),
-        record(int32(13, 2, 3, 12, 1, 1, 5, 2, 0x80, 0xBF, 0), words(0)),
-        record(int32(14, 3, 4, 15, 3, 2, 3, 0, 0, 0, 1), words(2**200 + 7), int32(15)),
-        record(int32(15, 1, 5, 16, 5, 2, 0, 0, 0, 0, 0), words(0)),
-        record(int32(PAD, 4, 5, 16, 5, 2, 0, 0, 0, 0, 0), words(0)),
+        record(int32(11, 1, 1, 3, 0, 0, 3, 0, 0, 0, 0, 0), words(0), int32(12)),
+        record(int32(12, 1, 2, 9, 0, 0, 9, 0, 0, 0, 0, 0), words(0)),
+        record(int32(13, 2, 3, 12, 1, 1, 5, 2, 0x80, 0xBF, 0, 63), words(0)),
+        record(int32(14, 3, 4, 15, 3, 2, 3, 0, 0, 0, 1, 0), words(2**200 + 7), int32(15)),
+        record(int32(15, 1, 5, 16, 5, 2, 0, 0, 0, 0, 0, 0), words(0)),
+        record(int32(PAD, 4, 5, 16, 5, 2, 0, 0, 0, 0, 0, 0), words(0)),
     ]
 
 
@@ -88,7 +98,7 @@ def test_long_queue_takes_the_chunks_it_needs() -> None:
     ]
     first = trace_records.build_samplers(steps)[0]
     queue = range(1, 300)
-    lanes = int32(0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0)
+    lanes = int32(0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0)
     assert first == record(lanes, words(0), int32(*queue[:256]), int32(*queue[256:]))
 
 
@@ -148,6 +158,23 @@ def test_prologue_holds_entry_cell_and_token_list() -> None:
     assert trace_records.compute_prologue(empty) == root(
         entry_record(0, 1), cell_record(), last=sampler
     )
+
+
+def test_an_array_is_one_word_and_its_text_fits_four_chunks() -> None:
+    # Rule: TRACE-18, TRACE-19
+    listed = [
+        Field(name, FieldType.ARRAY, Role.KEPT, (), element=FieldType.STRING, limit=59, items=16)
+        for name in (b"a", b"b", b"c", b"d")
+    ]
+    items = (b"x" * 59,) * 16
+    values: tuple[Value, ...] = (items, items, items, ())
+    json = schema.format_state(listed, values)
+    assert len(json) > 3 * 1_024 - 64
+    word = codec.keccak(codec.keccak(items[0]) * 16)
+    chunks = [text(json[at : at + 1024]) for at in range(0, len(json), 1024)]
+    expected = record(int32(4, len(json)), words(word, word, word, codec.keccak(b"")), *chunks)
+    built = trace_records._build_state_record(listed, values)
+    assert trace.compute_record_root(built) == expected
 
 
 SLOTS = merkle.Tree(merkle.compute_sha256_node, (record(),) * 6)
