@@ -102,7 +102,7 @@ def tell_lie(stage: Stage, client: Client, fork: Fork, index: int) -> None:
     story.tell_verdicts(verdicts)
     story.say(f"  false root    id 0x{lie_id.hex()}, posted with the sequencer's key")
     name = find_name(stage, answer.assertion)
-    story.say(f"  its sibling   id 0x{true_id.hex()}, posted by {name}")
+    story.say(f"  true sibling  id 0x{true_id.hex()}, posted by {name}")
 
 
 def find_name(stage: Stage, proposed: AssertionProposed) -> str:
@@ -120,10 +120,10 @@ def refuse_both(stage: Stage, client: Client, fork: Fork) -> None:
     story.say(
         f"The demo moved the local chain's clock {window + 1} s forward, over the window of both:"
     )
-    for name, side in (("false root", fork.false), ("sibling", fork.true)):
+    for name, side in (("false root", fork.false), ("true sibling", fork.true)):
         reason = fetch_refusal(client.rollup, side[-1].assertion.assertion_id)
         story.say(f"  finalize of the {name} reverts: {reason}")
-    story.say("Neither becomes final until a duel decides, and duels are not built yet.")
+    story.say("Neither becomes final until a duel decides between them; duels come next.")
 
 
 def fetch_refusal(rollup: Rollup, assertion_id: Hash32) -> str:

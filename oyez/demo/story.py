@@ -113,8 +113,8 @@ def tell_lie(posted: Posted, told: Sequence[Told], names: Sequence[str], index: 
     first, count = posted.batch.header.first_call, posted.batch.header.count
     say()
     say(
-        f"batch {posted.batch.number}: calls {first} to {first + count - 1}, posted with a false "
-        f"call {first + index} (LIE={index}, its index in the batch)"
+        f"batch {posted.batch.number}: calls {first} to {first + count - 1}, posted false about "
+        f"call {first + index}: number {index} in the batch (again with LIE={index})"
     )
     say(f"  text          {format_input(told[0].entry.input)}")
     for name, side in zip(("posted", "true"), told, strict=True):

@@ -25,7 +25,7 @@ LAST = re.compile(
 )
 SECOND_ACT = "Second act"
 NAMED = re.compile(r"  challenger-\d  MISMATCH: call (\d+) is the first whose trace root differs")
-SIBLING = re.compile(r"  (false root|its sibling) +id (0x[0-9a-f]{64}), posted (.*)\n")
+SIBLING = re.compile(r"  (false root|true sibling) +id (0x[0-9a-f]{64}), posted (.*)\n")
 STAKER = re.compile(r"(sequencer|challenger-\d) +(0x[0-9a-f]{40}), stake 1 ETH")
 LIE = 2
 SCRIPT = [sys.executable, "scripts/demo.py", "--keep"]
@@ -141,7 +141,7 @@ def check_second_act(printed: str, rebuilt: dict[str, Any]) -> None:
     named = NAMED.findall(printed)
     assert named == [str(final + LIE)] * 2
     siblings = SIBLING.findall(printed)
-    assert [name for name, _, _ in siblings] == ["false root", "its sibling"]
+    assert [name for name, _, _ in siblings] == ["false root", "true sibling"]
 
     fork = rebuilt["fork"]
     assert fork["batch"] == batch
