@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from oyez.engines.exact import build, shape, spec
+from oyez.engines.exact import build, shape, spec, tables
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.gguf import open_gguf, parse_gguf
 from oyez.engines.exact.kernels import Kernels
@@ -203,6 +204,31 @@ def test_shape_that_does_not_fit_is_refused_by_name(
     path = tiny.write_model(tmp_path / "m.gguf", replace(tiny.Shape(), **change))  # type: ignore[arg-type] # all are integers
     with pytest.raises(Invalid, match=message):
         parse(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"heads": 512, "head_size": 132}, {"vocabulary": (1 << 20) + 1}],
+)
+def test_sizes_beyond_every_bound_are_refused(small: bytes, change: dict[str, int]) -> None:
+    # Rule: MODEL-7
+    sizes = shape.read_shape(parse_gguf(memoryview(small)))
+    shape._check_sizes(sizes)
+    shape._check_sizes(replace(sizes, heads=512, head_size=128, vocabulary=1 << 20))
+    with pytest.raises(Invalid, match="are more than 65536 lanes or 1048576 tokens"):
+        shape._check_sizes(replace(sizes, **change))  # type: ignore[arg-type] # all are integers
+
+
+def test_factors_and_linear_scale_multiply(tmp_path: Path) -> None:
+    # Rule: MODEL-21
+    sizes = replace(SMALL, rope_factors=tuple(1.5 + i for i in range(8)))
+    extra = {"llama.rope.scaling.factor": 3.0}
+    file = open_gguf(tiny.write_model(tmp_path / "m.gguf", sizes, extra))
+    model = load_model(file)
+    divisors = [Fraction(1.5 + i) * 3 for i in range(8)]
+    cosines, sines = tables.compute_rope_tables(Fraction(10_000), 16, 64, divisors)
+    assert (model.cosines == cosines).all()
+    assert (model.sines == sines).all()
 
 
 def test_shapes_are_checked_before_weights_are_read(small: bytes) -> None:
