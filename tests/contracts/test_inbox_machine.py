@@ -88,12 +88,27 @@ class Queue(QueueSteps):
             self.do_submit(who, "cheap", 0, 0)
             self.do_close(1)
 
+    @rule(who=WHO, size=st.integers(0, 512))
+    def drown(self, who: int, size: int) -> None:
+        """Heavy calls in block after block, past the bucket's burst: who waits is told how long."""
+        for _ in range(4):
+            self.world.pass_time(0)
+            self.do_submit(who, "heavy", size, 0)
+
     @rule(who=WHO, over=st.integers(0, 1))
     def fill_to_the_brim(self, who: int, over: int) -> None:
         """Work of exactly a batch fits, one more does not."""
-        size = RULES.burst - self.model.batches[-1].work - fixed(DRAFTS["cheap"]) + over
-        if 0 <= size <= 512:
-            self.do_submit(who, "cheap", size, 0)
+        spare = fixed(DRAFTS["cheap"])
+        while (room := self.room - spare - fixed(DRAFTS["heavy"])) >= 0:
+            if not self.do_submit(who, "heavy", min(room, 512), 0):
+                return
+        if 0 <= self.room - spare <= 511:
+            self.do_submit(who, "cheap", self.room - spare + over, 0)
+
+    @property
+    def room(self) -> int:
+        """Work that the open batch may still take."""
+        return RULES.burst - self.model.batches[-1].work
 
     @rule(who=WHO)
     def close(self, who: int) -> None:

@@ -6,197 +6,45 @@ model names the reason of every refusal, so that a call which fails must fail fo
 
 from __future__ import annotations
 
+import copy
 import os
-from dataclasses import dataclass, field
 
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.contracts.conftest import publish
+from tests.contracts.fork_model import (
+    ACTORS,
+    DEFEATED,
+    FINAL,
+    PENDING,
+    VOID,
+    WALLET,
+    D,
+    Model,
+    Node,
+    Staker,
+    T,
+)
 from tests.contracts.harness import (
     CALLER,
     ETHER,
     GAME,
     GRAVE,
-    SEQUENCER,
     STRANGER,
     Reverted,
     World,
-    actor,
     settings,
 )
 from tests.contracts.manifests import BALLOT
-from tests.contracts.proposals import ZERO, close_batch_of, id_of, make_proposal, propose
+from tests.contracts.proposals import ZERO, close_batch_of, id_of, make_proposal
+from tests.contracts.test_money import ACCEPT, BURN_GAS, CALL_BACK, REFUSE, call_of
 
-T, D, FIRST = 600, 120, 70
-ACTORS = [SEQUENCER, STRANGER, CALLER, *(actor(f"staker {i}") for i in range(4))]
 CONTENTS = [make_proposal(salt=i) for i in range(3)]
-PENDING, FINAL, DEFEATED, VOID = 1, 2, 3, 4
-
-
-@dataclass
-class Node:
-    """An assertion; `parent` is None for genesis alone."""
-
-    id: bytes
-    parent: Node | None
-    batch: int
-    proposer: bytes
-    content: int
-    attempt: int
-    created_at: int
-    allowance: int = T
-    status: int = PENDING
-
-
-@dataclass
-class Staker:
-    live: bool = False
-    slashed: bool = False
-    requested_at: int | None = None
-    tip: Node | None = None
-    championships: int = 0
-    championed: dict[bytes, bytes] = field(default_factory=dict)
-
-
-@dataclass
-class Model:
-    """What Rollup must do, told plainly."""
-
-    nodes: list[Node]
-    opened: dict[int, int] = field(default_factory=dict)
-    starts: dict[bytes, int] = field(default_factory=dict)
-    stakers: dict[bytes, Staker] = field(default_factory=lambda: {a: Staker() for a in ACTORS})
-    finals: list[Node] = field(default_factory=list)
-    slashes: int = 0
-
-    def pending_of(self, who: bytes) -> list[Node]:
-        return [n for n in self.nodes if n.status == PENDING and n.proposer == who]
-
-    def living(self, parent: Node) -> list[Node]:
-        """Children that were not defeated: of a dead parent nobody asks."""
-        return [n for n in self.nodes if n.parent is parent and n.status in (PENDING, FINAL)]
-
-    def is_free(self, who: bytes) -> bool:
-        return not self.pending_of(who)
-
-    def why_not_armed(self, who: bytes) -> str | None:
-        staker = self.stakers[who]
-        if not staker.live:
-            return "rollup: no live stake"
-        return None if staker.requested_at is None else "rollup: withdrawal requested"
-
-    def why_not_first(self, who: bytes, parent: Node, now: int) -> str | None:
-        sequencer = self.stakers[SEQUENCER]
-        if who == SEQUENCER or now > self.opened[parent.batch + 1] + FIRST or not sequencer.live:
-            return None
-        if not self.is_free(SEQUENCER) and sequencer.tip is not parent:
-            return None
-        return "rollup: sequencer proposes first"
-
-    def allowance(self, parent: Node, now: int) -> int | str:
-        living = self.living(parent)
-        if not living:
-            return T
-        start = self.starts[parent.id]
-        if now < start + T:
-            return T - (now - start)
-        if len(living) > 1:
-            return "rollup: fork closed, no survivor"
-        if now < living[0].created_at + T:
-            return T - (now - living[0].created_at)
-        return "rollup: too late to join"
-
-    def why_not_propose(
-        self, who: bytes, parent: Node, content: int, attempt: int, now: int
-    ) -> str | None:
-        if parent.status != PENDING and parent is not self.finals[-1]:
-            return "rollup: parent past or unknown"
-        if parent.batch + 1 not in self.opened:
-            return "rollup: batch not closed"
-        same = {
-            n.attempt: n.status for n in self.nodes if n.parent is parent and n.content == content
-        }
-        if attempt in same:
-            return "rollup: already proposed"
-        if attempt > 0 and same.get(attempt - 1) != DEFEATED:
-            return "rollup: earlier attempt lives"
-        if not self.living(parent):
-            reason = self.why_not_first(who, parent, now)
-            if reason is not None:
-                return reason
-        allowed = self.allowance(parent, now)
-        if isinstance(allowed, str):
-            return allowed
-        reason = self.why_not_armed(who)
-        if reason is None and not self.is_free(who) and self.stakers[who].tip is not parent:
-            reason = "rollup: stake bound to its tip"
-        return reason
-
-    def why_not_finalize(self, node: Node, now: int) -> str | None:
-        if node.status != PENDING:
-            return "rollup: not pending"
-        if node.parent is not self.finals[-1]:
-            return "rollup: parent not the head"
-        if len(self.living(node.parent)) > 1:
-            return "rollup: a sibling lives"
-        if now < max(self.starts[node.parent.id], node.created_at) + T:
-            return "rollup: too early"
-        return None
-
-    def why_not_void(self, node: Node) -> str | None:
-        if node.status != PENDING:
-            return "rollup: nothing to void"
-        assert node.parent is not None
-        return None if node.parent.status in (DEFEATED, VOID) else "rollup: parent not dead"
-
-    def why_not_step(self, who: bytes, path: list[Node]) -> str | None:
-        if not path:
-            return "rollup: no step"
-        tip = self.stakers[who].tip
-        if tip is None or tip.status != PENDING:
-            return "rollup: tip not pending"
-        for node in path:
-            if node.parent is not tip:
-                return "rollup: not a child of the tip"
-            if node.status != PENDING:
-                return "rollup: step not pending"
-            tip = node
-        return None
-
-    def why_not_request(self, who: bytes) -> str | None:
-        staker = self.stakers[who]
-        idle = staker.live and staker.requested_at is None and staker.championships == 0
-        return None if idle and self.is_free(who) else "rollup: stake not idle"
-
-    def why_not_withdraw(self, who: bytes, now: int) -> str | None:
-        staker = self.stakers[who]
-        if not staker.live or staker.championships or not self.is_free(who):
-            return "rollup: no idle stake"
-        if staker.requested_at is None:
-            return "rollup: withdrawal not requested"
-        return None if now >= staker.requested_at + D else "rollup: withdrawal too early"
-
-    def why_not_deposit(self, who: bytes) -> str | None:
-        if self.stakers[who].slashed:
-            return "rollup: slashed for ever"
-        return "rollup: already staked" if self.stakers[who].live else None
-
-    def why_not_lock(self, who: bytes, node: Node) -> str | None:
-        if node.status != PENDING:
-            return "rollup: nothing to champion"
-        assert node.parent is not None
-        first = self.stakers[who].championed.get(node.parent.id, node.id)
-        return self.why_not_armed(who) or (
-            None if first == node.id else "rollup: champions a sibling"
-        )
-
-    def slash(self, who: bytes) -> None:
-        staker = self.stakers[who]
-        if staker.live:
-            self.slashes += 1
-            self.stakers[who] = Staker(slashed=True, tip=staker.tip)
+BOMB = 4
+LOCKED = ["withdraw_stake", "withdraw", "deposit_stake", "cancel_withdrawal", "request_withdrawal"]
+MOVES = st.lists(st.tuples(st.sampled_from(ACTORS), st.integers(0, 2)), min_size=2, max_size=4)
 
 
 class Forks(RuleBasedStateMachine):
@@ -209,18 +57,29 @@ class Forks(RuleBasedStateMachine):
             self.world.fund(who, 1_000 * ETHER)
         self.ballot = publish(self.world, BALLOT)
         self.rollup = self.world.rollup
+        self.wallet = self.world.deploy("tests/contracts/Attacker.vy")
+        assert self.wallet.address == WALLET
+        self.forced = self.drawn = 0
         genesis = Node(self.rollup.final_id(0), None, 0, bytes(20), 0, 0, 0, 0, FINAL)
         self.model = Model([genesis], finals=[genesis])
         self.grave = self.world.balance(GRAVE)
-        for who in ACTORS[:4]:
+        for who in (*ACTORS[:3], WALLET):
             self.deposit(who)
         for _ in range(2):
             self.close()
 
+    def send(self, name: str, *arguments: object, sender: bytes, value: int = 0) -> None:
+        """Call Rollup, through the wallet if it is the sender."""
+        if sender == WALLET:
+            data = call_of(self.rollup, name, *arguments)
+            self.wallet.do(self.rollup.address, data, sender=CALLER, value=value)
+        else:
+            getattr(self.rollup, name)(*arguments, sender=sender, value=value)
+
     def attempt(self, reason: str | None, name: str, *arguments: object, **sent: object) -> bool:
         """Call; it must fail with exactly this reason, or succeed if there is none."""
         try:
-            getattr(self.rollup, name)(*arguments, **sent)
+            self.send(name, *arguments, **sent)  # type: ignore[arg-type]  # as they came
         except Reverted as refusal:
             assert refusal.reason == reason, (name, reason)  # noqa: PT017
             return False
@@ -283,14 +142,14 @@ class Forks(RuleBasedStateMachine):
     def do_propose(self, who: bytes, parent: Node, content: int, attempt: int) -> None:
         now, model, proposal = self.world.now, self.model, CONTENTS[content]
         reason = model.why_not_propose(who, parent, content, attempt, now)
-        try:
-            found = propose(self.world, parent.id, proposal, attempt, who)
-        except Reverted as refusal:
-            assert refusal.reason == reason  # noqa: PT017
-            return
-        assert reason is None
         n = parent.batch + 1
-        assert found == id_of(self.world, parent.id, n, proposal, attempt)
+        batch_hash = self.world.inbox.batch(n).batch_hash
+        words = parent.id, attempt, batch_hash, proposal.words, proposal.proof, b""
+        if not self.attempt(reason, "propose", *words, sender=who):
+            return
+        found = id_of(self.world, parent.id, n, proposal, attempt)
+        assert self.world.event("AssertionProposed")["assertion_id"] == found
+        assert self.world.event("AssertionProposed")["proposer"] == who
         allowed = model.allowance(parent, now)
         assert isinstance(allowed, int)
         if not model.living(parent):
@@ -367,6 +226,87 @@ class Forks(RuleBasedStateMachine):
         assert self.attempt(None, "slash", who, sender=GAME)
         self.model.slash(who)
 
+    @rule(who=st.sampled_from(ACTORS), mode=st.sampled_from([REFUSE, BURN_GAS, BOMB]))
+    def withdraw_to_one_who_spoils_it(self, who: bytes, mode: int) -> None:
+        """Nothing has happened; the stake's own owner alone is kept waiting."""
+        reason = self.model.why_not_withdraw(who, self.world.now)
+        self.wallet.set(mode, bytes(20), b"")
+        mark = self.world.evm.snapshot()
+        try:
+            self.send("withdraw_stake", WALLET, sender=who)
+            raise AssertionError("a receiver that refuses was paid")
+        except Reverted as refusal:
+            assert reason in (None, refusal.reason)  # noqa: PT017
+        self.world.evm.revert(mark)
+        self.wallet.set(ACCEPT, bytes(20), b"")
+
+    @rule(
+        name=st.sampled_from(
+            [
+                "withdraw_stake",
+                "withdraw",
+                "deposit_stake",
+                "cancel_withdrawal",
+                "request_withdrawal",
+            ]
+        )
+    )
+    def reenter(self, name: str) -> None:
+        """While its stake is paid the wallet calls back: all that writes is locked."""
+        reason = self.model.why_not_withdraw(WALLET, self.world.now)
+        arguments = (WALLET,) if name.startswith("withdraw") else ()
+        self.wallet.set(CALL_BACK, self.rollup.address, call_of(self.rollup, name, *arguments))
+        self.wallet.set_price(ETHER if name == "deposit_stake" else 0)
+        if self.attempt(reason, "withdraw_stake", WALLET, sender=WALLET):
+            assert not self.wallet.answered()
+            self.model.stakers[WALLET] = Staker(championed=self.model.stakers[WALLET].championed)
+        self.wallet.set(ACCEPT, bytes(20), b"")
+
+    @rule(wei=st.integers(1, ETHER))
+    def force(self, wei: int) -> None:
+        """A contract destroys itself into Rollup: no decision changes."""
+        self.wallet.force(self.rollup.address, value=wei)
+        self.forced += wei
+
+    @rule()
+    def draw(self) -> None:
+        """The game draws its credit."""
+        owed = self.model.slashes * ETHER // 4 - self.drawn
+        reason = None if owed else "rollup: no credit"
+        if self.attempt(reason, "withdraw", STRANGER, sender=GAME):
+            self.drawn += owed
+
+    @rule(who=st.sampled_from(ACTORS), rest=st.sampled_from([0, D - 1]))
+    def withdraw_before_the_slash(self, who: bytes, rest: int) -> None:
+        """A liar asks for his stake in the very block of a lie, or before: he is held or idle."""
+        self.request(who)
+        self.extend(who, 1)
+        self.world.pass_time(rest)
+        self.withdraw(who)
+
+    @rule(
+        moves=st.lists(
+            st.tuples(st.sampled_from(ACTORS), st.integers(0, 2)), min_size=2, max_size=4
+        ),
+        seconds=st.sampled_from([0, 1, T]),
+    )
+    def reorg(self, moves: list[tuple[bytes, int]], seconds: int) -> None:
+        """What was proposed, slashed and final is undone; the same moves come in another order."""
+        mark = self.world.evm.snapshot()
+        kept = copy.deepcopy(self.model), self.forced, self.drawn
+        clock = self.world.now, self.world.block, self.world.prevrandao
+        for who, content in moves:
+            self.extend(who, content)
+        self.defeat(0)
+        self.finalize_next()
+        self.assertions_and_log_agree()
+        self.world.evm.revert(mark)
+        self.model, self.forced, self.drawn = kept
+        self.world.now, self.world.block, self.world.prevrandao = clock
+        self.world.pass_time(seconds)
+        for who, content in moves[::-1]:
+            self.extend(who, content)
+
     def pick(self, place: int) -> Node:
         """One of the latest assertions, or genesis."""
         return self.model.nodes[max(0, len(self.model.nodes) - 1 - place)]
@@ -415,9 +355,9 @@ class Forks(RuleBasedStateMachine):
     def money_agrees(self) -> None:
         live = sum(staker.live for staker in self.model.stakers.values())
         assert self.rollup.total_stakes() == live * ETHER
-        assert self.rollup.credit(GAME) == self.model.slashes * ETHER // 4
+        assert self.rollup.credit(GAME) == self.model.slashes * ETHER // 4 - self.drawn
         owed = self.rollup.total_stakes() + self.rollup.total_credits()
-        assert self.world.balance(self.rollup.address) == owed
+        assert self.world.balance(self.rollup.address) == owed + self.forced
         burned = self.world.balance(GRAVE) - self.grave
         assert burned == self.model.slashes * ETHER * 3 // 4
         self.world.solvent()
