@@ -27,8 +27,9 @@ def set(mode: uint256, target: address, data: Bytes[4_096]):
 @external
 def set_price(price: uint256):
     """
-    @dev What it pays, of its own ether, when it calls back.
+    @dev What it pays, of its own ether, when it calls back next; nobody has answered that yet.
     """
+    self.answered = False
     self.price = price
 
 
