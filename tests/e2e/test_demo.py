@@ -23,10 +23,12 @@ LAST = re.compile(
     r"oyez demo: (\d+) calls final \((\d+) accepted, (\d+) rejected\), "
     r"fork open at batch (\d+), head stays at (\d+)\n\Z"
 )
-SECOND_ACT = "Second act"
+#: Beginnings of lines: when all services run, while the liar does, when all is told.
+SERVED, SECOND_ACT, TOLD = "5 calls", "Second act", "oyez demo:"
 NAMED = re.compile(r"  challenger-\d  MISMATCH: call (\d+) is the first whose trace root differs")
 SIBLING = re.compile(r"  (false root|true sibling) +id (0x[0-9a-f]{64}), posted (.*)\n")
 STAKER = re.compile(r"(sequencer|challenger-\d) +(0x[0-9a-f]{40}), stake 1 ETH")
+LIAR = b"tests.actors.lying_sequencer"
 LIE = 2
 SCRIPT = [sys.executable, "scripts/demo.py", "--keep"]
 MAKE = ["make", "--no-print-directory", "demo", "KEEP=1", f"LIE={LIE}"]
@@ -34,9 +36,9 @@ MAKE = ["make", "--no-print-directory", "demo", "KEEP=1", f"LIE={LIE}"]
 
 @contextmanager
 def running(
-    command: list[str], until: str = "oyez demo:", **options: object
+    command: list[str], until: str = TOLD, **options: object
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start a kept demonstration; give the process and what it printed up to a line."""
+    """Start a kept demonstration; give the process and what it printed up to such a line."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -76,9 +78,9 @@ def is_open(place: tuple[str, int]) -> bool:
         return probe.connect_ex(place) == 0
 
 
-def list_left() -> list[str]:
-    """Processes of this clone's demonstration that still run."""
-    left = []
+def list_left() -> dict[str, bytes]:
+    """Processes of this clone's demonstration that still run, and their command lines."""
+    left = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and entry.name != str(os.getpid()):
             try:
@@ -86,7 +88,7 @@ def list_left() -> list[str]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if any(str(HOME).encode() in word for word in words):
-                left.append(entry.name)
+                left[entry.name] = b" ".join(words)
     return left
 
 
@@ -96,14 +98,14 @@ def assert_nothing_left(ports: list[tuple[str, int]]) -> None:
     while (any(map(is_open, ports)) or list_left()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_open, ports))
-    assert list_left() == []
+    assert list_left() == {}
 
 
 def send(process: subprocess.Popen[str], number: signal.Signals) -> None:
     """Signal one process and wait until all that held its output are gone; it says no more."""
     assert process.stdout is not None
     os.kill(process.pid, number)
-    assert "oyez demo:" not in process.stdout.read()
+    assert TOLD not in process.stdout.read()
     process.wait(20)
 
 
@@ -211,23 +213,25 @@ def test_kept_demo_ends_on_sigterm_where_sigint_is_ignored_and_is_alone_in_its_c
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    with running(MAKE, SECOND_ACT, preexec_fn=ignore) as (process, _):
+    with running(MAKE, SERVED, preexec_fn=ignore) as (process, _):
         ports = find_ports()
+        assert all(map(is_open, ports))
         second = subprocess.run(SCRIPT, cwd=ROOT, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "another one runs in this clone" in second.stderr
-        assert is_open(ports[0])
         send(process, signal.SIGTERM)
     assert_nothing_left(ports)
 
 
 @pytest.mark.parametrize(
     ("command", "until"),
-    [(MAKE, "oyez demo:"), (SCRIPT, SECOND_ACT)],
-    ids=["make, when all is told", "script, while the liar runs"],
+    [(MAKE, SERVED), (SCRIPT, SECOND_ACT)],
+    ids=["make, in the first act", "script, while the liar runs"],
 )
 def test_killed_demo_leaves_nothing(command: list[str], until: str) -> None:
     with running(command, until) as (process, _):
         ports = find_ports()
+        assert is_open(ports[0])
+        assert any(LIAR in words for words in list_left().values()) is (until == SECOND_ACT)
         send(process, signal.SIGKILL)
     assert_nothing_left(ports)
