@@ -12,6 +12,7 @@ receipt      call id             outcomes, or receipt leaves
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -141,8 +142,8 @@ def _compare_fields(
     for index in range(max(len(left), len(right))):
         a = left[index] if index < len(left) else None
         b = right[index] if index < len(right) else None
-        # by JSON text too: to Python 1 equals True
-        if a != b or type(a) is not type(b):
+        # by JSON text: to Python 1 equals True, in a list too
+        if json.dumps(a) != json.dumps(b):
             return Difference("field", index, a, b)
     return None
 

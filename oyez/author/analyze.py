@@ -13,7 +13,7 @@ from oyez.author.judging import Judge, Judgement, get_options
 from oyez.engines.base import Engine
 from oyez.protocol import decoding, masks
 from oyez.protocol.errors import Invalid
-from oyez.protocol.types import Manifest
+from oyez.protocol.types import FieldType, Manifest
 
 #: Two-sided 95 % quantile of the normal distribution.
 _Z = 1.959963984540054
@@ -173,6 +173,12 @@ def analyze(
         Invalid: the manifest, an input or a label is not fit for it.
     """
     judge = Judge(manifest, engine, allowed)
+    if judge.field.type is FieldType.ARRAY:
+        raise Invalid(
+            "AUTHOR-15",
+            f"{judge.field.name.decode()!r} is an array: a label is one option, so analyze a "
+            "field that is no array",
+        )
     options = get_options(judge.field)
     for number, row in enumerate(inputs, 1):
         if row.label not in options:

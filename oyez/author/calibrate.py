@@ -28,7 +28,7 @@ class Calibration:
     Attributes:
         field: name of the calibrated choice.
         biases: Q16, by option.
-        samples: how many inputs they are made from.
+        samples: how many inputs they are made from: of an array those that had a first item.
         text: the author's YAML with only the biases changed.
     """
 
@@ -69,9 +69,17 @@ def calibrate_yaml(
     judge = Judge(compile_yaml(text, model=model).manifest, engine, allowed)
     rows = []
     for done, sample in enumerate(samples, 1):
-        rows.append(judge.judge(sample).logits)
+        logits = judge.judge(sample).logits
+        if logits:
+            rows.append(logits)
         if progress is not None:
             progress(done, len(samples))
+    if len(rows) < _LEAST_SAMPLES:
+        raise Invalid(
+            "AUTHOR-17",
+            f"{judge.field.name.decode()!r} has a first item for {len(rows)} of the inputs: give "
+            "inputs, or examples in the prompt, for which at least 2 have one",
+        )
     options = get_options(judge.field)
     biases = dict(zip(options, compute_biases(rows), strict=True))
     name = judge.field.name.decode()
@@ -81,7 +89,7 @@ def calibrate_yaml(
         raise Invalid(
             "AUTHOR-17", f"the new biases of {name!r} do not fit: its options differ too much"
         )
-    return Calibration(name, biases, len(samples), calibrated)
+    return Calibration(name, biases, len(rows), calibrated)
 
 
 def compute_biases(rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
@@ -151,6 +159,9 @@ def _find_field(document: Document, field: str) -> MapNode:
         if entry is None:
             raise InvalidYaml("AUTHOR-18", node.mark, f"there is no {key!r} here: add it")
         node = entry[1]
+    # the biases of an array stand with the type of its items
+    if isinstance(node, MapNode) and "of" in node.entries:
+        node = node.entries["of"][1]
     if not isinstance(node, MapNode):
         raise InvalidYaml("AUTHOR-18", node.mark, f"{field!r} is no mapping: describe the field")
     return node

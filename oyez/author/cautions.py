@@ -42,7 +42,7 @@ def iterate_cautions(top: Section, manifest: Manifest, vocabulary: Vocabulary) -
 
 def _find_shared_option(field: Field, vocabulary: Vocabulary) -> str | None:
     """Return two options of an enum whose first canonical tokens are equal, None if none are."""
-    if field.type is not FieldType.ENUM or field.role is not Role.WRITES:
+    if field.base is not FieldType.ENUM or field.role is not Role.WRITES:
         return None
     first: dict[int, bytes] = {}
     for option in field.options:

@@ -70,7 +70,7 @@ class Code:
 
 
 def kind_of(field: Field) -> Kind:
-    """Return what a field's value is in an expression; a string has none."""
+    """Return what a field's value is in an expression; a string or array has none."""
     if field.type is FieldType.ENUM:
         return Kind("option", field.options)
     return BOOLEAN if field.type is FieldType.BOOLEAN else NUMBER
@@ -152,10 +152,11 @@ class _Compiler:
                 tree.at, f"the state has no field {tree.name!r}{suggest(tree.name, self._index)}"
             )
         field = self._fields[index]
-        if field.type is FieldType.STRING:
+        if field.type in (FieldType.STRING, FieldType.ARRAY):
+            kind = "a string" if field.type is FieldType.STRING else "an array"
             raise ExpressionError(
                 tree.at,
-                f"{tree.name!r} is a string: expressions read integers, booleans and enums",
+                f"{tree.name!r} is {kind}: expressions read integers, booleans and enums",
             )
         return Code(kind_of(field), (Op(OpCode.NEW if tree.new else OpCode.OLD, index),))
 

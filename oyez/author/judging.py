@@ -1,6 +1,7 @@
 """Asks the model for one judgement, with the very code that runs a call, and keeps its logits.
 
-A judgement is the one choice of a manifest: the only ENUM or BOOLEAN field that the model writes.
+A judgement is the one choice of a manifest: the only ENUM or BOOLEAN field that the model writes,
+or the only array of them, whose first item then counts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from oyez.protocol.types import (
     FieldType,
     Hash32,
     Manifest,
+    Value,
 )
 
 
@@ -31,23 +33,24 @@ class Judgement:
     """What the model said of one input.
 
     Attributes:
-        option: the option it chose, biases included.
-        logits: Q16 logit of each option's first canonical token, in the manifest's order.
+        option: the option it chose, biases included; of an array the first item's, None without.
+        logits: Q16 logit of each option's first canonical token, in the manifest's order; none if
+            an array ended before the first item was chosen.
     """
 
-    option: str
+    option: str | None
     logits: tuple[int, ...]
 
 
 def get_options(field: Field) -> tuple[str, ...]:
     """Return a choice's options as texts, in the order of its biases."""
-    if field.type is FieldType.BOOLEAN:
+    if field.base is FieldType.BOOLEAN:
         return ("false", "true")
     return tuple(option.decode() for option in field.options)
 
 
 def find_choice(manifest: Manifest) -> int:
-    """Return the index of the manifest's one choice.
+    """Return the index of the manifest's one choice, which may be an array's.
 
     Rule: AUTHOR-15
 
@@ -55,7 +58,7 @@ def find_choice(manifest: Manifest) -> int:
         Invalid: AUTHOR-15 if the model writes no choice, several, or one with a single option.
     """
     kinds = (FieldType.ENUM, FieldType.BOOLEAN)
-    choices = [index for index in manifest.written if manifest.fields[index].type in kinds]
+    choices = [index for index in manifest.written if manifest.fields[index].base in kinds]
     names = ", ".join(manifest.fields[index].name.decode() for index in choices) or "none"
     if len(choices) != 1:
         raise Invalid(
@@ -117,8 +120,9 @@ class Judge:
                 "raise 'output_tokens'",
             )
         value = schema.parse_output(manifest.fields, decoded.output)[self.index]
-        option = value.decode() if isinstance(value, bytes) else str(value).lower()
-        return Judgement(option, self._get_logits(session))
+        if value == () and not session.logits_of:
+            return Judgement(None, ())
+        return Judgement(_get_option(value), self._get_logits(session))
 
     def _build_entry(self, text: str) -> Entry:
         """Return the call that brings this input.
@@ -155,7 +159,7 @@ class Judge:
     def _get_logits(self, session: _ChoiceRecorder) -> tuple[int, ...]:
         """Return each option's logit at the first step of the choice."""
         greedy = self._engine.vocabulary.greedy
-        closing = b'"' if self.field.type is FieldType.ENUM else b""
+        closing = b'"' if self.field.base is FieldType.ENUM else b""
         first = [greedy(option.encode() + closing)[0] for option in get_options(self.field)]
         missing = [token for token in first if token not in session.logits_of]
         if missing:
@@ -164,6 +168,13 @@ class Judge:
                 "all options begin with the same token: choose words that begin apart",
             )
         return tuple(session.logits_of[token] for token in first)
+
+
+def _get_option(value: Value) -> str | None:
+    """Return a choice's option as a text, of an array its first item's."""
+    if isinstance(value, tuple):
+        return _get_option(value[0]) if value else None
+    return value.decode() if isinstance(value, bytes) else str(value).lower()
 
 
 class _ChoiceRecorder:

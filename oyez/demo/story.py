@@ -71,7 +71,13 @@ def follow(posted: Sequence[Posted], manifest: Manifest) -> list[Told]:
 
 def show(values: Sequence[Value]) -> tuple[Any, ...]:
     """Return a cell's values as text and numbers."""
-    return tuple(value.decode() if isinstance(value, bytes) else value for value in values)
+    return tuple(_show(value) for value in values)
+
+
+def _show(value: Value) -> Any:
+    if isinstance(value, tuple):
+        return [_show(item) for item in value]
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def tell_service(name: str, stake: Stake, what: str) -> None:

@@ -22,7 +22,7 @@ from oyez.author.judging import Judge, find_choice
 from oyez.protocol.errors import Invalid
 from oyez.protocol.types import Manifest
 from tests.unit.author.models import ScriptedEngine, build_tiny_model
-from tests.unit.author.yaml_cases import BASE
+from tests.unit.author.yaml_cases import BASE, TAGS
 
 
 def compile_tiny(*edits: tuple[str, str]) -> Manifest:
@@ -279,3 +279,17 @@ def test_an_interval_holds_its_share_and_mirrors(counts: tuple[int, int]) -> Non
 
     assert 0 <= low <= hits / n <= high <= 1
     assert math.isclose(low, 1 - mirrored[1], abs_tol=1e-12)
+
+
+# Rule: AUTHOR-15
+def test_an_array_has_no_one_label() -> None:
+    manifest = compile_yaml(
+        TAGS.replace("writes: [moods, words, flags, marks]", "writes: [moods]")
+        .replace(", words: [a], flags: [], marks: [3, -1]", "")
+        .replace('        words: ["", "b]"]\n        flags: [true]\n', "")
+        .replace("        marks:\n          - 7\n", ""),
+        model=build_tiny_model(),
+    ).manifest
+    assert find_choice(manifest) == 0
+    with pytest.raises(Invalid, match="'moods' is an array"):
+        analyze(manifest, LABELLED, engine=build_engine())

@@ -163,3 +163,71 @@ def test_biases_too_large_for_the_manifest_are_refused() -> None:
 
     with pytest.raises(Invalid, match="the bias of"):
         calibrate_yaml(BASE, ["b", "g"], model=build_tiny_model(), engine=engine)
+
+
+LIST = "{type: array, items: 3, of: {type: enum, options: [good, bad]}}"
+LISTED = (
+    BASE.replace(
+        "{type: enum, options: [good, bad], initial: bad, biases: {good: 1.5, bad: -2}}", LIST
+    )
+    .replace("mood: good", "mood: [good]")
+    .replace("mood: bad", "mood: []")
+    .replace("old.total + (new.mood == good)", "old.total + 1")
+)
+
+
+def prefer_lists(text: bytes, token: int) -> int:
+    """Score as `prefer_good`; an array begins, and ends after an item, unless the input holds x."""
+    data = build_tiny_model().vocabulary.tokens[token] or b"?"
+    if text.endswith(b"["):
+        wants_none = b"x" in text.rsplit(b"Entry ", 1)[-1].split(b" paid")[0]
+        return 10**9 * (data == (b"]" if wants_none else b'"'))
+    return 10**9 if data == b"]" else prefer_good(text, token)
+
+
+# Rule: AUTHOR-17
+def test_an_array_is_calibrated_at_its_first_item_where_it_has_one() -> None:
+    model = build_tiny_model()
+    engine = ScriptedEngine(model.vocabulary, prefer_lists)
+    alone = calibrate_yaml(BASE, ["b", "g"], model=model, engine=build_engine())
+    seen: list[tuple[int, int]] = []
+    listed = calibrate_yaml(
+        LISTED,
+        ["b", "x", "g"],
+        model=model,
+        engine=engine,
+        progress=lambda done, count: seen.append((done, count)),
+    )
+
+    assert (listed.field, listed.samples, listed.biases) == ("mood", 2, alone.biases)
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    field = compile_yaml(listed.text, model=model).manifest.fields[0]
+    assert field.biases == tuple(listed.biases.values())
+    assert "of: {biases: {bad: " in listed.text
+    with pytest.raises(Invalid, match="has a first item for 1 of the inputs"):
+        calibrate_yaml(LISTED, ["b", "x"], model=model, engine=engine)
+
+
+# Rule: AUTHOR-17
+def test_an_array_of_booleans_is_calibrated_with_and_without_items() -> None:
+    model = build_tiny_model()
+    text = LISTED.replace(LIST, "{type: array, items: 2, of: {type: boolean}}")
+    text = text.replace("[good]", "[true]")
+    scores = {b"t": 5 << 16, b"f": 1 << 16, b"]": 9 << 16}
+    engine = ScriptedEngine(
+        model.vocabulary,
+        lambda so_far, token: scores.get((model.vocabulary.tokens[token] or b"?")[:1], 0),
+    )
+
+    result = calibrate_yaml(text, ["b", "g"], model=model, engine=engine)
+
+    assert result.biases == {"false": 2 << 16, "true": -2 << 16}
+    assert result.samples == 2
+
+
+# Rule: AUTHOR-18
+def test_an_arrays_biases_stand_with_its_items() -> None:
+    old = "state:\n  mood:\n    type: array\n    of:\n      type: enum\n    items: 3\n"
+    biases = "biases: {bad: -1.00000, good: 1.00000}"
+    new = old.replace("      type: enum", f"      {biases}\n      type: enum")
+    assert replace_biases(old, "mood", MOODS) == new

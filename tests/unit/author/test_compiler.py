@@ -14,7 +14,7 @@ from oyez.protocol.errors import Invalid
 from oyez.protocol.manifest import encode_manifest, parse_manifest
 from oyez.protocol.types import CellKind, Field, FieldType, Role, SeedRule, SegmentKind
 from tests.unit.author.models import build_tiny_model
-from tests.unit.author.yaml_cases import BASE
+from tests.unit.author.yaml_cases import BASE, TAGS
 
 BALLOT = Path(__file__).parents[3] / "examples" / "ballot.yaml"
 
@@ -74,6 +74,53 @@ def test_fields_have_types_roles_initial_values_and_sorted_options() -> None:
         Field(b"reply", FieldType.STRING, Role.WRITES, b"none yet", limit=20),
         Field(b"open", FieldType.BOOLEAN, Role.COMPUTE, True, biases=(0, 0)),
         Field(b"total", FieldType.INTEGER, Role.COMPUTE, 0, low=-10, high=1_000, digits=4),
+    )
+
+
+# Rules: AUTHOR-3, AUTHOR-10
+def test_arrays_begin_empty_and_have_the_type_of_their_items() -> None:
+    manifest = compile_yaml(TAGS, model=build_tiny_model()).manifest
+
+    assert [(f.type, f.element, f.items, f.initial) for f in manifest.fields] == [
+        (FieldType.ARRAY, FieldType.ENUM, 3, ()),
+        (FieldType.ARRAY, FieldType.STRING, 2, ()),
+        (FieldType.ARRAY, FieldType.BOOLEAN, 4, ()),
+        (FieldType.ARRAY, FieldType.INTEGER, 2, ()),
+    ]
+    moods, words, flags, marks = manifest.fields
+    assert (moods.options, moods.biases) == ((b"bad", b"good"), (131_072, 65_536))
+    assert words.limit == 5
+    assert flags.biases == (32_768, -32_768)
+    assert (marks.low, marks.high, marks.digits) == (-1, 19, 2)
+
+
+# Rule: AUTHOR-9
+def test_an_examples_arrays_are_what_the_decoder_would_write() -> None:
+    model = build_tiny_model()
+    text = model.vocabulary.join(compile_yaml(TAGS, model=model).manifest.segments[0].tokens)
+
+    first = b'{"moods": ["good", "bad"], "words": ["a"], "flags": [], "marks": [3, -1]}'
+    second = b'{"moods": [], "words": ["", "b]"], "flags": [true], "marks": [7]}'
+    assert text == b"Entry hello paid\n%b\nEntry bye paid\n%b\nEntry " % (first, second)
+
+
+# Rule: AUTHOR-7
+def test_expressions_read_no_arrays() -> None:
+    text = TAGS + "guards: [new.marks == 1]\n"
+    with pytest.raises(InvalidYaml, match="'marks' is an array: expressions read integers"):
+        compile_yaml(text, model=build_tiny_model())
+
+
+# Rule: AUTHOR-14
+def test_an_arrays_sizes_and_options_are_warned_of() -> None:
+    model = build_tiny_model()
+    assert compile_yaml(TAGS, model=model).warnings == ()
+    short = compile_yaml(TAGS.replace("output_tokens: 130", "output_tokens: 129"), model=model)
+    assert "has 130 bytes" in short.warnings[0]
+    alike = TAGS.replace("[good, bad], biases: {good: 1, bad: 2}", "[good, gone, bad]")
+    assert (
+        "options of 'moods' begin with the same token (gone, good)"
+        in (compile_yaml(alike, model=model).warnings[0])
     )
 
 

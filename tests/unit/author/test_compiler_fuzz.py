@@ -11,7 +11,7 @@ from oyez.author.compiler import compile_yaml
 from oyez.author.yaml_tree import InvalidYaml
 from oyez.protocol.manifest import parse_manifest
 from tests.unit.author.models import build_tiny_model
-from tests.unit.author.yaml_cases import BASE
+from tests.unit.author.yaml_cases import BASE, TAGS
 
 BALLOT = (Path(__file__).parents[3] / "examples" / "ballot.yaml").read_text(encoding="utf-8")
 WORDS = (
@@ -47,7 +47,7 @@ def mutate(text: str, source: random.Random) -> str:
 
 
 # Rules: AUTHOR-1, AUTHOR-12
-@pytest.mark.parametrize("text", [BASE, BALLOT], ids=["guestbook", "ballot"])
+@pytest.mark.parametrize("text", [BASE, BALLOT, TAGS], ids=["guestbook", "ballot", "tags"])
 def test_mutated_files_compile_or_are_refused_at_a_place(text: str) -> None:
     model, source = build_tiny_model(), random.Random(20_261)
     compiled = refused = 0

@@ -36,6 +36,37 @@ limits:
 sampling: {temperature: 0, seed: batch}
 """
 
+#: Arrays of all four kinds, written by the model.
+TAGS = """\
+name: tags
+model: 0
+upgrade: immutable
+cell: shared
+prompt:
+  turn: |
+    Entry {input} paid
+    {output}
+  examples:
+    - {input: hello, output: {moods: [good, bad], words: [a], flags: [], marks: [3, -1]}}
+    - input: bye
+      output:
+        moods: []
+        words: ["", "b]"]
+        flags: [true]
+        marks:
+          - 7
+state:
+  moods: {type: array, items: 3, of: {type: enum, options: [good, bad], biases: {good: 1, bad: 2}}}
+  words: {type: array, items: 2, of: {type: string, limit: 5}}
+  flags: {type: array, items: 4, of: {type: boolean, biases: {false: 0.5, true: -0.5}}}
+  marks: {type: array, items: 2, of: {type: integer, low: -1, high: 19}}
+writes: [moods, words, flags, marks]
+limits: {input_bytes: 64, output_tokens: 130}
+"""
+
+STRING = "{type: string, limit: 20, initial: none yet}"
+TOTAL = "{type: integer, low: -10, high: 1_000, initial: 0}"
+
 Case = tuple[str, str, int, int, str]
 
 CASES: tuple[Case, ...] = (
@@ -79,7 +110,28 @@ CASES: tuple[Case, ...] = (
     ("input: go away", "input: " + "go " * 24 + "on", 15, 15, "'limits' allows 64"),
     # State.
     ("type: enum", "type: enun", 17, 16, "did you mean 'enum'?"),
-    ("type: string", "type: array", 18, 17, "arrays are not built yet"),
+    ("type: string", "type: array", 18, 35, "leave 'initial' out"),
+    (STRING, "{type: array, of: {type: string, limit: 9}}", 18, 10, "has no 'items'"),
+    (STRING, "{type: array, items: 3}", 18, 10, "has no 'of'"),
+    (STRING, "{type: array, items: 65, of: {type: boolean}}", 18, 31, "between 1 and 64"),
+    (STRING, "{type: array, items: 0, of: {type: boolean}}", 18, 31, "between 1 and 64"),
+    (STRING, "{type: array, items: 3, of: {type: array}}", 18, 45, "an array holds no arrays"),
+    (STRING, "{type: array, items: 3, of: boolean}", 18, 38, "is a mapping"),
+    (STRING, "{type: array, items: 3, of: {limit: 9}}", 18, 38, "has no 'type'"),
+    (
+        STRING,
+        "{type: array, items: 3, limit: 9, of: {type: string}}",
+        18,
+        34,
+        "unknown key 'limit'",
+    ),
+    (STRING, "{type: array, items: 3, of: {type: string}}", 18, 38, "has no 'limit'"),
+    (STRING, "{type: array, items: 3, of: {type: boolean, initial: true}}", 18, 54, "begins empty"),
+    (STRING, "{type: array, items: 3, of: {type: enum, options: []}}", 18, 60, "is empty"),
+    (STRING, "{type: array, items: 1, of: {type: string, limit: 9}}", 14, 66, "is a list"),
+    ("reply: thanks", "reply: [a, thanks]", 14, 66, "is one value"),
+    (TOTAL, "{type: array, items: 3, of: {type: boolean}}", 20, 10, "expressions compute numbers"),
+    (TOTAL, "{type: string, limit: 3}", 20, 10, "expressions compute numbers"),
     ("initial: bad,", "initial: god,", 17, 53, "did you mean 'good'?"),
     ("options: [good, bad]", "options: [good, good]", 17, 38, "stands twice"),
     ("options: [good, bad]", "options: good", 17, 31, "is a list"),

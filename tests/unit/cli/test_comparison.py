@@ -17,7 +17,7 @@ from oyez.full_verification import ROOTS, Rebuilt, compare_claims
 from oyez.proof import build_value
 from oyez.protocol import batch_data, codec, receipts, state
 from oyez.protocol.errors import Invalid, Temporary
-from oyez.protocol.manifest import ModelLimits, parse_manifest
+from oyez.protocol.manifest import ModelLimits, encode_manifest, parse_manifest
 from oyez.protocol.transition import Execution
 from oyez.protocol.types import (
     Address,
@@ -40,6 +40,8 @@ from oyez.refusal import explain
 from oyez.testing.scripted import ScriptedEngine
 from oyez.verification import verify_under_root
 from tests.local_rollup import build_counter
+from tests.manifest_cases import array, with_fields
+from tests.manifests import LIMITS
 
 ENGINE = ScriptedEngine(seed=3)
 SHAPE = ENGINE.shape
@@ -193,6 +195,23 @@ def test_values_as_json() -> None:
     assert build_value(replace(text, type=FieldType.INTEGER), -(2**200)) == -(2**200)
     array = replace(text, type=FieldType.ARRAY, element=FieldType.STRING)
     assert build_value(array, (b"x", b"y")) == ["x", "y"]
+
+
+@pytest.mark.parametrize("is_array", [False, True])
+def test_one_is_not_true_in_a_list_either(is_array: bool) -> None:
+    """Rule: VERIFY-6."""
+    number = Field(b"n", FieldType.INTEGER, Role.WRITES, 0, low=0, high=1, digits=1)
+    flag = Field(b"n", FieldType.BOOLEAN, Role.WRITES, False)
+    manifests, cells = {}, []
+    for field, value in ((number, 1), (flag, True)):
+        used = array(field, 2) if is_array else field
+        manifest = parse_manifest(encode_manifest(with_fields([used])), LIMITS)
+        manifests[manifest.hash] = manifest
+        cells.append(Cell(manifest.hash, 1, ((value,) if is_array else value,)))
+    difference = comparison._compare_fields(cells[0], cells[1], manifests.__getitem__)
+    assert difference is not None
+    assert (difference.what, difference.index) == ("field", 0)
+    assert comparison._compare_fields(cells[0], cells[0], manifests.__getitem__) is None
 
 
 def test_a_refusal_keeps_the_contracts_words_and_adds_a_fix() -> None:
