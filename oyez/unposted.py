@@ -88,6 +88,8 @@ def _fetch(url: str, asked: dict[str, str]) -> dict[str, Any] | str:  # Any: JSO
         if response.status_code in (404, 422):
             return str(document["detail"])
         response.raise_for_status()
+    except RecursionError as error:
+        raise _malformed(url) from error
     except UNUSABLE as error:
         raise Invalid("CLI-11", f"--sequencer {url!r} is no address: {error}") from error
     except OSError as error:

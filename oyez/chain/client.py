@@ -129,6 +129,8 @@ class Chain:
             try:
                 response = self._session.post(self.rpc, json=body, timeout=TIMEOUT_SECONDS)
                 answer = response.json()
+            except RecursionError as error:
+                raise Temporary(f"{self.rpc} answered JSON without an end: use another") from error
             except UNUSABLE as error:
                 raise Invalid("CLI-11", f"{self.rpc!r} is no address: {error}") from error
             except requests.exceptions.ConnectionError as error:
@@ -303,7 +305,7 @@ def _explain(method: str, error: Any) -> Temporary | Reverted:
     code, message, data = error.get("code", 0), str(error.get("message", "")), error.get("data")
     if code == 3 or "execution reverted" in message.lower():
         if isinstance(data, str) and len(data) > 2:
-            return Reverted(decode_revert(from_hex(data)))
+            return Reverted(decode_revert(_parse(from_hex, data)))
         reason = message.partition("reverted")[2].strip(" :,")
         return Reverted(reason or "no reason given")
     return RpcError(method, code, message)

@@ -9,8 +9,9 @@ import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import eth_abi
 from eth_abi.exceptions import DecodingError
@@ -29,6 +30,8 @@ from oyez.protocol.types import (
     ModelShape,
     Status,
 )
+
+Member = TypeVar("Member", bound=IntEnum)
 
 ABI_FOLDER = Path(__file__).resolve().parents[2] / "contracts" / "abi"
 
@@ -139,6 +142,14 @@ class Contract:
         """Return the transaction that calls a function."""
         element = find_abi(self.name, "function", function)
         return Transaction(self.address, encode_call(element, arguments), value)
+
+
+def _member(kind: type[Member], value: int) -> Member:
+    """Return a contract's enum value; what it cannot answer was made up by the node."""
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise Temporary(f"the node gave {value} for a {kind.__name__}: use another RPC") from error
 
 
 def encode_call(element: Any, arguments: Sequence[Any]) -> bytes:  # Any: ABI element and values
@@ -256,12 +267,12 @@ class Rollup(Contract):
             batch=batch,
             created_at=created_at,
             allowance=allowance,
-            status=Status(status),
+            status=_member(Status, status),
         )
 
     def fetch_status(self, assertion_id: Hash32, at: At = "latest") -> Status:
         """Return an assertion's status."""
-        return Status(self.read("status", assertion_id, at=at))
+        return _member(Status, self.read("status", assertion_id, at=at))
 
     def fetch_final_id(self, number: int, at: At = "latest") -> Hash32:
         """Return the id of the final assertion of a batch; zero when it is not final."""
@@ -273,7 +284,7 @@ class Rollup(Contract):
 
     def fetch_finality(self, call_id: int, number: int, at: At = "latest") -> Finality:
         """Return how far a call of a batch has come."""
-        return Finality(self.read("finality", call_id, number, at=at))
+        return _member(Finality, self.read("finality", call_id, number, at=at))
 
     def fetch_stake(self, staker: Address, at: At = "latest") -> Stake:
         """Return what a staker has at risk."""

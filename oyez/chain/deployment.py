@@ -63,7 +63,7 @@ def load_deployment(path: Path) -> Deployment:
         raise Fatal(
             f"cannot read {path} ({error.strerror}): give the file that the deployment wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Fatal(f"{path} is not JSON: give the file that the deployment wrote") from error
     if not isinstance(document, dict):
         raise Fatal(f"{path} holds no JSON object: give the file that the deployment wrote")

@@ -83,12 +83,24 @@ def write_keystore(path: Path, secret: bytes, password: str, iterations: int | N
     `iterations` is the work factor of scrypt; None is the format's usual one (about a second).
     """
     key = Key(secret)
-    document = create_keyfile_json(secret, password, kdf="scrypt", iterations=iterations)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    document = create_keyfile_json(
+        secret,
+        _encode_password(password),  # type: ignore[arg-type]  # a str would be taken as Latin-1
+        kdf="scrypt",
+        iterations=iterations,
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fatal(
+            f"cannot make {path.parent} ({error.strerror}): choose another place"
+        ) from error
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise Fatal(f"{path} exists: choose another name for the keystore") from error
+    except OSError as error:
+        raise Fatal(f"cannot write {path} ({error.strerror}): choose another place") from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(document, file)
     return key
@@ -103,7 +115,7 @@ def _read_keystore(
         raise Fatal(
             f"cannot read the keystore {path} ({error.strerror}): correct its path"
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Fatal(f"{path} is no keystore: it holds no JSON") from None
     if not isinstance(document, dict):
         raise Fatal(f"{path} is no keystore: it holds no JSON object")
@@ -113,9 +125,17 @@ def _read_keystore(
     if password is None:
         raise Fatal(f"the keystore {path} needs its password: set {PASSWORD_VARIABLE}")
     try:
-        secret = decode_keyfile_json(document, password)
+        secret = decode_keyfile_json(
+            document,
+            _encode_password(password),  # type: ignore[arg-type]  # a str would be taken as Latin-1
+        )
     except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
         raise Fatal(
             f"cannot open the keystore {path}: wrong password, or the file is damaged"
         ) from None
     return Key(bytes(secret))
+
+
+def _encode_password(password: str) -> bytes:
+    """Return a password's bytes: UTF-8 as in every wallet; what is none keeps its own bytes."""
+    return password.encode("utf-8", "surrogateescape")

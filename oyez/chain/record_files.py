@@ -214,7 +214,7 @@ def _read(path: Path) -> Record | None:
         return None
     except OSError as error:
         raise Fatal(f"cannot read {path} ({error.strerror}): make it readable") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Fatal(
             f"{path} is damaged: it kept a signed transaction; move it elsewhere"
         ) from error

@@ -127,6 +127,8 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         Invalid: it cannot be written.
     """
+    if not path.name:
+        raise Invalid("CLI-5", f"cannot write {path}: it is a folder; name a file in it")
     draft = path.with_name(path.name + ".new")
     try:
         draft.write_bytes(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -88,7 +89,9 @@ def test_an_unknown_action_has_no_terms(world: World) -> None:
         lambda m: b"\1" + bytes(12_287),
     ],
 )
-def test_bytes_past_the_compiler_meet_the_gate(world: World, damage) -> None:  # type: ignore[no-untyped-def]
+def test_bytes_past_the_compiler_meet_the_gate(
+    world: World, damage: Callable[[bytes], bytes]
+) -> None:
     with pytest.raises(Reverted, match=r"^(gate|actions): "):
         world.actions.publish(damage(MANIFEST), sender=AUTHOR)
     assert world.actions.manifest_pointer(keccak(damage(MANIFEST))) == bytes(20)

@@ -28,7 +28,7 @@ CHEAP = BALLOT.change(output_tokens=1)
 
 def entry_of(queued: dict[str, object]) -> Entry:
     args = {name: value for name, value in queued.items() if name != "batch"}
-    return Entry(**{**args, "kind": EntryKind(args["kind"])})  # type: ignore[arg-type]
+    return Entry(**{**args, "kind": EntryKind(args["kind"])})  # type: ignore[arg-type]  # an event by name
 
 
 def submit(world: World, action_id: bytes, text: bytes = b"", sender: bytes = CALLER) -> Hash32:

@@ -128,7 +128,9 @@ def test_a_stray_transaction_breaks_the_prediction_and_is_refused(
     """Had the nonces moved, Inbox would name another rollup, which its constructor refuses."""
     real = deploy.plan_deployment
 
-    def late(settings: deploy.DeploySettings, deployer: Address, nonce: int):  # type: ignore[no-untyped-def]
+    def late(
+        settings: deploy.DeploySettings, deployer: Address, nonce: int
+    ) -> list[tuple[str, Address, bytes]]:
         return real(settings, deployer, nonce + 1)
 
     monkeypatch.setattr(deploy, "plan_deployment", late)

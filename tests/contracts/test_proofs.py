@@ -302,7 +302,7 @@ def test_receipts_of_a_final_batch() -> None:
             {"positions": 61},
             {"fee": 10**15 - 1},
         ):
-            assert not ask(3, replace(receipt, **lie), proof)  # type: ignore[arg-type]
+            assert not ask(3, replace(receipt, **lie), proof)  # type: ignore[arg-type]  # fields by name
     empty = merkle.build_proof(leaves, 8, 5)
     assert not ask(3, receipt_of(7), empty)
 

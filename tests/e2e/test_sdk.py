@@ -58,7 +58,7 @@ def test_state_is_rebuilt_from_rows_that_hash(rollup: LocalRollup, counter: Hash
     found = rollup.client(1).state(counter)
     values = dict(zip([f.name for f in found.manifest.fields], found.values, strict=True))
     assert found.version == 4
-    assert int(values[b"good"]) + int(values[b"bad"]) == 4  # type: ignore[arg-type]
+    assert int(values[b"good"]) + int(values[b"bad"]) == 4  # type: ignore[arg-type]  # counters are numbers
     assert found.state_root == rollup.sequencer.rollup.fetch_root("state_root", 2)
 
 

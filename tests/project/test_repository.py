@@ -84,3 +84,17 @@ def test_readme_shows_the_two_commands() -> None:
     text = (ROOT / "README.md").read_text()
     for command in ("make demo", "make test"):
         assert command in text
+
+
+def test_every_exception_to_a_check_says_why() -> None:
+    known = r"# (type: ignore\[[a-z, -]+\]|noqa: [A-Z0-9, ]*[0-9])"
+    reason = re.compile(known + r" *(#|-)? *[^\s#-].{2,}")
+    mark = re.compile(r"# (type: ignore|noqa)")
+    broken = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in tracked()
+        if path.suffix == ".py" and path != Path(__file__)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if mark.search(line) and not reason.search(line)
+    ]
+    assert broken == []

@@ -96,6 +96,22 @@ def test_a_revert_carries_the_contracts_words() -> None:
     assert caught.value.reason == "inbox: fee too low"
 
 
+@pytest.mark.parametrize("data", ["0xzz", "zzz", "0x123"])
+def test_a_revert_whose_data_is_no_hex_is_temporary(data: str) -> None:
+    def answer(_method: str, _params: Any) -> Any:
+        raise RpcFailure({"code": 3, "message": "execution reverted", "data": data})
+
+    chain, _ = build_chain(answer)
+    with pytest.raises(Temporary, match="malformed"):
+        chain.call(SOMEONE, b"")
+
+
+def test_json_without_an_end_is_temporary() -> None:
+    chain, _ = build_chain(lambda _m, _p: RecursionError("too deep"))
+    with pytest.raises(Temporary, match="JSON without an end"):
+        chain.fetch_block()
+
+
 def test_another_error_keeps_the_nodes_words() -> None:
     def answer(_method: str, _params: Any) -> Any:
         raise RpcFailure({"code": -32000, "message": "header not found"})

@@ -64,3 +64,10 @@ def test_a_file_that_is_no_deployment_is_named(tmp_path: Path, text: str) -> Non
 def test_a_contract_that_is_not_named_is_fatal() -> None:
     with pytest.raises(Fatal, match="names no Treasury"):
         DEPLOYMENT.address("Treasury")
+
+
+def test_json_without_an_end_is_no_deployment(tmp_path: Path) -> None:
+    path = tmp_path / "deployment.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(Fatal, match="is not JSON"):
+        load_deployment(path)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+import os
 import traceback
 from pathlib import Path
 
 import pytest
+from eth_keyfile.keyfile import decode_keyfile_json
 
 from oyez.chain.keys import Key, load_key, write_keystore
 from oyez.protocol.errors import Fatal
@@ -73,3 +76,27 @@ def test_a_missing_keystore_and_a_missing_key_are_named(tmp_path: Path) -> None:
         load_key(tmp_path / "none.json", {})
     with pytest.raises(Fatal, match="OYEZ_KEY"):
         load_key(None, {})
+
+
+@pytest.mark.parametrize(
+    "password", ["\u043f\u0430\u0440\u043e\u043b\u044c", "\u00e9\u20ac", "\udcff", ""]
+)
+def test_a_password_may_be_any_text_and_counts_as_utf_8(tmp_path: Path, password: str) -> None:
+    path = tmp_path / "key.json"
+    write_keystore(path, SECRET, password, iterations=2)
+    assert load_key(path, {"OYEZ_KEYSTORE_PASSWORD": password}).address.hex() == ADDRESS
+    raw = decode_keyfile_json(json.loads(path.read_text()), os.fsencode(password))
+    assert bytes(raw) == SECRET
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Fatal, match=r"cannot make .*: choose another place"):
+        write_keystore(tmp_path / "file" / "key.json", SECRET, "x", iterations=2)
+
+
+def test_json_without_an_end_is_no_keystore(tmp_path: Path) -> None:
+    path = tmp_path / "key.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(Fatal, match="it holds no JSON"):
+        load_key(path, {})

@@ -113,6 +113,8 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path: Path) -> None:
         arguments.read_file(tmp_path / "no-such")
     with pytest.raises(Invalid, match="choose another place"):
         arguments.write_file(tmp_path / "no-folder" / "file", b"")
+    with pytest.raises(Invalid, match="name a file in it"):
+        arguments.write_file(Path(""), b"")
     arguments.write_file(tmp_path / "file", b"data")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -69,7 +69,7 @@ def test_every_kind_of_error_has_its_exit_code(
     monkeypatch.setattr(cli, "_load", lambda *_: settings.add_options(failing))
     status, out, err = run("status", "--json")
     assert status == code
-    assert last(out)["error"]["kind"] == kind  # type: ignore[index]
+    assert last(out)["error"]["kind"] == kind  # type: ignore[index]  # JSON
     assert len(out.splitlines()) == 1
     if isinstance(error, OyezError):
         assert err.startswith("oyez: ")

@@ -99,7 +99,7 @@ def test_the_contracts_own_record_decides() -> None:
     batch = build_batch(close(entries), entries)
     header = batch.header
     right = BatchRecord(batch.batch_hash, header.first_call, header.count, header.opened_at, 7)
-    verify_recorded(RecordedInbox(right), batch, PLACE.block_hash)  # type: ignore[arg-type]
+    verify_recorded(RecordedInbox(right), batch, PLACE.block_hash)  # type: ignore[arg-type]  # the seam's twin
     changes: list[dict[str, Any]] = [
         {"batch_hash": Hash32(bytes(32))},
         {"first_call": 1},
@@ -109,7 +109,7 @@ def test_the_contracts_own_record_decides() -> None:
     for change in changes:
         wrong = RecordedInbox(dataclasses.replace(right, **change))
         with pytest.raises(AlteredBatch, match="the Inbox keeps another batch 1"):
-            verify_recorded(wrong, batch, PLACE.block_hash)  # type: ignore[arg-type]
+            verify_recorded(wrong, batch, PLACE.block_hash)  # type: ignore[arg-type]  # the seam's twin
 
 
 @given(sizes=st.lists(st.integers(1, 6), min_size=1, max_size=5), rest=st.integers(0, 3))
@@ -126,7 +126,7 @@ def test_batches_come_out_as_they_were_cut(sizes: list[int], rest: int) -> None:
         first += size
     for entry in build_entries(rest, first):
         assembler.add_call(queued(entry, len(sizes) + 1))
-    history = History(None, tuple(cut), tuple(assembler.open), (), ())  # type: ignore[arg-type]
+    history = History(None, tuple(cut), tuple(assembler.open), (), ())  # type: ignore[arg-type]  # no block is asked for
     assert [entry.call_id for entry in history.entries] == list(range(first + rest))
     for batch in cut:
         for entry in batch.entries:

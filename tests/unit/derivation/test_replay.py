@@ -81,7 +81,7 @@ def test_a_batch_is_the_same_however_it_is_derived(
 
     state = State.empty()
     for batch, result in zip(batches, results, strict=True):
-        again = replay.derive(state, batch, MANIFESTS, Silent(), known)  # type: ignore[arg-type]
+        again = replay.derive(state, batch, MANIFESTS, Silent(), known)  # type: ignore[arg-type]  # an engine that must not run
         assert (again.claim, again.batch_data) == (result.claim, result.batch_data)
         state = again.state
     assert replay.fold_state(State.empty(), executions, MANIFESTS).root == results[-1].state.root
@@ -158,7 +158,7 @@ def test_a_damaged_record_is_fatal_or_read(execution: Execution, data: st.DataOb
         try:
             records.decode_execution(execution.entry, damaged)
         except Fatal as error:
-            assert "empty home" in str(error)  # noqa: PT017
+            assert "empty home" in str(error)  # noqa: PT017  # decoding may also succeed
 
 
 class Registry:
@@ -182,7 +182,7 @@ def test_a_manifest_is_code_without_its_stop_byte() -> None:
     data = encode_manifest(SHARED)
 
     def fetch(registry: Registry) -> bytes:
-        return fetch_manifest_bytes(registry, SHARED.hash)  # type: ignore[arg-type]
+        return fetch_manifest_bytes(registry, SHARED.hash)  # type: ignore[arg-type]  # the seam's twin
 
     assert fetch(Registry(b"\0" + data)) == data
     for code in (b"", b"\0", data, b"\x01" + data, b"\0" + data + b"\0", b"\0" + data[:-1]):
@@ -210,7 +210,7 @@ def test_an_engine_that_is_not_the_listed_model_is_fatal(monkeypatch: pytest.Mon
     monkeypatch.setattr(manifests, "ActionRegistry", lambda *_: Registry(b""))
 
     def fetch() -> Any:
-        return ManifestSource(None, None, ENGINE).fetch_model(0)  # type: ignore[arg-type]
+        return ManifestSource(None, None, ENGINE).fetch_model(0)  # type: ignore[arg-type]  # nothing is asked of a chain
 
     listed |= {"root": ENGINE.model_root, "shape": shape_hash}
     assert fetch() == ENGINE.shape

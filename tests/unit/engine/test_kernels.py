@@ -39,7 +39,7 @@ def paths(library: Library) -> range:
     return range(library.fastest_path + 1)
 
 
-def run(backend: Backend, tokens: list[int], parts: list[int]) -> list[np.ndarray]:  # type: ignore[type-arg]
+def run(backend: Backend, tokens: list[int], parts: list[int]) -> list[np.ndarray]:  # type: ignore[type-arg]  # of any shape
     """Run tokens cut into parts; return residuals, lanes and the logits after each part."""
     cache, begin = backend.new_cache(), 0
     residuals, lanes, logits = [], [], []

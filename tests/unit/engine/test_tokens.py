@@ -129,7 +129,7 @@ def test_damaged_table_is_refused(tmp_path: Path, old: bytes, new: bytes) -> Non
 @pytest.mark.parametrize("kind", [7, float("inf"), float("nan")])
 def test_unknown_token_type_is_refused(model_path: Path, kind: float) -> None:
     file = open_gguf(model_path)
-    types = (*file.metadata["tokenizer.ggml.token_type"][:-1], kind)  # type: ignore[index]
+    types = (*file.metadata["tokenizer.ggml.token_type"][:-1], kind)  # type: ignore[index]  # this metadata value is a list
     changed = type(file)({**file.metadata, "tokenizer.ggml.token_type": types}, {}, file.data)
     with pytest.raises(Invalid, match="token_type; use another file"):
         parse_tokenizer_metadata(changed)
