@@ -22,6 +22,7 @@ from tests.contracts.manifests import (
     OLD,
     Draft,
     Row,
+    array,
     boolean,
     enum,
     integer,
@@ -182,6 +183,20 @@ def list_field_bounds() -> Iterator[Bound]:
         past = [number(low, 0, 0, size)] + [number(0, high, 0, size)] * (high <= MOST)
         yield f"digits {size}", tuple(at), tuple(past)
     yield "digits, least", (number(0, 0, 0, 1),), (number(0, 0, 0, 0),)
+    yield (
+        "items",
+        (rows(array(1, string(b"a", 9))), rows(array(64, string(b"a", 11)))),
+        (rows(array(0, string(b"a", 9))), rows(array(65, string(b"a", 9)))),
+    )
+    item = array(2, string(b"a", 9))
+    elements = (rows(MOOD, item), rows(MOOD, replace(array(2, boolean(b"a")), element=3)))
+    beside = tuple(rows(MOOD, replace(item, element=kind)) for kind in (0, 5))
+    yield "element", elements, beside
+    yield "item's limit", (rows(array(1, string(b"a", 512))),), (rows(array(1, string(b"a", 513))),)
+    listed = (rows(array(1, string(b"a", 512)), string(b"b", 490)),)
+    yield "output of an array", listed, (rows(array(1, string(b"a", 512)), string(b"b", 491)),)
+    kept = (rows(MOOD, array(64, string(b"a", 59, KEPT))),)
+    yield "state of an array", kept, (rows(MOOD, array(64, string(b"a", 60, KEPT))),)
     yield "state bytes", (long_state(416),), (long_state(417),)
     wide = (rows(string(b"a", 512), string(b"b", 494)),)
     yield "output bytes", wide, (rows(string(b"a", 512), string(b"b", 495)),)

@@ -30,9 +30,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the choice and of Hypothesis")
     parser.add_argument("--only", default="", help="part of the names of the mutants to take")
     parser.add_argument("--list", action="store_true", help="name the mutants and run none")
-    parser.add_argument(
-        "--keep-killed", action="store_true", help="do not run the killed again when tests change"
-    )
+    parser.add_argument("--keep-killed", action="store_true", help="do not run the killed again")
     options = parser.parse_args()
     if options.list:
         for mutant in list_all(ROOT, options.contract):

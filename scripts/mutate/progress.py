@@ -34,8 +34,8 @@ class Progress:
         Args:
             path: the file.
             sources: print of the contract's sources; all results fall with it.
-            tests: print of the tests; survivors fall with it, and the killed unless they are kept.
-            keep_killed: trust that a test that noticed a change still does.
+            tests: print of the tests; survivors and the killed fall with it.
+            keep_killed: trust that a change that a test noticed would be noticed again.
         """
         self.path = path
         self.prints = {"sources": sources, "tests": tests}
@@ -46,6 +46,9 @@ class Progress:
 
     def _read(self, kept: dict[str, Any], keep_killed: bool) -> None:
         if kept["prints"]["sources"] != self.prints["sources"]:
+            # what is named alike reads alike; whether it compiles to the same may have changed
+            held = KILLED if keep_killed else ()
+            self.results = {n: r for n, r in kept["results"].items() if r["status"] in held}
             return
         self.results = kept["results"]
         if kept["prints"]["tests"] == self.prints["tests"]:

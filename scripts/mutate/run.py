@@ -25,7 +25,7 @@ class Plan:
         contract: its name.
         count: how many mutants that compile to other code; 0: all there are.
         seed: of the choice and of Hypothesis.
-        keep_killed: a mutant that was killed once stays so when tests change.
+        keep_killed: a mutant that was killed once stays so when sources or tests change.
         only: part of the names of the mutants to take; "" for all.
     """
 

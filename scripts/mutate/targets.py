@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _MONEY = ("test_money", "test_readers")
-_INBOX = ("test_inbox", "test_batches", "test_inbox_edges", "test_inbox_machine")
+_INBOX = ("test_queue", "test_inbox", "test_batches", "test_inbox_edges", "test_inbox_machine")
 _ROLLUP = (
     *("test_rollup", "test_branches", "test_forks", "test_stakes", "test_proofs"),
     *("test_rollup_edges", "test_rollup_machine"),

@@ -36,4 +36,4 @@ def run(block: Block) -> Result:
     return Result(counts + Counter({"calls": done, "batches": number}))
 
 
-PART = Part("calls", "random calls end in one outcome, and claims are replayed", run, 50, 2_000)
+PART = Part("calls", "random calls end in one outcome, and claims are replayed", run, 30, 2_000)

@@ -11,7 +11,7 @@ from pathlib import Path
 from scripts.soak.part import Block, Part, Result
 
 #: What a count depends on; when any of it changes, a part begins anew.
-SOURCES = ("contracts", "oyez/protocol", "oyez/chain", "oyez/testing", "scripts/soak", "tests")
+SOURCES = ("contracts", "oyez/protocol", "oyez/chain", "oyez/testing", "scripts", "tests")
 SUFFIXES = {".py", ".vy", ".vyi"}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from scripts.soak import calls, machines, manifests, mutants, trees
+from scripts.soak import calls, economics, machines, manifests, mutants, trees
 from scripts.soak.part import Part
 
 PARTS: dict[str, Part] = {
     part.name: part
-    for part in (calls.PART, manifests.PART, trees.PART, machines.PART, *mutants.PARTS)
+    for part in (
+        *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
+        *mutants.PARTS,
+    )
 }
