@@ -130,8 +130,8 @@ class Board:
         self.stakers[staker].tip = tip
 
     def finalize(self, assertion_id: Hash32) -> None:
+        self._need(self._status(assertion_id) is Status.PENDING, "not pending")
         found = self.all[assertion_id]
-        self._need(found.status is Status.PENDING, "not pending")
         self._need(found.parent == self.finals[-1], "parent not the head")
         self._need(len(self.living(found.parent)) == 1, "a sibling lives")
         self._need(self.now >= found.created_at + T, "too early")
@@ -140,8 +140,8 @@ class Board:
         self.tree.finalize(assertion_id)
 
     def mark_void(self, assertion_id: Hash32) -> None:
+        self._need(self._status(assertion_id) is Status.PENDING, "nothing to void")
         found = self.all[assertion_id]
-        self._need(found.status is Status.PENDING, "nothing to void")
         dead = self._status(found.parent) in (Status.DEFEATED, Status.VOID)
         self._need(dead, "parent not dead")
         found.status = Status.VOID
@@ -172,6 +172,10 @@ class Board:
         """Do what the client decided; RefusedError when the Rollup would not."""
         match move:
             case Propose():
+                is_closed = move.batch <= len(self.opened)
+                self._need(is_closed, "batch not closed")
+                same = self.own(move.batch).batch_hash == move.batch_hash
+                self._need(same, "another batch")
                 made = self.propose(staker, move.parent, 0, move.attempt)
                 assert made == move.assertion_id
             case StepDown():
