@@ -12,8 +12,11 @@ from oyez.client import Client
 from oyez.protocol.errors import Invalid, Temporary
 from oyez.protocol.types import CallId, Finality, Hash32
 from oyez.sending import KEEP_BLOCKS, compute_confirmations
+from sequencer.app import Server, build_app
+from sequencer.metrics import Metrics
 from tests.local_rollup import LocalRollup, build_counter
 from tests.reorgs import DEPTH, Remove, keep_snapshot, list_sent, replace_blocks, roll_back
+from tests.services import SequencerActor
 
 REMOVE = pytest.mark.parametrize("remove", [roll_back, replace_blocks])
 
@@ -295,3 +298,32 @@ def test_a_deposit_comes_back_too(rollup: LocalRollup) -> None:
     with pytest.raises(Invalid, match="has its stake already"):
         client.deposit_stake()
     assert count_sent(rollup, client) == 1
+
+
+def test_a_service_that_has_not_seen_the_reorg_is_not_believed(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: SDK-6."""
+    mine = rollup.client(2)
+    queued = mine.call(action, b"one")
+    sequencer = SequencerActor(rollup, tmp_path)
+    sequencer.run()
+    server = Server(build_app(sequencer.store, rollup.engine.shape, Metrics()), "127.0.0.1", 0)
+    server.start()
+    other = rollup.client(3)
+    try:
+        for client in (mine, other):
+            client._sequencer = f"http://127.0.0.1:{server.port}"
+        assert mine.wait(queued.call_id, timeout=5).source == "sequencer"
+        roll_back(rollup.anvil)
+        taken = other.call(action, b"two")
+        assert taken.call_id == queued.call_id
+        with pytest.raises(Temporary, match="call 0 is QUEUED after 1 s"):
+            other.wait(taken.call_id, timeout=1)
+        assert mine.status(queued.call_id).call_id == 1
+        sequencer.run()
+        found = other.wait(taken.call_id, timeout=5)
+        assert (found.source, found.entry.input) == ("sequencer", b"two")
+    finally:
+        server.stop()
+        sequencer.store.close()

@@ -10,6 +10,7 @@ from hexbytes import HexBytes
 
 from oyez.chain.client import Block, Mined, Reverted, RpcError
 from oyez.chain.contracts import Transaction
+from oyez.chain.delivery import Delivery
 from oyez.chain.keys import Key
 from oyez.chain.sender import (
     MAX_TRANSACTION_BYTES,
@@ -183,6 +184,30 @@ def test_a_fee_that_became_too_low_is_raised_and_any_version_counts(which: int) 
     chain.mine(chain.broadcast[which])
     assert build_sender(chain, journal).send("pay", PAY).hash == keccak(chain.broadcast[which])
     assert len(chain.broadcast) == 3
+
+
+def test_what_the_node_refuses_for_its_fee_goes_out_at_a_higher_one() -> None:
+    class Dear(MemoryChain):
+        def send_raw(self, raw: bytes) -> None:
+            if TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["maxFeePerGas"] < self.base_fee:
+                raise RpcError(
+                    "eth_sendRawTransaction", -32000, "max fee below base fee"
+                )
+            super().send_raw(raw)
+
+    journal = MemoryJournal()
+    with pytest.raises(Temporary, match="not mined yet"):
+        build_sender(MemoryChain(mines=False), journal).send("pay", PAY)
+    chain = Dear(base_fee=50 * 10**9)
+    assert build_sender(chain, journal).send("pay", PAY).succeeded
+    assert (chain.nonce, len(chain.broadcast)) == (1, 1)
+    # what it refuses for another reason stays an error
+    chain = Dear(base_fee=50 * 10**9)
+    chain.base_fee = 10**12
+    signed = journal.get_signed("pay")
+    assert signed is not None
+    with pytest.raises(RpcError, match="base fee"):
+        Delivery(chain, KEY.address, pause=lambda _: None).deliver(signed)  # type: ignore[arg-type] # the seam's twin
 
 
 def test_a_fee_that_is_high_enough_stays() -> None:
