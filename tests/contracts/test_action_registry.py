@@ -92,12 +92,14 @@ def test_an_unknown_action_has_no_terms(world: World) -> None:
 def test_bytes_past_the_compiler_meet_the_gate(
     world: World, damage: Callable[[bytes], bytes]
 ) -> None:
+    """Audit 1 C7: bytes that no compiler made."""
     with pytest.raises(Reverted, match=r"^(gate|actions): "):
         world.actions.publish(damage(MANIFEST), sender=AUTHOR)
     assert world.actions.manifest_pointer(keccak(damage(MANIFEST))) == bytes(20)
 
 
 def test_no_header_no_model() -> None:
+    """Audit 1 C1: only a listed model can be called."""
     world = World(settings(curator=CURATOR, model_delay=600))
     with reverts("actions: no header"):
         world.actions.publish(MANIFEST[:63])

@@ -74,7 +74,10 @@ def test_the_entries_root_is_pythons(count: int) -> None:
 
 
 def test_a_full_batch_leaves_nothing_behind() -> None:
-    """256 entries put their root where a frontier node was; the next batch does not see it."""
+    """256 entries put their root where a frontier node was; the next batch does not see it.
+
+    Invariant 42
+    """
     world = World(settings(max_batch_work=2**31))
     action_id = publish(world, CHEAP)
     for _ in range(256):
@@ -90,7 +93,7 @@ def test_a_full_batch_leaves_nothing_behind() -> None:
 
 
 def test_closing_binds_the_closing_block(world: World, ballot: bytes) -> None:
-    """Rule: INBOX-6"""
+    """Audit 1 M3, Audit 2 H6. Rule: INBOX-6"""
     leaf = submit(world, ballot)
     before = world.prevrandao
     world.pass_time(10)
@@ -104,6 +107,7 @@ def test_closing_binds_the_closing_block(world: World, ballot: bytes) -> None:
 
 
 def test_never_in_the_block_of_its_last_entry(world: World, ballot: bytes) -> None:
+    """Audit 1 M3, Audit 2 H6: nobody knows the seed when he submits."""
     world.rollup.deposit_stake(sender=SEQUENCER, value=ETHER)
     submit(world, ballot)
     world.pass_time(9, blocks=1)
@@ -167,6 +171,7 @@ def test_a_sequencer_without_a_stake_closes_like_anyone(world: World, ballot: by
 
 
 def test_the_sequencer_closes_at_most_once_per_period(world: World, ballot: bytes) -> None:
+    """Audit 2 M1: thin batches are rare."""
     world.rollup.deposit_stake(sender=SEQUENCER, value=ETHER)
     closings = []
     for _ in range(40):
@@ -235,7 +240,7 @@ def test_work_may_fill_a_batch_exactly() -> None:
 
 
 def test_output_bytes_may_fill_a_batch_exactly() -> None:
-    """98,304 bytes are 96 outputs of 1,024: the 97th closes."""
+    """Audit 1 H5: 98,304 bytes are 96 outputs of 1,024: the 97th closes."""
     world = World(settings(max_batch_work=2**31))
     wide = Draft(rows=(string(b"a", 512), string(b"b", 494)))
     assert wide.output_bytes() == 1_024

@@ -52,7 +52,7 @@ def proposals(world: World, who: bytes) -> int:
 
 
 def test_one_stake_backs_one_branch(world: World, genesis: bytes) -> None:
-    """Invariant 28, K2: neither on the same parent, nor a cousin, nor after its own is final."""
+    """Invariant 28, Audit 2 K2: no sibling, no cousin, none after its own is final."""
     lie = post(world, genesis, "lie")
     truth = post(world, genesis, "truth", STRANGER)
     cousin = post(world, truth, "cousin", CALLER)
@@ -72,7 +72,7 @@ def test_one_stake_backs_one_branch(world: World, genesis: bytes) -> None:
 
 
 def test_a_free_stake_stands_anywhere(world: World, genesis: bytes) -> None:
-    """K2: a rival with an old or no tip reaches a lie deep in a pending chain at once."""
+    """Audit 2 K2: a rival with an old or no tip reaches a lie deep in a pending chain at once."""
     parent = genesis
     for n in range(4):
         parent = post(world, parent, n)
@@ -83,7 +83,7 @@ def test_a_free_stake_stands_anywhere(world: World, genesis: bytes) -> None:
 
 
 def test_step_down_follows_what_others_proposed(world: World, genesis: bytes) -> None:
-    """Rule: ROLLUP-22"""
+    """Audit 1 C6. Rule: ROLLUP-22"""
     first = post(world, genesis, 1, SEQUENCER)
     rival = post(world, genesis, 2, STRANGER)
     second = post(world, rival, 3, CALLER)
@@ -124,7 +124,7 @@ def test_step_down_never_leaves_the_branch(world: World, genesis: bytes) -> None
 
 
 def test_a_dead_tip_binds_until_the_stake_is_free(world: World, genesis: bytes) -> None:
-    """M2, invariant 30: a confederate's death frees the upper claim alone, and the lower one dies.
+    """Audit 2 M2, Invariant 30: a confederate's death frees the upper claim alone.
 
     Rule: ROLLUP-5
     """
@@ -220,7 +220,7 @@ def test_a_long_dead_branch_costs_the_same_at_every_step(world: World, genesis: 
 
 
 def test_a_champion_may_propose(world: World, genesis: bytes) -> None:
-    """S1: a championship that bound would let a lie above pass while its champion is kept busy.
+    """Audit 3 S1: a championship that bound would let a lie above it pass.
 
     Rule: ROLLUP-25
     """

@@ -67,6 +67,7 @@ def test_entry_hash(
     cell: bytes,
     text: bytes,
 ) -> None:
+    """Audit 2 K3: the fee is in the entry."""
     entry = Entry(
         EntryKind.CALL,
         CallId(call_id),
@@ -88,6 +89,7 @@ def test_entry_hash(
 @EXAMPLES
 @given(WORD, WORD, WORD, WORD, HASH, HASH)
 def test_batch_hash(n: int, first: int, count: int, at: int, mix: Hash32, root: Hash32) -> None:
+    """Audit 2 H7: as the contract hashes it."""
     header = BatchHeader(BatchNumber(n), CallId(first), count, at, mix, root)
 
     assert codecs().batch_hash(n, first, count, at, mix, root) == codec.compute_batch_hash(header)
@@ -156,5 +158,6 @@ def test_assertion_and_genesis_ids(
 
 
 def test_empty_roots() -> None:
+    """Audit 2 L5: absent is a chain of node(0, 0)."""
     for height in range(33):
         assert codecs().empty_root(height) == merkle.compute_root([], height)

@@ -47,7 +47,7 @@ CHANGES = [
 def test_a_lie_in_any_lane_dies_and_the_truth_is_final(
     change: tuple[int, int, int, int], liar_first: bool
 ) -> None:
-    """Invariant 4: whatever the lane's type and place; invariant 5: at the first difference.
+    """Invariant 4: whatever the lane's type and place; Invariant 5: at the first difference.
 
     Rule: DUEL-5, DUEL-7, DUEL-8, DUEL-11, DUEL-13, DUEL-16
     """
@@ -156,7 +156,7 @@ def test_two_lies_in_one_lane_both_die_and_the_fork_opens_again() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_descent_ends_at_the_first_record_that_differs(seed: int) -> None:
-    """Invariants 5 and 8: random differences over 2**24 records, zeros and equal runs among them.
+    """Invariant 5, Invariant 8: random differences over 2**24 records, zeros and runs among them.
 
     Rule: DUEL-4
     """

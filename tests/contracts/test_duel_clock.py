@@ -75,7 +75,7 @@ def outer_steps(play: Play) -> list[Callable[[], None]]:
 @pytest.mark.parametrize("done", range(7))
 @pytest.mark.parametrize("late", [-1, 0, 1, 10_000])
 def test_a_move_and_a_defeat_exclude_each_other(play: Play, done: int, late: int) -> None:
-    """Invariants 15 and 16: below rem one moves, from rem on one is late, however late.
+    """Invariant 15, Invariant 16: below rem one moves, from rem on one is late, however late.
 
     Rule: DUEL-2, DUEL-3, DUEL-17
     """
@@ -179,7 +179,7 @@ def test_of_two_commits_in_one_second_the_greater_address_moves(play: Play) -> N
 def test_a_bouts_move_and_its_time_out_exclude_each_other(
     arena: Arena, done: int, late: int
 ) -> None:
-    """Invariants 15 and 16 for bouts, one that nobody moved in included. Rule: DUEL-14"""
+    """Invariant 15, Invariant 16 for bouts, one that nobody moved in included. Rule: DUEL-14"""
     truth = make_side(toy.run(arena.batch_hash, 6))
     lie = make_side(toy.run(arena.batch_hash, 6, CHANGE))
     play, bout = meet(arena, truth, lie, liar_first=True)

@@ -54,7 +54,7 @@ def allowance(world: World, assertion_id: bytes) -> int:
 
 
 def test_anyone_posts_the_true_sibling_and_neither_is_final(world: World, parent: bytes) -> None:
-    """A lying sequencer gets nothing final, however long it waits.
+    """Invariant 10: a lying sequencer gets nothing final, however long it waits.
 
     Rule: ROLLUP-20
     """
@@ -96,7 +96,7 @@ def test_a_late_joiner_has_what_is_left_of_the_window(world: World, parent: byte
 
 
 def test_one_survivor_can_be_answered_for_a_window_of_its_own(world: World, parent: bytes) -> None:
-    """Invariant 19, and H1: no join underflows, so a late liar does not stop the head."""
+    """Invariant 19, Audit 2 H1: no join underflows, so a late liar does not stop the head."""
     first = propose(world, parent, THIRD)
     world.pass_time(T - 1)
     lie = propose(world, parent, LIE, sender=CALLER)
@@ -175,7 +175,7 @@ def test_an_empty_fork_begins_anew(world: World, parent: bytes) -> None:
 
 
 def test_attempts_follow_one_another(world: World, parent: bytes) -> None:
-    """H1: a true content, defeated for its author's silence, stands again, once at a time."""
+    """Audit 1 M4, Audit 2 H1: a true content that was defeated stands again, once at a time."""
     first = propose(world, parent, TRUTH)
     keep = propose(world, parent, LIE, sender=AUTHOR)
     world.rollup.defeat(first, sender=GAME)
@@ -249,7 +249,7 @@ def test_nobody_waits_for_a_slashed_sequencer(world: World, parent: bytes) -> No
 def test_nobody_waits_for_a_sequencer_bound_elsewhere(
     world: World, ballot: bytes, parent: bytes
 ) -> None:
-    """On its own branch it is first; beside it, where it cannot propose, it is not."""
+    """Audit 2 L8: on its own branch it is first; beside it, where it cannot propose, it is not."""
     close_batch_of(world, ballot)
     lie = propose(world, parent, LIE)
     truth = propose(world, parent, TRUTH, sender=STRANGER)
@@ -290,7 +290,7 @@ def test_a_signed_proposal_dies_with_its_parent(world: World, ballot: bytes, par
 
 
 def test_gas_does_not_grow_with_siblings(world: World, parent: bytes) -> None:
-    """Invariant 37, finding OP #9249: nothing walks a list."""
+    """Invariant 37: nothing walks a list."""
     propose(world, parent, TRUTH)
     ids, spent = [], []
     for i in range(200):

@@ -308,7 +308,10 @@ def measure_forks(bench: Bench) -> dict[str, int]:
 
 
 def test_budgets_hold(bench: Bench) -> None:
-    """Also kept as a snapshot: a change of more than 2 percent shows as a diff."""
+    """Also kept as a snapshot: a change of more than 2 percent shows as a diff.
+
+    Audit 2 L2, Audit 2 L7
+    """
     bench.send("Rollup", "deposit_stake", value=ETHER)
     action_id, _ = bench.publish(BALLOT)
     measured = measure_publish(bench)

@@ -120,6 +120,7 @@ def test_the_manifest_expected(world: World, ballot: bytes) -> None:
 
 
 def test_an_upgrade_between_quote_and_submit_is_caught(world: World) -> None:
+    """Audit 1 H10: submit resolves the manifest."""
     slow = BALLOT.change(delay=60)
     action_id = publish(world, slow)
     world.actions.announce_upgrade(action_id, BALLOT.encode(), sender=AUTHOR)
@@ -180,7 +181,7 @@ def test_shared_and_per_caller_cells_have_no_name(world: World) -> None:
 
 
 def test_names_of_cells(world: World) -> None:
-    """Rule: INBOX-2"""
+    """Audit 2 L4. Rule: INBOX-2"""
     action_id = publish(world, BALLOT.change(cell_kind=3))
     allowed = (string.ascii_lowercase + string.digits + "_.-").encode()
 

@@ -263,7 +263,7 @@ class Queue(QueueSteps):
 
     @invariant()
     def books_agree(self) -> None:
-        """Invariant 25, invariant 33"""
+        """Invariant 25, Invariant 33: what exceeds the books is surge or was forced in."""
         model, inbox = self.model, self.inbox
         credits = sum(model.credits.values())
         assert (inbox.escrow(), inbox.total_credits()) == (model.escrow, credits)

@@ -288,6 +288,7 @@ ACCEPTED: list[Draft] = [
 
 @pytest.mark.parametrize(("reason", "draft"), REFUSED)
 def test_each_broken_rule_has_its_reason(reason: str, draft: Draft) -> None:
+    """Audit 2 M4: every bound of the gate."""
     assert gate_check(draft.encode()) == reason
 
 
@@ -297,6 +298,7 @@ def test_what_is_legal_passes(draft: Draft) -> None:
 
 
 def test_every_shorter_manifest_is_refused() -> None:
+    """Audit 1 M5: no read past the end."""
     manifest = BALLOT.encode()
     assert gate_check(manifest[:63]) == "gate: shorter than its header"
     for length in range(len(manifest)):
@@ -318,6 +320,7 @@ def test_the_model_bounds_positions_and_tokens() -> None:
 
 
 def test_any_missing_byte_is_refused_and_others_pass() -> None:
+    """Audit 1 H7, Audit 2 M4: nor may a manifest hold them."""
     planet = replace(SMALL, story="🪐".encode()).encode()
     assert gate_check(planet) is None
     assert gate_check(planet, replace(SHAPE, missing=b"\xf0")) == "gate: text not clean UTF-8"
@@ -375,6 +378,7 @@ def test_every_second_byte_at_every_lane_and_over_word_ends(lead: int) -> None:
 
 @pytest.mark.parametrize("slot", [1, 2, 3, 4, 5])
 def test_each_slot_takes_its_positions(slot: int) -> None:
+    """Audit 2 H4, Audit 2 M5: declared positions are computed on chain."""
     draft = replace(BALLOT, segments=((slot, 0), (0, 7)))
     assert gate_check(draft.encode()) is None
     less = draft.change(fixed=draft.need(64) - 1)
@@ -385,6 +389,7 @@ def test_each_slot_takes_its_positions(slot: int) -> None:
 @budget(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_bytes_whatsoever_leave_the_gate_without_an_answer(data: st.DataObject) -> None:
+    """Audit 1 C7: the gate is total."""
     manifest = bytearray(data.draw(st.sampled_from(ACCEPTED)).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(manifest) - 1))

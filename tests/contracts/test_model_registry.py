@@ -49,6 +49,7 @@ def test_the_constructor_lists_models_at_once() -> None:
 
 
 def test_without_a_curator_the_list_is_closed(world: World) -> None:
+    """Audit 2 M6: nobody adds a model."""
     assert world.models.curator() == bytes(20)
     with reverts("models: curator only"):
         world.models.announce(words(), sender=STRANGER)

@@ -55,7 +55,7 @@ def overpay(world: World, attacker: Contract, ballot: bytes, wei: int) -> None:
 
 
 def test_credit_is_paid_once_and_to_whomever_its_owner_names(world: World, ballot: bytes) -> None:
-    """Rule: INBOX-10"""
+    """Invariant 32. Rule: INBOX-10"""
     fee = world.inbox.quote(ballot, 0)
     world.inbox.submit(ballot, b"", b"", ZERO, 0, value=fee + 9)
     before = world.balance(STRANGER)
@@ -92,6 +92,7 @@ def test_made_up_ether_never_spills_into_the_books_neighbours(
 def test_who_refuses_payment_keeps_the_credit(
     world: World, ballot: bytes, attacker: Contract
 ) -> None:
+    """Audit 2 L3, Invariant 32: another address may be named."""
     overpay(world, attacker, ballot, 5)
     attacker.set(REFUSE, bytes(20), b"")
     pay_self = call_of(world.inbox, "withdraw", attacker.address)
@@ -103,6 +104,7 @@ def test_who_refuses_payment_keeps_the_credit(
 
 
 def test_who_burns_gas_burns_his_own(world: World, ballot: bytes, attacker: Contract) -> None:
+    """Invariant 32: nobody else waits."""
     overpay(world, attacker, ballot, 5)
     attacker.set(BURN_GAS, bytes(20), b"")
     pay_self = call_of(world.inbox, "withdraw", attacker.address)
@@ -155,6 +157,7 @@ def test_a_callback_may_read(world: World, ballot: bytes, attacker: Contract) ->
 
 
 def test_a_stake_is_not_paid_twice_to_one_who_calls_back(world: World, attacker: Contract) -> None:
+    """Invariant 32: re-entry finds it locked."""
     stake(world)
     attacker.do(world.rollup.address, call_of(world.rollup, "deposit_stake"), value=ETHER)
     attacker.do(world.rollup.address, call_of(world.rollup, "request_withdrawal"))
@@ -207,6 +210,7 @@ def test_surge_is_burned_by_anyone_and_by_nobody_earned(world: World) -> None:
 def test_forced_ether_is_burned_and_books_stay(
     world: World, ballot: bytes, attacker: Contract
 ) -> None:
+    """Invariant 33: no decision reads a balance but burn."""
     stake(world)
     fee = world.inbox.quote(ballot, 0)
     world.inbox.submit(ballot, b"", b"", ZERO, 0, value=fee + 3)
@@ -249,6 +253,7 @@ def test_what_is_not_payable_takes_nothing(world: World, ballot: bytes) -> None:
 
 
 def test_close_then_finalize_leaves_only_credit(world: World, ballot: bytes) -> None:
+    """Invariant 25: nothing is left when all is withdrawn."""
     stake(world)
     for i in range(3):
         finalize_one(world, ballot, make_proposal(salt=i), calls=i + 1)

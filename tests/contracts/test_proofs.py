@@ -137,7 +137,10 @@ def test_nothing_is_proven_of_the_empty_state(world: World) -> None:
 
 
 def test_a_proof_256_levels_deep() -> None:
-    """Two keys that part at the last bit cannot be found, but a proof as deep is folded."""
+    """Two keys that part at the last bit cannot be found, but a proof as deep is folded.
+
+    Audit 2 L7
+    """
     siblings = tuple(Hash32(noise("deep", i)) for i in range(256))
     cell = Cell(MANIFEST, 1, (b"good", -2, b"cell 0", True))
     single = State.empty().with_cell(key_of(0), cell, FIELDS)
@@ -274,7 +277,7 @@ def receipt_of(call_id: int) -> Receipt:
 
 
 def test_receipts_of_a_final_batch() -> None:
-    """Rule: ROLLUP-9"""
+    """Audit 1 M2. Rule: ROLLUP-9"""
     receipts = [receipt_of(i) for i in range(2, 7)]  # two batches of one call stand before
     leaves = [codec.compute_receipt_leaf(receipt) for receipt in receipts]
     world = finalized(ZERO, merkle.compute_root(leaves, 8), before=2)

@@ -69,7 +69,7 @@ def test_genesis_is_final_from_the_start(world: World) -> None:
 
 
 def test_roots_of_batches_that_are_not_final_are_refused(world: World) -> None:
-    """0 is the empty state's root: it must never stand for "not yet"."""
+    """Invariant 47: 0 is the empty state's root: it must never stand for "not yet"."""
     assert world.rollup.final_id(1) == ZERO
     for view in ("state_root", "outbox_root", "receipts_root", "finalized_at"):
         for n in (1, 2**256 - 1):
@@ -78,7 +78,7 @@ def test_roots_of_batches_that_are_not_final_are_refused(world: World) -> None:
 
 
 def test_propose_records_the_claim(world: World, ballot: bytes, genesis: bytes) -> None:
-    """Rule: ROLLUP-8"""
+    """Audit 2 L1. Rule: ROLLUP-8"""
     stake(world)
     n = close_batch_of(world, ballot)
     proposal = make_proposal(noise("state"), noise("receipts"))
@@ -119,6 +119,7 @@ def test_propose_records_the_claim(world: World, ballot: bytes, genesis: bytes) 
 
 
 def test_a_wrong_last_record_is_refused(world: World, ballot: bytes, genesis: bytes) -> None:
+    """Audit 1 C5: the roots are those of the trace."""
     stake(world)
     close_batch_of(world, ballot)
     good = make_proposal(noise("state"))
@@ -203,6 +204,7 @@ def test_proposals_stand_on_pending_ones(world: World, ballot: bytes, genesis: b
 
 
 def test_an_attempt_needs_a_defeated_predecessor() -> None:
+    """Invariant 10: one live assertion of a content."""
     world = World(settings(game=GAME))
     ballot = publish(world, BALLOT)
     genesis = world.rollup.final_id(0)
@@ -374,6 +376,7 @@ def test_settling_needs_a_closed_batch(world: World) -> None:
     ],
 )
 def test_the_constructor_refuses_unsafe_settings(reason: str, changes: dict[str, Any]) -> None:
+    """Audit 1 C1, Audit 2 M6, Audit 3 S6: a curator waits T, and D is below T."""
     with reverts(reason):
         World(settings(**changes))
     World(settings(curator=CURATOR, model_delay=600))
@@ -387,6 +390,7 @@ def test_the_constructor_refuses_another_rollups_inbox(world: World) -> None:
 
 
 def test_the_largest_batch_data_fits(world: World, ballot: bytes, genesis: bytes) -> None:
+    """Audit 1 H5: a full batch can always be posted."""
     stake(world)
     close_batch_of(world, ballot)
     data = bytes(range(256)) * 432
@@ -397,7 +401,10 @@ def test_the_largest_batch_data_fits(world: World, ballot: bytes, genesis: bytes
 
 
 def test_a_proposal_is_bound_to_its_batch(world: World, ballot: bytes, genesis: bytes) -> None:
-    """A re-org that changes the batch changes the id, so a lie is never put into one's mouth."""
+    """A re-org that changes the batch changes the id, so a lie is never put into one's mouth.
+
+    Audit 1 H1
+    """
     stake(world)
     mark = world.evm.snapshot()
     close_batch_of(world, ballot)

@@ -313,6 +313,7 @@ class Forks(RuleBasedStateMachine):
 
     @invariant()
     def stakes_agree(self) -> None:
+        """Invariant 26, Invariant 27: stakes go only to slashes and withdrawals, once."""
         for who, staker in self.model.stakers.items():
             assert self.rollup.stake(who) == {
                 "status": 1 if staker.live else 2 if staker.slashed else 0,
@@ -324,6 +325,7 @@ class Forks(RuleBasedStateMachine):
 
     @invariant()
     def one_stake_stands_on_one_branch(self) -> None:
+        """Invariant 28: also for a wallet, and after re-orgs."""
         for who, staker in self.model.stakers.items():
             line, node = [], staker.tip
             while node is not None:
@@ -334,6 +336,7 @@ class Forks(RuleBasedStateMachine):
 
     @invariant()
     def assertions_and_log_agree(self) -> None:
+        """Invariant 2: at most one final child, and the log only grows."""
         for node in self.model.nodes[1:]:
             stored = self.rollup.assertion(node.id)
             assert (stored.status, stored.batch) == (node.status, node.batch)
@@ -353,6 +356,7 @@ class Forks(RuleBasedStateMachine):
 
     @invariant()
     def money_agrees(self) -> None:
+        """Invariant 25, Invariant 33: forced ether changes nothing."""
         live = sum(staker.live for staker in self.model.stakers.values())
         assert self.rollup.total_stakes() == live * ETHER
         assert self.rollup.credit(GAME) == self.model.slashes * ETHER // 4 - self.drawn

@@ -84,7 +84,7 @@ def test_a_stake_leaves_a_response_window_after_its_request(world: World) -> Non
 
 
 def test_a_request_can_be_cancelled_and_then_starts_anew(world: World) -> None:
-    """Rule: ROLLUP-3"""
+    """Audit 3 S7. Rule: ROLLUP-3"""
     with reverts("rollup: no request to cancel"):
         world.rollup.cancel_withdrawal()
     world.rollup.deposit_stake(value=ETHER)
@@ -104,6 +104,7 @@ def test_a_request_can_be_cancelled_and_then_starts_anew(world: World) -> None:
 def test_no_proposal_under_a_request_and_no_request_under_a_proposal(
     world: World, ballot: bytes
 ) -> None:
+    """Audit 3 S7: cancelled, it is armed at once."""
     stake(world)
     genesis = world.rollup.final_id(0)
     close_batch_of(world, ballot)
@@ -152,7 +153,7 @@ def test_a_stake_is_bound_to_its_tip_until_it_is_free(world: World, ballot: byte
 def test_a_defeat_strikes_the_assertion_and_takes_the_stake_once(
     world: World, ballot: bytes
 ) -> None:
-    """Rule: ROLLUP-7, ROLLUP-11"""
+    """Invariant 27. Rule: ROLLUP-7, ROLLUP-11"""
     stake(world)
     genesis = world.rollup.final_id(0)
     close_batch_of(world, ballot)
@@ -187,6 +188,7 @@ def test_a_defeat_strikes_the_assertion_and_takes_the_stake_once(
 
 
 def test_a_slashed_address_is_out_for_ever(world: World, ballot: bytes) -> None:
+    """Invariant 27: it neither proposes nor withdraws."""
     stake(world)
     close_batch_of(world, ballot)
     lie = propose(world, world.rollup.final_id(0), make_proposal())

@@ -100,7 +100,7 @@ def test_a_lie_on_a_true_parent_is_answered(board: Board) -> None:
 def test_an_answer_is_due_within_d_minus_seven_latencies(
     board: Board, waited: int, late_by: int
 ) -> None:
-    """Rule: CHAL-12; Attack: design-audit-3 S6."""
+    """Rule: CHAL-12; Audit 3 S6."""
     assert D - 7 * board.view(ME).periods.latency == 15
     board.propose(SEQUENCER, GENESIS, content=1)
     board.now += waited

@@ -354,6 +354,7 @@ def test_calls_are_traced_between_the_state_before_and_after() -> None:
 
 
 def test_rejected_call_on_an_absent_cell_has_cell_leaf_zero() -> None:
+    """Audit 2 L6: also after a rejected call."""
     # Rule: RECEIPT-6
     entry = build_entry(ACTION, input=b"\n")
     execution = transition.execute_call(entry=entry, manifest=ACTION, cell=None, engine=ENGINE)

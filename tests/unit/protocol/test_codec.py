@@ -121,6 +121,7 @@ def test_entry_hash_is_the_abi_encoding_of_its_fields() -> None:
 
 
 def test_batch_hash_and_seed() -> None:
+    """Audit 2 H7: count and opening are bound."""
     # Rule: BATCH-2
     assert codec.compute_batch_hash(HEADER) == abi(
         "batch",
@@ -180,6 +181,7 @@ def test_field_and_cell_leaves() -> None:
 
 
 def test_receipt_message_and_outbox() -> None:
+    """Audit 2 H8: the count is in the root."""
     # Rule: RECEIPT-1
     assert codec.compute_receipt_leaf(RECEIPT) == abi(
         "receipt",
@@ -236,6 +238,7 @@ def test_assertion_ids() -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Entry)])
 def test_every_field_of_an_entry_changes_its_hash(name: str) -> None:
+    """Audit 2 K3: the fee too."""
     # Rule: BATCH-1
     value = getattr(ENTRY, name)
     changed: object

@@ -279,6 +279,19 @@ def test_strings(value: bytes) -> None:
     assert schema.is_string(value) == expected
 
 
+def test_an_upgrade_never_flips_a_stored_verdict() -> None:
+    """Audit 2 H9: an option more or a byte less is another type, and initial again."""
+    before, after = (
+        parse_manifest(encode_manifest(with_fields(fields)), LIMITS)
+        for fields in (
+            [choice(b"allow", b"deny"), text(40)],
+            [replace(choice(b"abstain", b"allow", b"deny"), initial=b"abstain"), text(8)],
+        )
+    )
+    found = schema.migrate_values(before, (b"deny", b"x" * 40), after)
+    assert found == (b"abstain", after.fields[1].initial)
+
+
 def test_migration_keeps_fields_of_the_same_name_and_type() -> None:
     """Rule: SCHEMA-7."""
     old_fields = [

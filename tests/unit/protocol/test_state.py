@@ -47,6 +47,7 @@ def verify(root: Hash32, key: Hash32, index: int, word: bytes, proof: state.Fiel
 
 
 def test_fields_root_is_five_levels_of_field_leaves() -> None:
+    """Audit 2 H9: a leaf binds name, type and word."""
     # Rule: STATE-9
     leaves = [
         codec.H("FIELD", 0, codec.keccak(b"mood"), schema.compute_type_hash(FIELDS[0]), word)

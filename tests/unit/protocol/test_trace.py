@@ -50,6 +50,7 @@ def test_int16_lane_stands_in_quad_order(lanes: list[int]) -> None:
 
 
 def test_words_and_bytes_are_filled_with_zeros_not_pad() -> None:
+    """Audit 1 H6: only lanes have a PAD value."""
     # Rule: TRACE-4
     chunk = trace.encode_words([1, b"\x80" * 32])
     assert chunk.data == bytes(31) + b"\x01" + b"\x80" * 32 + bytes(960)
@@ -79,6 +80,7 @@ def test_damaged_chunk_is_invalid(chunk: trace.Chunk) -> None:
 
 
 def test_pad_subtrees_are_constants() -> None:
+    """Audit 1 H6: what is dead is one constant."""
     # Rule: TRACE-7
     leaf = hashlib.sha256(bytes(2 + 1024)).digest()
     assert trace.pad_tree().empty[0] == leaf

@@ -117,6 +117,7 @@ def test_no_input_becomes_a_control_token(text: str) -> None:
     ],
 )
 def test_lowest_bad_offset_of_an_input(data: bytes, offset: int | None) -> None:
+    """Audit 1 H7: bytes without a token are BAD_INPUT."""
     # Rule: TRANSITION-5
     assert transition.check_input(data, MISSING) == offset
 
@@ -204,7 +205,23 @@ def test_accepted_calls_count_versions_and_carry_the_state_on() -> None:
     assert execution.cell_after is cell
 
 
+@pytest.mark.parametrize("when", [0, 1, 1_700_000_000, 2**40 - 1])
+def test_no_call_expires(when: int) -> None:
+    """Audit 1 H11: how an exact call ends depends on nothing but its entry, its cell and rules."""
+    action = build_action()
+    late, now = (
+        transition.execute_call(
+            entry=build_entry(action, timestamp=t), manifest=action, cell=None, engine=ENGINE
+        )
+        for t in (when, 1_700_000_001)
+    )
+
+    assert late.outcome is now.outcome is Outcome.ACCEPTED
+    assert (late.output, late.cell_after) == (now.output, now.cell_after)
+
+
 def test_upgraded_cell_is_migrated_by_an_accepted_call_only() -> None:
+    """Audit 1 H10: fields migrate by one rule."""
     # Rule: TRANSITION-3
     old = build_action()
     renamed = dataclasses.replace(COUNT, name=b"votes")
