@@ -150,8 +150,7 @@ class Machine:
 
     def get_biases(self, state: MachineState) -> tuple[int, ...]:
         """Return the Q16 bias of each of these texts; an array's closing bracket has 0."""
-        written = self._written[state.field]
-        return written.biases if state.items else written.first_biases
+        return self._written[state.field].biases
 
     def compute_unended(self, state: MachineState) -> int:
         """Return the manifest index of the first written field not ended, else of the last.

@@ -48,8 +48,8 @@ class WrittenField:
         prefix: the bytes before the value: brace or comma, name, opening bracket or quote.
         gap: the bytes between two items: comma, space, opening quote.
         choices: texts of an ENUM (closing quotes included) or BOOLEAN, else none.
-        biases: Q16, one for each choice.
-        first_choices, first_biases: of an array's first item: of BOOLEANs with its end, bias 0.
+        first_choices: the same for an array's first item: of BOOLEANs with the array's end.
+        biases: Q16, one for each of the first choices; the end's, the last one, is 0.
         magnitudes: by whether there is a minus.
     """
 
@@ -57,7 +57,6 @@ class WrittenField:
         "biases",
         "choices",
         "field",
-        "first_biases",
         "first_choices",
         "gap",
         "magnitudes",
@@ -79,10 +78,11 @@ class WrittenField:
             self.choices = (b"false", b"true")
         elif field.base is FieldType.ENUM:
             self.choices = tuple(option + b'"' for option in field.options)
-        self.biases = field.biases or (0,) * len(self.choices)
-        self.first_choices, self.first_biases = self.choices, self.biases
+        self.first_choices = self.choices
         if is_array and field.base is FieldType.BOOLEAN:
-            self.first_choices, self.first_biases = (*self.choices, CLOSE_ARRAY), (*self.biases, 0)
+            self.first_choices = (*self.choices, CLOSE_ARRAY)
+        zeros = (0,) * len(self.first_choices)
+        self.biases = (field.biases + zeros)[: len(zeros)]
         self.magnitudes = {
             False: _build_magnitudes(field.low, field.high),
             True: _build_magnitudes(-field.high, -field.low),

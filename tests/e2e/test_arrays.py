@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from oyez import proof
-from oyez.protocol.types import CallId, Hash32, Outcome, Value
+from oyez.protocol.types import CallId, Hash32, Outcome, Scalar, Value
 from tests import proof_check
 from tests.e2e.test_cli import Shell, hexed, shell
 from tests.local_rollup import LocalRollup
@@ -78,7 +78,8 @@ def test_another_array_is_not_proved(rollup: LocalRollup, action: Hash32, name: 
     assert client.check(document)
     value = document.value
     assert isinstance(value, tuple)
-    item = {"moods": b"good", "words": b"x", "flags": True, "marks": 5}[name]
+    items: dict[str, Scalar] = {"moods": b"good", "words": b"x", "flags": True, "marks": 5}
+    item = items[name]
     others: list[Value] = [(*value, item), (*value, *value, item), value[1:], value[::-1]]
     others = [other for other in others if other != value]
     assert others

@@ -190,9 +190,7 @@ def test_what_the_node_refuses_for_its_fee_goes_out_at_a_higher_one() -> None:
     class Dear(MemoryChain):
         def send_raw(self, raw: bytes) -> None:
             if TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["maxFeePerGas"] < self.base_fee:
-                raise RpcError(
-                    "eth_sendRawTransaction", -32000, "max fee below base fee"
-                )
+                raise RpcError("eth_sendRawTransaction", -32000, "max fee below base fee")
             super().send_raw(raw)
 
     journal = MemoryJournal()
