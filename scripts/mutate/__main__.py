@@ -10,6 +10,7 @@ when a mutant survives that tests/equivalent_mutants.json does not prove to be e
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="name the mutants and run none")
     parser.add_argument("--keep-killed", action="store_true", help="do not run the killed again")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the private copy goes
     if options.list:
         for mutant in list_all(ROOT, options.contract):
             print(f"{mutant.file}:{mutant.row}: {mutant.name}")

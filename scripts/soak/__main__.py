@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import json
 import platform
+import signal
 import sys
 import time
 from importlib import metadata
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="name the parts and run none")
     parser.add_argument("--check", action="store_true", help="compare with what is committed")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary folders go
     if options.list:
         for part in PARTS.values():
             print(f"{part.name:24}{part.blocks:4} x {part.items:5}  {part.summary}")
@@ -71,9 +73,6 @@ def main() -> None:
     unknown = sorted(set(options.part) - set(PARTS))
     if unknown:
         sys.exit(f"soak: no such part: {', '.join(unknown)}; see --list")
-    rows: dict[str, Row] = {}
-    if RESULT.is_file():
-        rows = json.loads(RESULT.read_text(encoding="utf-8"))
     differ = []
     for name in options.part or PARTS:
         part = dataclasses.replace(
@@ -82,6 +81,7 @@ def main() -> None:
             items=options.items or PARTS[name].items,
         )
         row = run(part, options.seed)
+        rows: dict[str, Row] = json.loads(RESULT.read_text(encoding="utf-8"))
         if not options.check:
             rows[name] = row
             RESULT.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", encoding="utf-8")

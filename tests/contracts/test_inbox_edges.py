@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.contracts.conftest import publish
-from tests.contracts.harness import ETHER, World, reverts, settings
+from tests.contracts.harness import CALLER, ETHER, World, reverts, settings
 from tests.contracts.manifests import BALLOT
 
 
@@ -36,3 +36,21 @@ def test_a_call_of_exactly_a_batchs_work_is_the_last_that_fits() -> None:
     with reverts("inbox: call above a batch's work"):
         world.inbox.submit(action_id, b"", b"x" * 10, bytes(32), 0, value=ETHER)
     assert world.inbox.submit(action_id, b"", b"x" * 9, bytes(32), 0, value=ETHER) == 0
+
+
+@pytest.mark.parametrize("second", [0, 1])
+def test_a_withdrawal_lets_nothing_out_of_the_bucket(second: int) -> None:
+    """The books share a word with the bucket's level and clock: paying changes neither."""
+    world = World(settings(max_batch_work=600, leak_per_second=1))
+    action_id = publish(world, BALLOT.change(fixed=300))
+    world.pass_time(second)
+    for _ in range(3):
+        world.pass_time(0)
+        world.inbox.submit(action_id, b"", b"", bytes(32), 0, value=ETHER)
+    with reverts("inbox: busy, seconds to wait: 300"):
+        world.inbox.quote(action_id, 0)
+
+    world.inbox.withdraw(CALLER)
+
+    with reverts("inbox: busy, seconds to wait: 300"):
+        world.inbox.quote(action_id, 0)
