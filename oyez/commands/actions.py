@@ -12,7 +12,7 @@ from oyez.commands import arguments, output
 from oyez.commands.settings import Settings, build_client, pass_settings
 from oyez.protocol.constants import MANIFEST_VERSION, UPGRADE_IMMUTABLE
 from oyez.protocol.errors import Invalid
-from oyez.protocol.types import Hash32, Manifest
+from oyez.protocol.types import Field, FieldType, Hash32, Manifest
 
 if TYPE_CHECKING:
     from oyez.author.compiler import Compiled
@@ -184,12 +184,27 @@ def build_manifest(found: Manifest, data: bytes) -> dict[str, Any]:
                 "index": index,
                 "name": field.name.decode(),
                 "type": field.type.name.lower(),
+                **_build_items(field),
                 "role": field.role.name.lower(),
                 "initial": proof.build_value(field, field.initial),
             }
             for index, field in enumerate(found.fields)
         ],
     }
+
+
+def _build_items(field: Field) -> dict[str, Any]:
+    """Return what an array's items are; nothing for another field."""
+    if field.type is not FieldType.ARRAY:
+        return {}
+    return {"element": field.base.name.lower(), "items": field.items}
+
+
+def _describe_type(field: Field) -> str:
+    """Return a field's type in words."""
+    if field.type is not FieldType.ARRAY:
+        return field.type.name.lower()
+    return f"array of up to {field.items} {field.base.name.lower()}"
 
 
 def describe(found: Manifest, data: bytes) -> list[str]:
@@ -204,7 +219,5 @@ def describe(found: Manifest, data: bytes) -> list[str]:
         f"{found.fixed_positions} fixed positions",
     ]
     for field in found.fields:
-        lines.append(
-            f"  {field.name.decode()}: {field.type.name.lower()}, {field.role.name.lower()}"
-        )
+        lines.append(f"  {field.name.decode()}: {_describe_type(field)}, {field.role.name.lower()}")
     return lines

@@ -55,6 +55,9 @@ def test_a_cells_arrays_are_those_of_the_last_output(shell: Shell, action: Hash3
     assert f"moods: {json.dumps(outputs[-1]['moods'])}" in shell.text("state", hexed(action))
     shown = shell("action", "show", hexed(action))
     assert [field["initial"] for field in shown["fields"]] == [[], [], [], [], 0]
+    assert [field.get("items") for field in shown["fields"]] == [3, 2, 2, 2, None]
+    assert shown["fields"][1]["element"] == "string"
+    assert "  moods: array of up to 3 enum, writes" in shell.text("action", "show", hexed(action))
 
 
 @pytest.mark.parametrize("name", ARRAYS)
