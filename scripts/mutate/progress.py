@@ -47,7 +47,7 @@ class Progress:
     def _read(self, kept: dict[str, Any], keep_killed: bool) -> None:
         if kept["prints"]["sources"] != self.prints["sources"]:
             # what is named alike reads alike; whether it compiles to the same may have changed
-            held = KILLED if keep_killed else ()
+            held: tuple[str, ...] = KILLED if keep_killed else ()
             self.results = {n: r for n, r in kept["results"].items() if r["status"] in held}
             return
         self.results = kept["results"]

@@ -107,6 +107,7 @@ def _judge(question: dict[str, Any]) -> Answer:
             gc.enable()
     known = _ready | fresh
     deploy.compile_contract = functools.cache(lambda path: known.get(path) or _compile(path))
+    deploy.compile_contracts.cache_clear()
     order = Order(question["rank"])
     arguments = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider"]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is loaded
@@ -153,16 +154,21 @@ def fork(question: dict[str, Any]) -> Answer:
     return found | {"seconds": round(time.monotonic() - start, 2)}
 
 
+def _compile_once(path: str) -> deploy.Artifact:
+    if path not in _ready:
+        _ready[path] = _compile(path)
+    return _ready[path]
+
+
 def warm(target: str, stale: list[str], seed: int) -> None:
     """Compile everything that tests deploy, and import what they import."""
     hypothesis.settings.register_profile("mutate", database=None, deadline=None)
     hypothesis.settings.load_profile("mutate")
-    for path in {target, *stale, *(f"contracts/{name}.vy" for name in deploy.CONTRACTS)}:
+    harnesses = map(str, Path("tests/contracts").glob("*.vy"))
+    for path in sorted({target, *stale, *harnesses}):
         _ready[path] = _compile(path)
-    for name in deploy.EXAMPLES:
-        _ready[f"contracts/examples/{name}.vy"] = _compile(f"contracts/examples/{name}.vy")
-    for harness in sorted(Path("tests/contracts").glob("*.vy")):
-        _ready[str(harness)] = _compile(str(harness))
+    deploy.compile_contract = functools.cache(_compile_once)
+    deploy.compile_contracts()
     gc.collect()
     gc.freeze()  # what is here now is shared with every child, and is no garbage
     print(json.dumps({"ready": len(_ready), "seed": seed}), flush=True)
