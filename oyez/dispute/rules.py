@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from oyez.chain.contracts import Stake
 from oyez.dispute.moves import (
@@ -169,13 +170,17 @@ def explain_unarmed(stake: Stake) -> str | None:
 def find_cancel(view: View, branch: Sequence[Hash32]) -> CancelWithdrawal | None:
     """Return the cancelling of the own withdrawal, once a lie stands on the true branch.
 
-    Why: a stake under a request can neither propose nor champion.
+    Why: a stake under a request can neither propose nor champion. Children of a batch that this
+    node has not replayed yet are not lies.
 
     Rule: CHAL-16
     """
     if view.stake.status != LIVE or not view.stake.requested_at:
         return None
-    for parent, truth in zip(branch, (*branch[1:], None), strict=True):
+    forks: list[tuple[Hash32, Hash32 | None]] = list(pairwise(branch))
+    if branch and view.get_own(view.tree.head + len(branch)) is not None:
+        forks.append((branch[-1], None))  # the truth does not stand there
+    for parent, truth in forks:
         for lie in view.list_lies(parent, truth):
             return CancelWithdrawal(lie.batch, lie.assertion_id, view.stake.requested_at)
     return None

@@ -246,6 +246,17 @@ def test_a_withdrawal_is_cancelled_once_a_lie_stands(board: Board) -> None:
     assert isinstance(only(decide(board.view(ME))), Propose)
 
 
+def test_what_was_not_replayed_yet_is_no_lie(board: Board) -> None:
+    """Rule: CHAL-16."""
+    board.request(ME)
+    board.propose(SEQUENCER, GENESIS)
+    for built in (0, 1):
+        assert decide(board.view(ME, built=built)) == Decision((), ())
+    lie = board.propose(LIAR, GENESIS, content=1)
+    assert decide(board.view(ME, built=0)) == Decision((), ())
+    assert only(decide(board.view(ME, built=1))) == CancelWithdrawal(1, lie, board.now)
+
+
 def test_what_is_dead_is_voided_so_that_the_own_stake_is_free(board: Board) -> None:
     """Rule: CHAL-17."""
     first = board.propose(SEQUENCER, GENESIS)
