@@ -24,8 +24,8 @@ STATIC: tuple[tuple[str, tuple[str, ...]], ...] = (
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pytest", (*PYTHON, "coverage", "run", "-m", "pytest", "-q", "--durations=10")),
     (
-        "coverage of oyez/protocol, branches, at least 90 %",
-        (*PYTHON, "coverage", "report", "--fail-under=90", "--skip-covered"),
+        "coverage of oyez/protocol, branches, at least 95 %",
+        (*PYTHON, "coverage", "report", "--fail-under=95", "--skip-covered"),
     ),
 )
 

@@ -15,7 +15,7 @@ from scripts.soak.part import Block, Part, Result
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "mutate"
 #: Mutants of a full run that compile to other code.
-COUNT = 60
+COUNT = 120
 
 
 def run(contract: str, block: Block) -> Result:
