@@ -204,8 +204,11 @@ class ChallengerService:
         )
 
     def _act(self) -> bool:
-        """Make one move, if the chain asks for one; the next block shows what it came to."""
-        if self._agent is None or self._seen is None:
+        """Make one move, if the chain asks for one; the next block shows what it came to.
+
+        Rule: CHAL-25
+        """
+        if self._agent is None or self._seen is None or not self._seen.is_newest:
             return False
         tree, blocked = self._deriver.tree, self._agent.blocked
         facts = agent.Facts(

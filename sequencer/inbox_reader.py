@@ -27,6 +27,8 @@ class InboxReader:
         self._inbox = Inbox(chain, deployment)
         self._store = store
         self._log = log
+        #: Whether all was read up to the newest block that the node showed.
+        self.is_current = False
 
     def read(self) -> bool:
         """Read one window; False when the chain has not grown.
@@ -37,12 +39,14 @@ class InboxReader:
         """
         window = follow.fetch_window(self._chain, self._deployment, self._store.get_checkpoint())
         if window is None:
+            self.is_current = True
             return False
         try:
             self._apply(window)
         except (history.AlteredBatch, history.SkippedLog):
             self.read_again()
             raise
+        self.is_current = window.is_newest
         return True
 
     def rewind(self) -> None:
@@ -84,7 +88,7 @@ class InboxReader:
                     queued.append(event)
                 case events.BatchClosed():
                     batch = assembler.close(event)
-                    history.verify_recorded(self._inbox, batch, window.last.hash)
+                    history.verify_recorded(self._inbox, batch, window.newest.hash)
                     closed.append(ClosedBatch(batch, event.place.block))
                 case events.AssertionProposed():
                     proposed.append(self._date(event))

@@ -126,10 +126,13 @@ class SequencerService:
         return result
 
     def _act(self) -> bool:
-        """Decide on one action, and do it."""
+        """Decide on one action, and do it; on none from what the chain was like in the past.
+
+        Rule: SEQ-19
+        """
         store = self._store
         checkpoint = store.get_checkpoint()
-        if checkpoint is None:
+        if checkpoint is None or not self._reader.is_current:
             return False
         time = store.get_time()
         is_due = batcher.decide_close(

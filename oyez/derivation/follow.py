@@ -29,11 +29,21 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The events after one checkpoint, up to and with another; `time` is the last block's."""
+    """The events after one checkpoint, up to and with another; `time` is the last block's.
+
+    Attributes:
+        newest: the chain's newest block when the window was read; every node has its state.
+    """
 
     events: tuple[events.Event, ...]
     last: Checkpoint
     time: int
+    newest: Checkpoint
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether the window ends where the chain does: what it shows is so now."""
+        return self.last == self.newest
 
 
 def fetch_window(
@@ -69,7 +79,8 @@ def fetch_window(
     again = chain.find_block(last)
     if again is None or again.hash != end.hash:
         raise Temporary(f"the chain changed at block {last} while it was read: reading again")
-    return Window(tuple(found), Checkpoint(end.number, end.hash), end.timestamp)
+    newest = Checkpoint(head.number, head.hash)
+    return Window(tuple(found), Checkpoint(end.number, end.hash), end.timestamp, newest)
 
 
 def find_common(chain: Chain, checkpoints: Iterable[Checkpoint]) -> Checkpoint | None:

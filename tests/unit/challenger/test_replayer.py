@@ -47,7 +47,8 @@ class Manifests:
 
 
 def build_window(*found: events.Event) -> Window:
-    return Window(found, Checkpoint(1, Hash32(bytes(32))), 0)
+    here = Checkpoint(1, Hash32(bytes(32)))
+    return Window(found, here, 0, here)
 
 
 def build_events() -> list[events.Event]:

@@ -46,6 +46,7 @@ def test_every_event_is_read_once_and_in_order(steps: list[int], window: int) ->
                 seen += [event.entry.call_id for event in found.events]  # type: ignore[union-attr]  # calls alone are queued here
                 after = found.last
                 assert found.time == 1_000 + after.number
+                assert found.is_newest == (after.number == len(chain.branches) - 1)
         assert seen == list(range(PLACE.deployment_block, len(chain.branches)))
 
 
