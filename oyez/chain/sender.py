@@ -6,6 +6,7 @@ broadcast again: the chain takes a nonce once, so nothing is ever sent twice.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -132,18 +133,46 @@ class Sender:
         if signed is None:
             signed = self.sign(transaction)
             self._journal.put_signed(key, signed)
-        try:
-            mined, _ = self._delivery.deliver(signed, lambda older: self.raise_fee(key, older))
-        except NonceTaken:
-            self._journal.drop_signed(key)
-            raise
+        else:
+            self._fill_gap(signed.nonce)
+        mined = self._deliver(key, signed)
         if not mined.succeeded:
             self._journal.drop_signed(key)
             raise Reverted(self._delivery.find_reason(transaction, mined))
         return mined
 
-    def sign(self, transaction: Transaction) -> Signed:
-        """Sign with the account's next nonce and today's fees; nothing is kept or sent.
+    def _deliver(self, key: str, signed: Signed) -> Mined:
+        """See it mined; what can never be is forgotten."""
+        try:
+            mined, _ = self._delivery.deliver(signed, lambda older: self.raise_fee(key, older))
+        except NonceTaken:
+            self._journal.drop_signed(key)
+            raise
+        return mined
+
+    def _fill_gap(self, nonce: int) -> None:
+        """Send an empty transaction under each nonce below this one that no transaction has.
+
+        Why: a re-org, a restarted node or a full pool loses one transaction and keeps the next,
+        which would wait for ever. The lost one may be nobody's wish any more, and signing the
+        next anew would send it twice.
+
+        Rule: SEQ-20
+        """
+        for missing in range(self._chain.fetch_nonce(self.address, "latest"), nonce):
+            key = f"fill {missing}"
+            signed = self._journal.get_signed(key)
+            if signed is None:
+                if missing < self._chain.fetch_nonce(self.address, "pending"):
+                    continue  # the node has one, and will mine it
+                signed = self.sign(Transaction(self.address, b"", 0), nonce=missing)
+                self._journal.put_signed(key, signed)
+            with contextlib.suppress(NonceTaken):  # the lost one came back: the gap is filled
+                self._deliver(key, signed)
+            self._journal.drop_signed(key)
+
+    def sign(self, transaction: Transaction, *, nonce: int | None = None) -> Signed:
+        """Sign with the account's next nonce, or this, and today's fees; nothing is kept or sent.
 
         Raises:
             Reverted: the contract would refuse it now.
@@ -164,7 +193,8 @@ class Sender:
         fee = 2 * chain.fetch_block("latest").base_fee + tip
         if balance < transaction.value + gas * fee:
             raise InsufficientBalance(address, balance, transaction.value + gas * fee)
-        nonce = chain.fetch_nonce(address, "pending")
+        if nonce is None:
+            nonce = chain.fetch_nonce(address, "pending")
         raw, digest = self._key.sign(
             {
                 "type": 2,
