@@ -40,7 +40,7 @@ def __init__(
     @param steps Says which op stands at an address, and which verifier recomputes it.
     @param pay MovePay, deployed next.
     @param outer_height Levels of an assertion's trace, a multiple of 4.
-    @param inner_height Levels of an inner trace, a multiple of 4.
+    @param inner_height Levels of an inner trace, a multiple of 4 from 8 on.
     """
     links: IRollup.Settings = staticcall IRollup(rollup).settings()
     assert links.game == self, "duel: rollup names another"

@@ -114,6 +114,8 @@ def leaf(
         revealed.type == chunk_type or revealed.type == c.CHUNK_PAD
     ), "duel: wrong type of leaf"
     assert lanes._hash(revealed.type, revealed.raw) == mine, "duel: not the leaf"
+    # else two PAD leaves could differ, and the honest one be read as lanes
+    assert revealed.type != c.CHUNK_PAD or mine == lanes.PAD_LEAF, "duel: PAD is all zeros"
     changed.leaves = keccak256(
         abi_encode(state.leaves, revealed.type, keccak256(revealed.raw))
     )
@@ -183,6 +185,10 @@ def resolve(
         first.raw,
         proof,
     )
+    is_right: bool[2] = [held[0] == true_value, held[1] == true_value]
+    if first.type != second.type and true_value == lanes.PAD:
+        # the step is dead; a leaf of words is not, though it begins with 2**255
+        is_right = [first.type == c.CHUNK_PAD, second.type == c.CHUNK_PAD]
     changed: IDuelGame.Descent = state
     changed.word = descent._enter(state.word, descent.RESOLVED)
     changed.movers = descent._append_mover(state.movers)
@@ -195,9 +201,9 @@ def resolve(
 
     # the leaf shown first belongs to the side on turn
     turn: uint256 = descent._turn(state.word)
-    if held[turn] != true_value:
+    if not is_right[turn]:
         champions._put_out(key, ka, 0, a.staker, champions.BY_LANE)
-    if held[1 - turn] != true_value:
+    if not is_right[1 - turn]:
         champions._put_out(key, kb, 1, b.staker, champions.BY_LANE)
 
 

@@ -32,9 +32,10 @@ champions: HashMap[bytes32, bytes32]
 @deploy
 def __init__(height: uint256):
     """
-    @param height Levels of an inner tree, a multiple of 4.
+    @param height Levels of an inner tree, a multiple of 4 from 8 on.
     """
-    assert descent._is_height(height), "duel: bad inner height"
+    # a bout begins with `inner` and ends with `leaf`, a level each
+    assert descent._is_height(height) and height > c.HEX_BITS, "duel: bad inner height"
     LEVELS = height // c.HEX_BITS
 
 

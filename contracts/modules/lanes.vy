@@ -7,6 +7,8 @@ from contracts import constants as c
 
 # What a lane of a dead leaf is worth: no arithmetic gives it.
 PAD: constant(int256) = min_value(int256)
+# The one dead leaf: type 0 and 1,024 zeros.
+PAD_LEAF: constant(bytes32) = 0x0e1950d7d34c1a9789ba1666c1e1e754351b559a8030ca421c4af424dee463f2
 GROUP: constant(uint256) = 32
 
 

@@ -137,6 +137,50 @@ def test_a_leaf_that_never_lives_must_be_pad(leaf: int) -> None:
     assert arena.game.alive(play.key) == (0, 1)
 
 
+@pytest.mark.parametrize("liar_first", [True, False])
+@pytest.mark.parametrize("raw", [toy.encode(1, [7] * 256), bytes(1_023) + b"\1"])
+@pytest.mark.parametrize("leaf", [9, 4_095])
+def test_a_pad_leaf_that_is_not_zeros_is_never_shown(
+    liar_first: bool, raw: bytes, leaf: int
+) -> None:
+    """Else no lane of it or of the honest PAD would be worth PAD, and both would be out.
+
+    Invariant 7: the true PAD is one constant. Rule: DUEL-11
+    """
+    arena, machine = find_run(4)
+    false = toy.Inner({**machine.records[2].raw, leaf: raw, 4_095: raw}, types={leaf: 0, 4_095: 0})
+    truth = make_side(machine)
+    lie = make_side(toy.Machine([*machine.records[:2], false]))
+    play, bout = meet(arena, truth, lie, liar_first=liar_first, liars=false)
+    play.inner(bout)
+    play.inner(bout)
+    if play.bout_turn(bout) == play.sides.index(truth):
+        play.leaf(bout)
+    with reverts("duel: PAD is all zeros"):
+        play.leaf(bout)
+    arena.pass_time(arena.settings.challenge_window)
+    a, b = bout.champions
+    play.game.timeout_bout(play.state, a.words, b.words, bout.state)
+    check_truth_wins(arena, play, truth, lie)
+
+
+@pytest.mark.parametrize("liar_first", [True, False])
+def test_a_word_that_looks_like_pad_is_not_pad(liar_first: bool) -> None:
+    """A dead leaf of words that begins with 2**255, what a PAD leaf is worth: its owner is out.
+
+    Invariant 7. Rule: DUEL-13
+    """
+    arena, machine = find_run(4)
+    words = toy.Inner({4: toy.encode(3, [2**255] + [0] * 31), 4_095: toy.encode(1, [7] * 256)})
+    truth, lie = make_side(machine), make_side(toy.Machine([*machine.records, words]))
+    play, bout = meet(arena, truth, lie, liar_first=liar_first)
+    assert play.record == 4
+    play.fight(bout)
+    assert read_digits(bout.path) == 4
+    play.resolve(bout)
+    check_truth_wins(arena, play, truth, lie)
+
+
 def test_two_lies_in_one_lane_both_die_and_the_fork_opens_again() -> None:
     """Invariant 12: both out, both assertions defeated, and the truth is first of an empty fork."""
     arena = make_arena(HONEST, LIAR)

@@ -35,6 +35,7 @@ def test_links_are_checked(arena: Arena) -> None:
         (True, True, 26, 12, "duel: bad outer height"),
         (True, True, 32, 12, "duel: bad outer height"),
         (True, True, 24, 0, "duel: bad inner height"),
+        (True, True, 24, 4, "duel: bad inner height"),
         (True, True, 24, 13, "duel: bad inner height"),
         (True, True, 24, 32, "duel: bad inner height"),
         (False, True, 24, 12, "duel: no step table"),

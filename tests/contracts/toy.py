@@ -97,13 +97,20 @@ def encode(chunk_type: int, values: list[int]) -> bytes:
 
 @dataclass
 class Inner:
-    """A record's inner tree: raw leaves by index; those not there are PAD."""
+    """A record's inner tree: raw leaves by index; those not there are PAD.
+
+    `types` are of leaves committed as another type than their address's.
+    """
 
     raw: dict[int, bytes] = field(default_factory=dict)
+    types: dict[int, int] = field(default_factory=dict)
+
+    def type_of(self, index: int) -> int:
+        return self.types.get(index, type_at(index))
 
     @functools.cached_property
     def tree(self) -> Tree:
-        leaves = {i: hash_leaf(type_at(i), data) for i, data in self.raw.items()}
+        leaves = {i: hash_leaf(self.type_of(i), data) for i, data in self.raw.items()}
         return Tree(INNER_HEIGHT, leaves)
 
     @property
@@ -113,7 +120,7 @@ class Inner:
     def leaf(self, index: int) -> tuple[int, bytes]:
         """Type and bytes of a leaf, as they are revealed."""
         found = self.raw.get(index)
-        return (0, PAD_CHUNK) if found is None else (type_at(index), found)
+        return (0, PAD_CHUNK) if found is None else (self.type_of(index), found)
 
     @property
     def first_number(self) -> int | None:
