@@ -74,8 +74,9 @@ class Delivery:
     ) -> None:
         """Take the connection and the account that signed.
 
-        `pause` waits that many seconds. After `patience` seconds without a receipt, or without a
-        new block where confirmations are waited for, waiting ends for now.
+        `pause` waits that many seconds, and returns True to end waiting. After `patience` seconds
+        without a receipt, or without a new block where confirmations are waited for, waiting ends
+        for now.
         """
         self._chain = chain
         self._account = account
@@ -126,7 +127,7 @@ class Delivery:
             if poll % BROADCAST_POLLS == 0:
                 signed = self.broadcast_at_any_fee(signed, raise_fee)
             else:
-                self._pause(POLL_SECONDS)
+                self._wait(signed)
         raise Temporary(f"0x{signed.hash.hex()} is not mined yet: will look again")
 
     def confirm(
@@ -155,7 +156,7 @@ class Delivery:
                         f"0x{mined.hash.hex()} has {head - mined.block} of {confirmations} "
                         "confirmations and no block comes: it is mined and not lost; ask again"
                     )
-                self._pause(POLL_SECONDS)
+                self._wait(signed)
                 continue
             return mined
 
@@ -184,8 +185,12 @@ class Delivery:
             mined = self.find(signed)
             if mined is not None:
                 return mined
-            self._pause(POLL_SECONDS)
+            self._wait(signed)
         raise NonceTaken(signed)
+
+    def _wait(self, signed: Signed) -> None:
+        if self._pause(POLL_SECONDS):
+            raise Temporary(f"stopped while waiting for 0x{signed.hash.hex()}: it is not lost")
 
     def broadcast_at_any_fee(self, signed: Signed, raise_fee: Callable[[Signed], Signed]) -> Signed:
         """Broadcast it, and at a higher fee where the node refuses it; return what was sent.

@@ -104,8 +104,8 @@ class Sender:
     ) -> None:
         """Take the connection, the key and the journal.
 
-        `pause` waits that many seconds; a service passes its stop event's `wait`. After
-        `patience` seconds without a receipt `send` gives up for now.
+        `pause` waits that many seconds and returns True to end waiting; a service passes its stop
+        event's `wait`. After `patience` seconds without a receipt `send` gives up for now.
         """
         self._chain = chain
         self._key = key
@@ -213,14 +213,17 @@ class Sender:
         return Signed(nonce, raw, Hash32(digest))
 
     def raise_fee(self, key: str, signed: Signed) -> Signed:
-        """Sign, keep and send the same at a higher fee, if blocks now cost more than it offers."""
+        """Sign, keep and send the same at a higher fee, if blocks now cost more than it offers.
+
+        So they do when the base fee rose, or when others came to tip more.
+        """
         fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
         old_fee, old_tip = fields["maxFeePerGas"], fields["maxPriorityFeePerGas"]
-        base_fee = self._chain.fetch_block("latest").base_fee
-        if base_fee + old_tip <= old_fee:
+        base_fee, asked = self._chain.fetch_block("latest").base_fee, self._chain.fetch_tip()
+        if base_fee + old_tip <= old_fee and asked <= old_tip:
             return signed
         # Nodes take a replacement from an eighth more on, for both fees.
-        tip = max(old_tip * 9 // 8 + 1, self._chain.fetch_tip())
+        tip = max(old_tip * 9 // 8 + 1, asked)
         fee = max(old_fee * 9 // 8 + 1, 2 * base_fee + tip)
         changed = {name: value for name, value in fields.items() if name not in ("v", "r", "s")}
         changed |= {"maxFeePerGas": fee, "maxPriorityFeePerGas": tip}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
 from oyez.chain.client import RpcError
-from oyez.chain.sender import MemoryJournal
+from oyez.chain.sender import MemoryJournal, Sender
 from oyez.protocol.errors import Temporary
 from oyez.protocol.types import Address
 from tests.unit.chain.test_sender import KEY, PAY, MemoryChain, build_sender
@@ -90,6 +91,22 @@ def test_a_transaction_in_the_nodes_pool_is_waited_for_and_not_replaced() -> Non
     chain.mines = True
     assert build_sender(chain, journal).send("two", PAY).succeeded
     assert chain.broadcast[0] == first
+
+
+@pytest.mark.parametrize("lags", [False, True])
+def test_a_service_that_is_told_to_stop_waits_no_longer_and_forgets_nothing(lags: bool) -> None:
+    """Also where the nonce is used and the receipt is late. Rule: SEQ-17."""
+    journal, chain, stop = MemoryJournal(), PoolChain(mines=False), threading.Event()
+    stop.set()
+    looks: list[str] = []
+    chain.find_mined = lambda digest: looks.append("look")  # type: ignore[method-assign, func-returns-value]  # a node without receipts
+    chain.mines = lags
+    sender = Sender(chain, KEY, journal, pause=stop.wait)  # type: ignore[arg-type] # the seam's twin
+    for _ in range(2):
+        with pytest.raises(Temporary, match="stopped"):
+            sender.send("one", PAY)
+    assert journal.get_signed("one") is not None
+    assert len(looks) <= 6
 
 
 def test_a_filler_that_became_too_cheap_is_raised_too() -> None:

@@ -40,6 +40,7 @@ class MemoryChain:
     refuses: str | None = None
     fails: bool = False
     base_fee: int = 10**9
+    tip: int = 10**9
     nonce: int = 0
     mined: dict[bytes, Mined] = field(default_factory=dict)
     broadcast: list[bytes] = field(default_factory=list)
@@ -53,7 +54,7 @@ class MemoryChain:
         return 100_000
 
     def fetch_tip(self) -> int:
-        return 10**9
+        return self.tip
 
     def fetch_block(self, _at: Any) -> Block:
         return Block(1, ZERO, ZERO, 0, self.base_fee)
@@ -184,6 +185,20 @@ def test_a_fee_that_became_too_low_is_raised_and_any_version_counts(which: int) 
     chain.mine(chain.broadcast[which])
     assert build_sender(chain, journal).send("pay", PAY).hash == keccak(chain.broadcast[which])
     assert len(chain.broadcast) == 3
+
+
+def test_a_tip_that_became_too_low_is_raised() -> None:
+    """Rule: SEQ-6."""
+    journal, chain = MemoryJournal(), MemoryChain(mines=False)
+    with pytest.raises(Temporary, match="not mined yet"):
+        build_sender(chain, journal).send("pay", PAY)
+    chain.tip = 3 * 10**9
+    for _ in range(2):
+        with pytest.raises(Temporary, match="not mined yet"):
+            build_sender(chain, journal, patience=30).send("pay", PAY)
+    sent = [TypedTransaction.from_bytes(HexBytes(raw)).as_dict() for raw in chain.broadcast]
+    assert [tx["maxPriorityFeePerGas"] for tx in sent] == [10**9, 3 * 10**9]
+    assert [tx["maxFeePerGas"] for tx in sent] == [3 * 10**9, 5 * 10**9]
 
 
 def test_what_the_node_refuses_for_its_fee_goes_out_at_a_higher_one() -> None:
