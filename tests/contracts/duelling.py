@@ -18,6 +18,7 @@ from tests.contracts.harness import (
     Contract,
     World,
     actor,
+    reverts,
     settings,
 )
 from tests.contracts.manifests import BALLOT
@@ -394,3 +395,21 @@ def meet(
     arena.pass_time(3)
     b = play.commit(1, *names[1])
     return play, Bout((a, b))
+
+
+def check_truth_wins(arena: Arena, play: Play, truth: Side, lie: Side) -> None:
+    """The liar's champion is out; its assertion dies, the true one is final, all is paid back."""
+    true_side = play.sides.index(truth)
+    assert arena.game.alive(play.key) == ((1, 0) if true_side == 0 else (0, 1))
+    assert arena.rollup.stake(LIAR).status == 2
+    arena.pass_time(arena.settings.challenge_window)
+    with reverts("duel: a champion lives"):
+        play.game.defeat(play.state, true_side)
+    play.game.defeat(play.state, 1 - true_side)
+    assert arena.rollup.status(lie.assertion_id) == 3
+    play.game.release(play.state, true_side, HONEST)
+    arena.rollup.finalize(truth.assertion_id)
+    assert arena.rollup.final_id(1) == truth.assertion_id
+    stake = arena.rollup.stake(HONEST)
+    assert (stake.status, stake.proposals, stake.championships) == (1, 0, 0)
+    arena.check_solvent()
