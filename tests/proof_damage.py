@@ -170,7 +170,7 @@ def damage(rng: random.Random, ledger: Ledger, claim: Claim, kind: str) -> Claim
 
 
 def change_index(rng: random.Random, ledger: Ledger, claim: Claim) -> Claim:
-    """Another place: a field's, a call's, or a cell that is there."""
+    """Another place: a field's, a call's, or a cell that is there, perhaps shown by itself."""
     if isinstance(claim, FieldClaim):
         return replace(claim, index=rng.choice([0, 1, 2, 3, claim.index ^ 4, claim.index ^ 16, 33]))
     page = ledger.pages[claim.n - 1]
@@ -178,7 +178,22 @@ def change_index(rng: random.Random, ledger: Ledger, claim: Claim) -> Claim:
         first = page.receipts[0].call_id
         other = CallId(rng.choice([*range(first, first + len(page.receipts)), first + 9]))
         return replace(claim, receipt=replace(claim.receipt, call_id=other))
-    return replace(claim, k=rng.choice(page.present))
+    k = rng.choice(page.present)
+    return replace(claim, k=k, proof=rng.choice([claim.proof, own_leaf(ledger, page, k)]))
+
+
+def own_leaf(ledger: Ledger, page: Page, k: bytes) -> state.AbsenceProof:
+    """A cell's own leaf at its own place, as if it were another's that stands in the way."""
+    key = codec.compute_cell_key_of(ledger.action, k)
+    cell = page.state.get(key)
+    assert cell is not None
+    return state.AbsenceProof(
+        other_key=key,
+        other_manifest=cell.manifest_hash,
+        other_fields=state.compute_fields_root(FIELDS, cell.values),
+        other_version=cell.version,
+        siblings=page.state.build_field_proof(key, FIELDS, 0).siblings,
+    )
 
 
 def move_to_other_batch(rng: random.Random, ledger: Ledger, claim: Claim) -> Claim:

@@ -39,12 +39,12 @@ def count_damaged(rng: random.Random, each: int) -> Counter[str]:
         for how in KINDS:
             for _ in range(each):
                 claim = random_claim(rng, ledger, kind)
-                assert ask_contract(ledger, claim), claim
-                assert ask_python(ledger, claim), claim
+                assert ask_contract(ledger, claim), name
+                assert ask_python(ledger, claim), name
                 changed = damage(rng, ledger, claim, how)
-                assert not ask_python(ledger, changed), (how, changed)
+                assert not ask_python(ledger, changed), (name, how)
                 if fits_abi(changed):
-                    assert not ask_contract(ledger, changed), (how, changed)
+                    assert not ask_contract(ledger, changed), (name, how)
                 counts[f"{name}, {how}"] += 1
                 counts[f"{name}, {how}, by length"] += has_wrong_length(ledger, changed)
     return counts

@@ -97,6 +97,13 @@ def test_the_first_shapes_that_do_not_fit_are_refused(changes: dict[str, Any]) -
         World(settings(models=(ListedModel(ROOT, replace(SHAPE, **changes)),)))
 
 
+def test_the_last_of_32_missing_bytes_is_held_to_the_order_too() -> None:
+    unsorted = bytes(range(0xC0, 0xDF)) + b"\xc0"
+    assert len(unsorted) == 32
+    with reverts("models: missing bytes unsorted"):
+        World(settings(models=(ListedModel(ROOT, replace(SHAPE, missing=unsorted)),)))
+
+
 def test_a_model_takes_effect_at_an_odd_second_and_at_the_last() -> None:
     for delay in (600, 601, LAST_SECOND - START):
         world = World(settings(curator=CURATOR, model_delay=delay))
