@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from oyez.chain.client import Chain, Reverted
 from oyez.derivation import history
 from oyez.derivation.history import SkippedLog
 from oyez.dispute.responder import Responder
-from oyez.protocol.errors import Fatal
+from oyez.protocol.errors import Fatal, Temporary
 from oyez.protocol.types import Hash32, Status
 from tests.actors.liar import Liar
 from tests.local_rollup import LocalRollup, build_counter
-from tests.services import ChallengerActor
+from tests.services import ChallengerActor, Cut, KilledError, kill
 
 FALSE = {"receipts_root": Hash32(b"\x01" * 32)}
 
@@ -247,3 +247,180 @@ def test_bytes_signed_before_a_reorg_are_no_lie_after_it(
     assert not mined.succeeded
     assert history.fetch_history(rollup.chain, rollup.deployment).proposed == ()
     assert rollup.client(5).fetch_stake().proposals == 0
+
+
+def test_one_stake_answers_a_lie_on_each_true_tip(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-10, CHAL-12, CHAL-15."""
+    actor = challenger(rollup, tmp_path)
+    for number, key in enumerate((0, 6, 7)):
+        if key:
+            rollup.client(key).deposit_stake()
+        close(rollup, action, b"call %d" % number)
+        liar = Liar(rollup, key=key)
+        for _ in range(number):
+            liar.skip()
+        liar.propose(false_call=number)
+        actor.run()
+    truths = honest_ids(rollup)
+    assert [status(rollup, truth) for truth in truths] == [Status.PENDING] * 3
+    written = read(tmp_path)
+    assert [m["assertion"] for m in written["moves"]] == ["0x" + truth.hex() for truth in truths]
+    lies = [v for v in written["verdicts"] if not v["match"]]
+    assert [v["first_call"] for v in lies] == [0, 1, 2]
+    assert [v["parent"] for v in lies][1:] == [m["assertion"] for m in written["moves"]][:2]
+    assert rollup.client(5).fetch_stake().proposals == 3
+
+    # The game ends each lie: the whole true branch becomes final, and the stake is free.
+    for lie in lies:
+        rollup.defeat(Hash32(bytes.fromhex(lie["assertion_id"][2:])))
+    rollup.anvil.advance(601)
+    actor.run()
+    for _ in range(3):
+        rollup.anvil.mine()
+        actor.run()
+    assert [status(rollup, truth) for truth in truths] == [Status.FINAL] * 3
+    assert rollup.client(5).fetch_stake().proposals == 0
+
+
+def test_a_challenger_killed_before_every_operation_posts_once(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: CHAL-4, CHAL-19, CHAL-22; SEQ-6."""
+    actor = challenger(rollup, tmp_path)
+    close(rollup, action, b"one", b"two")
+    Liar(rollup).propose(false_call=1)
+    nonce = rollup.chain.fetch_nonce(rollup.keys[5].address)
+    with monkeypatch.context() as patch:
+        cut = Cut(patch, actor.store, kill)
+        kills = 0
+        while True:
+            cut.left = 1
+            try:
+                actor.restart()
+                actor.run()
+                break
+            except KilledError:
+                actor.store.close()
+                kills += 1
+    assert kills >= 3
+    assert cut.log.count("put_signed") == 1
+    assert rollup.chain.fetch_nonce(rollup.keys[5].address) == nonce + 1
+    (truth,) = honest_ids(rollup)
+    assert status(rollup, truth) is Status.PENDING
+    assert [m["assertion"] for m in read(tmp_path)["moves"]] == ["0x" + truth.hex()]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_reorg_of_eight_blocks_before_any_operation_ends_with_the_truth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """Rule: CHAL-8, CHAL-19, CHAL-20."""
+    stages = 0
+    while True:
+        with LocalRollup() as rollup, monkeypatch.context() as patch:
+            action = rollup.client(1).publish(build_counter()).action_id
+            home = tmp_path / str(stages)
+            actor = challenger(rollup, home)
+            rollup.anvil.mine(8)
+            close(rollup, action, b"before")
+            Liar(rollup).propose(false_roots=FALSE)
+            cut = Cut(patch, actor.store, build_reorg(rollup, action, dies=dies), left=stages)
+            run_through(actor)
+            rollup.anvil.mine()
+            run_through(actor)
+            check_only_truth(rollup, home)
+            if cut.left >= 0:
+                # No operation is left: now what was mined goes, too.
+                cut.left = 1_000
+                build_reorg(rollup, action, dies=False)()
+                run_through(actor)
+                check_only_truth(rollup, home)
+                assert len(actor.store.list_sent()) == 2
+                actor.store.close()
+                break
+            actor.store.close()
+        stages += 1
+    assert stages >= 3
+
+
+def check_only_truth(rollup: LocalRollup, home: Path) -> None:
+    """Assert that the challenger's stake stands on the truth, once, and on nothing else."""
+    (truth,) = honest_ids(rollup)
+    assert status(rollup, truth) is Status.PENDING
+    proposed = history.fetch_history(rollup.chain, rollup.deployment).proposed
+    ours = [e.assertion_id for e in proposed if e.proposer == rollup.keys[5].address]
+    assert ours == [truth]
+    assert [m["assertion"] for m in read(home)["moves"]] == ["0x" + truth.hex()]
+
+
+def build_reorg(rollup: LocalRollup, action: Hash32, *, dies: bool) -> Callable[[], None]:
+    """Return what takes eight blocks back, puts another batch and lie there, and may kill."""
+
+    def reorganise() -> None:
+        rollup.anvil.request("anvil_rollback", 8)
+        close(rollup, action, b"after")
+        Liar(rollup).propose(false_roots=FALSE)
+        if dies:
+            kill()
+
+    return reorganise
+
+
+def run_through(actor: ChallengerActor) -> None:
+    """Run to rest, again after a kill."""
+    try:
+        actor.run()
+    except KilledError:
+        actor.store.close()
+        actor.restart()
+        actor.run()
+    except Temporary:
+        actor.run()
+
+
+def test_a_truth_that_fell_is_voided_above_and_posted_again(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-11, CHAL-17."""
+    for number in range(2):
+        close(rollup, action, b"call %d" % number)
+    first = Liar(rollup).propose()
+    rollup.anvil.advance(71)
+    actor = challenger(rollup, tmp_path)
+    actor.run()
+    _, second = honest_ids(rollup)
+    assert status(rollup, second) is Status.PENDING
+    rollup.defeat(first.assertion_id)
+    for _ in range(4):
+        actor.run()
+        rollup.anvil.mine()
+    actor.run()
+    assert status(rollup, second) is Status.VOID
+    kinds = [move["kind"] for move in read(tmp_path)["moves"]]
+    assert kinds == ["propose", "mark_void", "propose", "propose"]
+    again = [v for v in read(tmp_path)["verdicts"] if v["match"]][-2:]
+    assert [(v["batch"], v["attempt"]) for v in again] == [(1, 1), (2, 0)]
+
+
+def test_a_withdrawal_is_cancelled_when_a_lie_stands(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """Rule: CHAL-16."""
+    actor = challenger(rollup, tmp_path)
+    contract = rollup.sequencer.rollup
+    for number in range(2):
+        rollup.act(5, contract.build("request_withdrawal"))
+        if number == 0:
+            actor.run()
+            rollup.act(5, contract.build_cancel_withdrawal())
+            rollup.anvil.advance(5)
+    close(rollup, action, b"one")
+    Liar(rollup).propose(false_roots=FALSE)
+    for _ in range(2):
+        actor.run()
+    (truth,) = honest_ids(rollup)
+    assert status(rollup, truth) is Status.PENDING
+    assert contract.fetch_stake(rollup.keys[5].address).requested_at == 0
+    assert [m["kind"] for m in read(tmp_path)["moves"]] == ["cancel_withdrawal", "propose"]

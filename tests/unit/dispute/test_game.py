@@ -133,12 +133,27 @@ class Game(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 9))
     def defeat(self, place: int) -> None:
-        """Duels end lies, and truths that liars posted and their own game let fall."""
+        """Duels end lies; and a liar's truth, where that leaves each honest stake one branch.
+
+        A true id never dies while one champion stands for it, so a stake bound below a dead tip
+        is out of the rules; a stake that falls whole is freed by voiding.
+        """
         found = self.board.all.get(self.pick(place))
-        above = [a for a in self.board.all.values() if a.proposer in self.honest]
-        if found is None or any(a is found and self.board.is_true(a.id) for a in above):
+        if found is None:
             return
+        if self.board.is_true(found.id):
+            if found.proposer in self.honest:
+                return
+            for staker in self.honest:
+                fallen = [self.stands_on(a.id, found.id) for a in self.board.pending_of(staker)]
+                if any(fallen) and not all(fallen):
+                    return
         self.attempt(self.board.defeat, found.id)
+
+    def stands_on(self, above: Hash32, below: Hash32) -> bool:
+        while above in self.board.all and above != below:
+            above = self.board.all[above].parent
+        return above == below
 
     @rule()
     def request(self) -> None:

@@ -126,6 +126,18 @@ def test_a_fork_is_joined_as_long_as_the_rollup_allows(board: Board) -> None:
     assert isinstance(decide(board.view(OTHER)).blocked[0], Blocked)
 
 
+def test_two_survivors_of_an_old_fork_are_not_joined(board: Board) -> None:
+    """Rule: CHAL-13."""
+    first = board.propose(SEQUENCER, GENESIS, content=1)
+    board.now += T - 1
+    board.propose(LIAR, GENESIS, content=2)
+    board.propose(OTHER, GENESIS, content=3)
+    board.now += 1
+    board.defeat(first)
+    (late,) = decide(board.view(ME)).blocked
+    assert late.why == "its fork can no longer be joined: the lie becomes final"
+
+
 def test_an_empty_fork_begins_anew(board: Board) -> None:
     """Rule: CHAL-13."""
     board.defeat(board.propose(SEQUENCER, GENESIS, content=1))
