@@ -117,3 +117,23 @@ def test_a_word_that_looks_like_pad_is_not_pad(liar_first: bool) -> None:
     assert read_digits(bout.path) == 4
     play.resolve(bout)
     check_truth_wins(arena, play, truth, lie)
+
+
+def test_two_leaves_of_words_are_judged_by_value_alone() -> None:
+    """Whoever holds the lane that is true stays, 2**255 too: elsewhere an author may choose it.
+
+    Rule: DUEL-13
+    """
+    arena, machine = find_run(4)
+    seven = toy.encode(1, [7] * 256)
+    lies = [toy.Inner({4: toy.encode(3, [word] + [0] * 31), 4_095: seven}) for word in (2**255, 5)]
+    # both lie that the dead leaf lives; they differ in nothing else but their last chunk
+    lies[1].raw[4_095] = toy.encode(1, [8] * 256)
+    sides = [make_side(toy.Machine([*machine.records, lie])) for lie in lies]
+    play, bout = meet(arena, sides[0], sides[1], liar_first=True)
+    play.fight(bout)
+    assert read_digits(bout.path) == 4
+    play.resolve(bout)
+    assert arena.game.alive(play.key) == (0, 1)
+    assert arena.rollup.stake(LIAR).status == 2
+    assert arena.rollup.stake(HONEST).status == 1
