@@ -208,6 +208,23 @@ def test_a_nonce_that_went_elsewhere_is_a_clear_error(home: Home, action: str) -
     assert home.run("status", "0")["input"] == "one"
 
 
+def test_a_call_sent_anew_after_its_nonce_was_lost_is_the_one_to_go_on_with(
+    home: Home, action: str
+) -> None:
+    """Rule: SDK-15, SDK-12."""
+    cut_off = ("call", action, "one", "--wait=final", "--timeout=0")
+    home.run(*cut_off, code=3)
+    roll_back(home.rollup.anvil)
+    account = home.rollup.anvil.accounts[2].address
+    home.rollup.anvil.send(**{"from": account, "to": account, "value": "0x1"})
+    assert "went to another" in home.run(*cut_off, code=3)["error"]["message"]
+    for _ in range(2):
+        assert "is QUEUED" in home.run(*cut_off, code=3)["error"]["message"]
+    # the other transaction, and the call once
+    assert home.count_sent() == 2
+    assert home.rollup.sequencer.inbox.read("call_count") == 1
+
+
 def test_publish_and_deposit_go_on_too(home: Home, action: str, tmp_path: Path) -> None:
     """Rule: SDK-15."""
     file = tmp_path / "action.bin"

@@ -12,6 +12,7 @@ from oyez.client import Client
 from oyez.protocol.errors import Invalid, Temporary
 from oyez.protocol.types import CallId, Finality, Hash32
 from oyez.sending import KEEP_BLOCKS, compute_confirmations
+from oyez.status import CallStatus
 from sequencer.app import Server, build_app
 from sequencer.metrics import Metrics
 from tests.local_rollup import LocalRollup, build_counter
@@ -169,6 +170,32 @@ def test_a_wait_follows_its_call_through_reorgs_at_every_stage(
     assert client.verify(found.call_id).match
 
 
+def test_a_reorg_while_the_answer_is_on_its_way_is_seen(
+    rollup: LocalRollup, action: Hash32
+) -> None:
+    """Rule: SDK-11."""
+    client, other = rollup.client(2), rollup.client(3)
+    queued = client.call(action, b"one")
+    rollup.close_batch()
+    rollup.propose()
+    seen: list[CallId] = []
+
+    def disturb(now: CallStatus) -> None:
+        seen.append(now.call_id)
+        if len(seen) == 1:
+            roll_back(rollup.anvil)
+            other.call(action, b"two")
+
+    script: Iterator[Callable[[], object]] = iter([rollup.close_batch, rollup.propose])
+
+    def step(_: float) -> None:
+        next(script, lambda: None)()
+
+    client._pause = step
+    found = client.wait(queued.call_id, until="posted", timeout=20, report=disturb)
+    assert (seen[0], found.call_id, found.entry.input) == (0, 1, b"one")
+
+
 def test_another_call_under_an_id_that_is_not_ours_is_not_taken_for_it(
     rollup: LocalRollup, action: Hash32
 ) -> None:
@@ -289,6 +316,15 @@ def test_what_lies_deep_is_forgotten(rollup: LocalRollup, action: Hash32, tmp_pa
     assert untold.record in kept
     assert client.status(told.call_id).entry.input == b"one"
     client.records.close()
+
+
+def test_what_is_kept_in_memory_is_forgotten_too(rollup: LocalRollup, action: Hash32) -> None:
+    """Rule: SDK-14."""
+    client = rollup.client(2)
+    client.call(action, b"one")
+    rollup.anvil.mine(KEEP_BLOCKS + 1)
+    last = client.call(action, b"two")
+    assert [record.name for record in client.records.list_records()] == [last.record]
 
 
 def test_a_deposit_comes_back_too(rollup: LocalRollup) -> None:
