@@ -20,7 +20,13 @@ from oyez.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class CellState:
-    """A cell's fields at a batch; `version` 0: absent, `values` are the initial ones."""
+    """A cell's fields at a batch; `version` 0: absent, `values` are the initial ones.
+
+    Attributes:
+        siblings: the living assertions of that batch, the one that was read among them; empty at
+            genesis.
+        disputed_at: the first batch up to this one of which several live.
+    """
 
     action_id: Hash32
     k: bytes
@@ -31,12 +37,15 @@ class CellState:
     manifest_hash: Hash32
     manifest: Manifest
     values: tuple[Value, ...]
+    siblings: tuple[Hash32, ...]
+    disputed_at: BatchNumber | None
 
 
 def fetch_cell(reader: Reader, action_id: Hash32, k: bytes, *, level: str = "final") -> CellState:
     """Return a cell's fields at the last final, or the last posted, batch."""
     history = reader.fetch_history()
-    rebuilt = reader.rebuild(history, reader.select(history, level=level))
+    path = reader.select(history, level=level)
+    rebuilt = reader.rebuild(history, path)
     state = rebuilt[-1].state if rebuilt else State.empty()
     cell = state.get(codec.compute_cell_key_of(action_id, k))
     manifest_hash = (
@@ -53,6 +62,8 @@ def fetch_cell(reader: Reader, action_id: Hash32, k: bytes, *, level: str = "fin
         manifest_hash=manifest_hash,
         manifest=found,
         values=cell.values if cell is not None else schema.initial_values(found.fields),
+        siblings=reader.list_siblings(history, path[-1]) if path else (),
+        disputed_at=reader.find_dispute(history, path),
     )
 
 

@@ -6,6 +6,7 @@ the rest, and every batch's state root and receipts root must come out as posted
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from oyez.protocol.manifest_layout import ModelLimits
 from oyez.protocol.state import State
 from oyez.protocol.types import (
     ZERO_HASH,
+    BatchNumber,
     Claim,
     Entry,
     Hash32,
@@ -121,7 +123,8 @@ class Reader:
     ) -> list[events.AssertionProposed]:
         """Return the assertions to read, batch 1 first: the final ones, or on along the pending.
 
-        Of several living siblings the first proposed is taken: "posted" is not yet certain.
+        Of several living siblings the first proposed is taken: "posted" is not yet certain, and
+        `find_dispute` tells where.
 
         Raises:
             Temporary: the node lacks an assertion's event.
@@ -184,6 +187,33 @@ class Reader:
                 self._verify_event(history, path, event)
                 path.append(event)
                 parent = event.assertion_id
+
+    def list_siblings(
+        self, history: histories.History, chosen: events.AssertionProposed
+    ) -> tuple[Hash32, ...]:
+        """Return what lives under the parent of a living assertion, itself too, oldest first.
+
+        Rule: READER-12
+        """
+        children = [e.assertion_id for e in history.proposed if e.parent == chosen.parent]
+        if len(children) == 1:
+            return tuple(children)
+        dead = (Status.NONE, Status.DEFEATED, Status.VOID)
+        return tuple(
+            child
+            for child in dict.fromkeys(children)
+            if self.rollup.fetch_status(child, history.block.hash) not in dead
+        )
+
+    def find_dispute(
+        self, history: histories.History, path: Sequence[events.AssertionProposed]
+    ) -> BatchNumber | None:
+        """Return the first batch of a path of which several siblings live, None where none has."""
+        children = Counter(event.parent for event in history.proposed)
+        for event in path:
+            if children[event.parent] > 1 and len(self.list_siblings(history, event)) > 1:
+                return event.batch
+        return None
 
     @property
     def genesis_id(self) -> Hash32:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from oyez.protocol.errors import Invalid
-from oyez.protocol.types import BatchNumber, CallId, Code, Entry, Finality, Outcome
+from oyez.protocol.types import BatchNumber, CallId, Code, Entry, Finality, Hash32, Outcome
 from oyez.reader import Reader
 
 
@@ -16,6 +16,9 @@ class CallStatus:
     Attributes:
         source: who says how it ended: "final" and "posted" are checked against the chain's
             roots, "sequencer" is its word; "none" while nobody does.
+        siblings: the living assertions of its batch, the one that was read among them; empty
+            before it is posted.
+        disputed_at: the first batch, its own or one that it stands on, of which several live.
     """
 
     call_id: CallId
@@ -27,6 +30,8 @@ class CallStatus:
     detail: int = 0
     output: bytes = b""
     source: str = "none"
+    siblings: tuple[Hash32, ...] = ()
+    disputed_at: BatchNumber | None = None
 
 
 def fetch_status(reader: Reader, call_id: CallId) -> CallStatus:
@@ -65,6 +70,8 @@ def fetch_status(reader: Reader, call_id: CallId) -> CallStatus:
         detail=row.detail,
         output=row.output,
         source=level,
+        siblings=reader.list_siblings(history, path[-1]),
+        disputed_at=reader.find_dispute(history, path),
     )
 
 

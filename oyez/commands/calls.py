@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oyez.commands import arguments, output
+from oyez.commands import arguments, disputes, output
 from oyez.commands.settings import Settings, build_client, pass_settings
 from oyez.protocol.types import CallId, Hash32, Outcome
 
@@ -139,6 +139,7 @@ def build_status(found: CallStatus, asked: CallId | None) -> dict[str, Any]:
         "detail": found.detail,
         "output": decode_text(found.output),
         "source": found.source,
+        **disputes.build_dispute(found.siblings, found.disputed_at),
         "moved_from": asked if asked != found.call_id else None,
     }
 
@@ -170,7 +171,7 @@ def describe(found: CallStatus, asked: CallId | None) -> list[str]:
     if found.outcome is not Outcome.NONE:
         lines.append(f"output {decode_text(found.output)!r}")
         lines.append(f"source {found.source}, batch {found.batch}")
-    return lines
+    return lines + disputes.describe_dispute(found.siblings, found.disputed_at)
 
 
 def decode_text(data: bytes) -> str:

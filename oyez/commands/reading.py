@@ -9,7 +9,7 @@ import click
 
 from oyez import proof
 from oyez.cell_state import CellState
-from oyez.commands import arguments, output
+from oyez.commands import arguments, disputes, output
 from oyez.commands.settings import Settings, build_client, has_key, pass_settings
 from oyez.protocol.types import Hash32
 
@@ -46,6 +46,7 @@ def build_state(found: CellState) -> dict[str, Any]:
         "state_root": output.format_hex(found.state_root),
         "version": found.version,
         "manifest_hash": output.format_hex(found.manifest_hash),
+        **disputes.build_dispute(found.siblings, found.disputed_at),
         "state": build_fields(found),
     }
 
@@ -62,4 +63,5 @@ def describe(found: CellState) -> list[str]:
     """Return a cell as lines of text."""
     fields = [f"{n}: {json.dumps(v, ensure_ascii=False)}" for n, v in build_fields(found).items()]
     written = f"version {found.version}" if found.version else "never written: initial values"
-    return [*fields, f"{found.level} at batch {found.batch}, {written}"]
+    disputed = disputes.describe_dispute(found.siblings, found.disputed_at)
+    return [*fields, f"{found.level} at batch {found.batch}, {written}", *disputed]

@@ -99,7 +99,7 @@ def test_a_service_that_is_told_to_stop_waits_no_longer_and_forgets_nothing(lags
     journal, chain, stop = MemoryJournal(), PoolChain(mines=False), threading.Event()
     stop.set()
     looks: list[str] = []
-    chain.find_mined = lambda digest: looks.append("look")  # type: ignore[method-assign, func-returns-value]  # a node without receipts
+    chain.find_mined = lambda digest: looks.append("look")  # type: ignore[method-assign]  # a node without receipts
     chain.mines = lags
     sender = Sender(chain, KEY, journal, pause=stop.wait)  # type: ignore[arg-type] # the seam's twin
     for _ in range(2):
