@@ -41,6 +41,17 @@ def test_terms_are_exact_to_the_last_bit() -> None:
         assert (found.output_bytes, found.cell_kind) == (odd.output_bytes(), 3)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_announcement_changes_no_term_before_its_time(world: World, more: int) -> None:
+    draft = SLOW.change(fixed=SLOW.need(64) + more, max_input=511 + more)
+    action_id = world.actions.publish(draft.encode(), sender=AUTHOR)
+    before = world.actions.terms(action_id)
+    world.actions.announce_upgrade(action_id, BALLOT.encode(), sender=AUTHOR)
+
+    assert world.actions.terms(action_id) == before
+    assert before.fixed_positions == SLOW.need(64) + more
+
+
 def test_a_replaced_announcement_leaves_nothing_of_its_time(world: World) -> None:
     action_id = world.actions.publish(SLOW.encode(), sender=AUTHOR)
     for second in (1, 2, 3, 4):
