@@ -31,21 +31,18 @@ PAY: immutable(address)
 
 
 @deploy
-def __init__(
-    rollup: address, steps: address, pay: address, outer_height: uint256, inner_height: uint256
-):
+def __init__(rollup: address, steps: address, pay: address, inner_height: uint256):
     """
     @custom:rule DUEL-20
     @param rollup Rollup, deployed before; it must name this address.
     @param steps Says which op stands at an address, and which verifier recomputes it.
     @param pay MovePay, deployed next.
-    @param outer_height Levels of an assertion's trace, a multiple of 4.
     @param inner_height Levels of an inner trace, a multiple of 4 from 8 on.
     """
     links: IRollup.Settings = staticcall IRollup(rollup).settings()
     assert links.game == self, "duel: rollup names another"
     assert pay != empty(address), "duel: nobody pays moves"
-    duels.__init__(IRollup(rollup), outer_height)
+    duels.__init__(IRollup(rollup))
     champions.__init__(inner_height)
     bouts.__init__(steps)
     PAY = pay

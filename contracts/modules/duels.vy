@@ -15,8 +15,8 @@ from contracts.modules import descent
 MADE: constant(uint256) = 2**64
 
 ROLLUP: immutable(IRollup)
-# 16-ary levels
-LEVELS: immutable(uint256)
+# 16-ary levels; Rollup proves the last record at the same height
+LEVELS: constant(uint256) = c.OUTER_HEIGHT // c.HEX_BITS
 
 # key of a duel => hash of its state
 duels: HashMap[bytes32, bytes32]
@@ -26,14 +26,11 @@ counts: HashMap[bytes32, uint256]
 
 
 @deploy
-def __init__(rollup: IRollup, height: uint256):
+def __init__(rollup: IRollup):
     """
     @param rollup Rollup.
-    @param height Levels of an assertion's trace, a multiple of 4.
     """
-    assert descent._is_height(height), "duel: bad outer height"
     ROLLUP = rollup
-    LEVELS = height // c.HEX_BITS
 
 
 @external

@@ -59,7 +59,6 @@ class Arena(World):
             self.rollup.address,
             self.toy.address,
             compute_create_address(DEPLOYER, 7),
-            toy.OUTER_HEIGHT,
             toy.INNER_HEIGHT,
         )
         assert self.game.address == game

@@ -19,7 +19,7 @@ def test_links_are_checked(arena: Arena) -> None:
     """Rule: DUEL-20"""
     toy, pay = arena.toy.address, arena.pay.address
     with reverts("duel: rollup names another"):
-        arena.deploy("contracts/DuelGame.vy", arena.rollup.address, toy, pay, 24, 12)
+        arena.deploy("contracts/DuelGame.vy", arena.rollup.address, toy, pay, 12)
     with reverts("pay: game names another"):
         arena.deploy("contracts/MovePay.vy", arena.game.address)
     links = arena.game.settings()
@@ -29,20 +29,17 @@ def test_links_are_checked(arena: Arena) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "pay", "outer", "inner", "reason"),
+    ("steps", "pay", "inner", "reason"),
     [
-        (True, True, 0, 12, "duel: bad outer height"),
-        (True, True, 26, 12, "duel: bad outer height"),
-        (True, True, 32, 12, "duel: bad outer height"),
-        (True, True, 24, 0, "duel: bad inner height"),
-        (True, True, 24, 4, "duel: bad inner height"),
-        (True, True, 24, 13, "duel: bad inner height"),
-        (True, True, 24, 32, "duel: bad inner height"),
-        (False, True, 24, 12, "duel: no step table"),
-        (True, False, 24, 12, "duel: nobody pays moves"),
+        (True, True, 0, "duel: bad inner height"),
+        (True, True, 4, "duel: bad inner height"),
+        (True, True, 13, "duel: bad inner height"),
+        (True, True, 32, "duel: bad inner height"),
+        (False, True, 12, "duel: no step table"),
+        (True, False, 12, "duel: nobody pays moves"),
     ],
 )
-def test_settings_are_checked(steps: bool, pay: bool, outer: int, inner: int, reason: str) -> None:
+def test_settings_are_checked(steps: bool, pay: bool, inner: int, reason: str) -> None:
     """Rule: DUEL-20"""
     world = World(make_settings(game=compute_create_address(DEPLOYER, 6)))
     toy = world.deploy("contracts/mocks/ToyMachine.vy").address
@@ -52,6 +49,5 @@ def test_settings_are_checked(steps: bool, pay: bool, outer: int, inner: int, re
             world.rollup.address,
             toy if steps else DEPLOYER,
             DEPLOYER if pay else bytes(20),
-            outer,
             inner,
         )
