@@ -63,6 +63,7 @@ class Deriver:
                     verify(batch)
                     batches.append(batch)
                 case events.AssertionProposed():
+                    assembler.verify_closed(event)
                     proposed.append(event)
                     tree.propose(build_node(event, date(event.place)))
                 case events.AssertionFinalized():

@@ -91,6 +91,7 @@ class InboxReader:
                     history.verify_recorded(self._inbox, batch, window.newest.hash)
                     closed.append(ClosedBatch(batch, event.place.block))
                 case events.AssertionProposed():
+                    assembler.verify_closed(event)
                     proposed.append(self._date(event))
                 case (
                     events.AssertionFinalized()

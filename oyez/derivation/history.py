@@ -178,6 +178,17 @@ class Assembler:
         self.next_batch = BatchNumber(self.next_batch + 1)
         return batch
 
+    def verify_closed(self, proposed: events.AssertionProposed) -> None:
+        """Check that an assertion's batch is closed; SkippedLog when the node lost its closing.
+
+        Else the assertion would stand unjudged until another batch closes.
+        """
+        if not FIRST_BATCH <= proposed.batch < self.next_batch:
+            raise SkippedLog(
+                f"the node's logs tell of an assertion of batch {proposed.batch}, which they do "
+                f"not close, batch {self.next_batch} is next: reading again"
+            )
+
 
 class _Collector:
     """Takes events in order; a tolerant one stops at the first batch that cannot be believed."""

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from oyez.chain.client import Chain, RpcError
+from oyez.chain.contracts import compute_topic
 from oyez.derivation import follow
+from oyez.protocol.errors import Temporary
 from oyez.protocol.types import Hash32
 from tests.actors.liar import Liar
 from tests.local_rollup import LocalRollup, build_counter
@@ -63,6 +65,31 @@ def test_a_sequencer_far_behind_closes_and_forgets_nothing_on_its_way(
     assert sequencer.log.named("reading_again") == sequencer.log.named("retry") == []
     assert sequencer.engine.opened == 9
     assert [facts["batch"] for facts in sequencer.log.named("proposed")] == [1, 2, 3]
+
+
+def test_a_closing_that_the_node_lost_hides_no_lie(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other batch need close. Rule: CHAL-6, SEQ-12."""
+    rollup.client(5).deposit_stake()
+    challenger = ChallengerActor(rollup, tmp_path / "c", key=5)
+    sequencer = SequencerActor(rollup, tmp_path / "s")
+    queue(rollup, action, b"one")
+    rollup.close_batch()
+    lost, original = compute_topic("Inbox", "BatchClosed"), Chain.fetch_logs
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Chain, "fetch_logs", lambda *a: (g for g in original(*a) if g.topics[0] != lost)
+        )
+        challenger.run()
+        with pytest.raises(Temporary):
+            sequencer.run()
+    Liar(rollup).propose(false_roots=FALSE)
+    challenger.run()
+    sequencer.run()
+    assert [verdict.matches for verdict in challenger.service.verdicts] == [False, True]
+    assert len(challenger.log.named("moved")) == 1
+    assert sequencer.store.count_batches() == 1
 
 
 @pytest.mark.usefixtures("small")

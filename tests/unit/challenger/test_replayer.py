@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.unit.derivation.test_replay import (
     build_batches,
     build_entries,
 )
+from tests.unit.protocol.actions import build_header
 
 ENTRIES = build_entries(
     [(SHARED, b"", b"one"), (NAMED, b"two", b"x"), (SHARED, b"", b"\xff"), (NAMED, b"one", b"y")]
@@ -51,9 +53,9 @@ def build_window(*found: events.Event) -> Window:
     return Window(found, here, 0, here)
 
 
-def build_events() -> list[events.Event]:
+def build_events(batches: list[Batch] = BATCHES) -> list[events.Event]:
     made: list[events.Event] = []
-    for batch in BATCHES:
+    for batch in batches:
         made += [events.CallQueued(e, BatchNumber(batch.number), PLACE) for e in batch.entries]
         batch_hash = codec.compute_batch_hash(batch.header)
         made.append(events.BatchClosed(batch.header, batch_hash, Address(bytes(20)), PLACE))
@@ -92,9 +94,33 @@ def build_assertions() -> list[events.Event]:
     return made
 
 
+def build_deriver() -> Deriver:
+    """Four closed batches."""
+    deriver = Deriver(GENESIS)
+    headers = [build_header([entry], number) for number, entry in enumerate(ENTRIES, 1)]
+    batches = [
+        Batch(header, codec.compute_batch_hash(header), (entry,))
+        for header, entry in zip(headers, ENTRIES, strict=True)
+    ]
+    deriver.add(build_window(*build_events(batches)), lambda _: None, date)
+    return deriver
+
+
+@pytest.mark.parametrize("number", [0, 5, 2**255])
+def test_an_assertion_of_a_batch_that_is_not_closed_means_a_lost_log(number: int) -> None:
+    """Else a lie about it would stand unjudged until another batch closes. Rule: CHAL-6."""
+    proposed = build_assertions()[0]
+    assert isinstance(proposed, events.AssertionProposed)
+    deriver = build_deriver()
+    with pytest.raises(SkippedLog, match=f"assertion of batch {number}, which"):
+        deriver.add(
+            build_window(replace(proposed, batch=BatchNumber(number))), lambda _: None, date
+        )
+
+
 def test_the_tree_of_assertions_follows_the_rollups_events() -> None:
     """Rule: CHAL-6."""
-    deriver = Deriver(GENESIS)
+    deriver = build_deriver()
     found = build_assertions()
     deriver.add(build_window(*found[:3]), lambda _: None, date)
     first, second, third = (Hash32(bytes([n]) * 32) for n in (1, 2, 3))
@@ -114,7 +140,7 @@ def test_a_lost_assertion_is_noticed_by_what_follows_from_it(lost: int) -> None:
     """Rule: CHAL-6."""
     found = build_assertions()
     del found[lost]
-    deriver = Deriver(GENESIS)
+    deriver = build_deriver()
     with pytest.raises(SkippedLog):
         deriver.add(build_window(*found), lambda _: None, date)
     assert deriver.tree.get_status(GENESIS) is Status.FINAL
