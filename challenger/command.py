@@ -10,15 +10,18 @@ from typing import Any
 import click
 
 from challenger.service import ChallengerService, Parts
-from challenger.store import open_store
+from challenger.store import Store, open_store
 from oyez import service
-from oyez.chain.client import connect
+from oyez.chain.client import Chain, connect
 from oyez.chain.keys import Key
 from oyez.chain.sender import Sender
 from oyez.commands import output
 from oyez.commands import settings as options
 from oyez.engines.exact import load_engine
 from oyez.protocol.errors import Fatal
+
+#: How long one look for a move's receipt takes; what is not mined then is sent again.
+MOVE_SECONDS = 5.0
 
 
 @click.command()
@@ -52,7 +55,7 @@ def watch(settings: options.Settings, home: Path | None, watch_only: bool) -> No
                 deployment=deployment,
                 engine=engine,
                 store=store,
-                sender=None if key is None else Sender(chain, key, store, pause=stop.wait),
+                sender=None if key is None else build_sender(chain, key, store, stop),
                 log=log,
                 report=_print if settings.json else _keep_silent,
             )
@@ -61,6 +64,11 @@ def watch(settings: options.Settings, home: Path | None, watch_only: bool) -> No
         log("watching", rollup=deployment.address("Rollup"), staker=staker)
         service.run(challenger, stop, log)
     log("stopped")
+
+
+def build_sender(chain: Chain, key: Key, store: Store, stop: threading.Event) -> Sender:
+    """Return the way of a stake's moves; it waits a short while for each, since calls come in."""
+    return Sender(chain, key, store, pause=stop.wait, patience=MOVE_SECONDS)
 
 
 def _load_key(settings: options.Settings) -> Key:

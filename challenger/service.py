@@ -24,7 +24,7 @@ from oyez.dispute import agent
 from oyez.dispute.view import Own
 from oyez.engines.base import Engine
 from oyez.protocol import codec
-from oyez.protocol.errors import Invalid
+from oyez.protocol.errors import Invalid, Temporary
 from oyez.protocol.transition import BatchResult
 from oyez.protocol.types import Hash32
 from oyez.service import Log
@@ -206,7 +206,7 @@ class ChallengerService:
     def _act(self) -> bool:
         """Make one move, if the chain asks for one; the next block shows what it came to.
 
-        Rule: CHAL-25
+        Rule: CHAL-25, CHAL-26
         """
         if self._agent is None or self._seen is None or not self._seen.is_newest:
             return False
@@ -224,6 +224,13 @@ class ChallengerService:
         except history.SkippedLog:
             self.rewind()
             raise
+        except Temporary as error:
+            if not self._deriver.entries:
+                raise
+            # Replaying waits for no transaction: what is signed is sent again at the next block.
+            self._agent.put_off(facts)
+            self._parts.log("put_off", reason=error)
+            return False
         finally:
             self._is_dirty = self._is_dirty or self._agent.blocked != blocked
             self._write()

@@ -11,7 +11,7 @@ import pytest
 from challenger import service as challenger_service
 from challenger import store as challenger_store
 from oyez.chain import client
-from oyez.chain.sender import Sender
+from oyez.chain.sender import PATIENCE_SECONDS, Sender
 from oyez.protocol.errors import Invalid, Rewind, Temporary
 from sequencer import service as sequencer_service
 from sequencer import store as sequencer_store
@@ -128,11 +128,18 @@ class ChallengerActor:
     """An honest challenger; with `key`, an account's index, it acts, else it only watches."""
 
     def __init__(
-        self, rollup: LocalRollup, home: Path, *, rpc: str | None = None, key: int | None = None
+        self,
+        rollup: LocalRollup,
+        home: Path,
+        *,
+        rpc: str | None = None,
+        key: int | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.rollup = rollup
         self.home = home
         self.key = key
+        self.patience = patience
         self.rpc = rpc or rollup.anvil.rpc
         self.log = Lines()
         self.reports: list[dict[str, Any]] = []
@@ -145,7 +152,7 @@ class ChallengerActor:
         sender = None
         if self.key is not None:
             key = self.rollup.keys[self.key]
-            sender = Sender(chain, key, self.store, pause=lambda _: None)
+            sender = Sender(chain, key, self.store, pause=lambda _: None, patience=self.patience)
         self.service = challenger_service.ChallengerService(
             challenger_service.Parts(
                 chain=chain,

@@ -36,6 +36,11 @@ class Facts:
     head_is_true: bool
     is_complete: bool
 
+    @property
+    def state(self) -> tuple[bytes, int]:
+        """What a decision is made once for: the block, and the newest own result."""
+        return self.block.hash, max(self.own, default=0)
+
 
 def fetch_periods(rollup: Rollup, inbox: Inbox) -> Periods:
     """Read the deployment's periods."""
@@ -81,7 +86,7 @@ class Agent:
             SkippedLog: the node lost a log; what was derived is worth nothing.
             Temporary: try again.
         """
-        state = (facts.block.hash, max(facts.own, default=0))
+        state = facts.state
         if state == self._decided:
             return None
         view = self._look(facts)
@@ -93,6 +98,10 @@ class Agent:
         done = self._responder.perform(decision, facts.tree, facts.block.hash)
         self._decided = state
         return done
+
+    def put_off(self, facts: Facts) -> None:
+        """Try nothing more on this state of the chain; the next block is decided anew."""
+        self._decided = facts.state
 
     def _look(self, facts: Facts) -> View:
         rollup, at = self._rollup, facts.block.hash

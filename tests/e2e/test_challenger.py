@@ -249,6 +249,33 @@ def test_bytes_signed_before_a_reorg_are_no_lie_after_it(
     assert rollup.client(5).fetch_stake().proposals == 0
 
 
+def test_calls_are_replayed_while_a_transaction_is_not_mined(
+    rollup: LocalRollup, action: Hash32, tmp_path: Path
+) -> None:
+    """An answer that nobody mines is tried once a block; the calls behind it do not wait.
+
+    Rule: CHAL-26
+    """
+    close(rollup, action, b"one")
+    lie = Liar(rollup).propose(false_roots=FALSE)
+    for text in range(8):
+        rollup.client(1).call(action, b"later %d" % text)
+    rollup.client(5).deposit_stake()
+    rollup.anvil.request("evm_setAutomine", False)
+    actor = ChallengerActor(rollup, tmp_path, key=5, patience=0.5)
+    actor.run()
+    assert len(actor.log.named("replayed")) == 9
+    (told,) = actor.log.named("put_off")
+    assert "not mined" in str(told["reason"])
+    rollup.anvil.request("evm_setAutomine", True)
+    rollup.anvil.mine()
+    actor.run()
+    (truth,) = honest_ids(rollup)
+    assert status(rollup, truth) is Status.PENDING
+    assert status(rollup, lie.assertion_id) is Status.PENDING
+    assert len(read(tmp_path)["moves"]) == 1
+
+
 def test_one_stake_answers_a_lie_on_each_true_tip(
     rollup: LocalRollup, action: Hash32, tmp_path: Path
 ) -> None:
