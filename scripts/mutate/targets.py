@@ -22,7 +22,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "Rollup": tuple(
         f"contracts/{name}.py" for name in ("test_codec", *_ROLLUP, "test_money", "test_batches")
     ),
-    "Inbox": tuple(f"contracts/{name}.py" for name in ("test_codec", *_INBOX, "test_money")),
+    "Inbox": tuple(
+        f"contracts/{name}.py" for name in ("test_codec", *_INBOX, "test_rollup", "test_money")
+    ),
     "ActionRegistry": tuple(
         f"contracts/{name}.py" for name in ("test_codec", *_REGISTRY, "test_inbox", "test_batches")
     ),

@@ -58,4 +58,4 @@ def run_machine(path: str, block: Block) -> int:
     return sum(map(int, found))
 
 
-PART = Part("machines", "stateful tests of Rollup and Inbox against their models", run, 5, 200)
+PART = Part("machines", "stateful tests of Rollup and Inbox against their models", run, 3, 100)

@@ -54,3 +54,16 @@ def test_a_withdrawal_lets_nothing_out_of_the_bucket(second: int) -> None:
 
     with reverts("inbox: busy, seconds to wait: 300"):
         world.inbox.quote(action_id, 0)
+
+
+def test_a_batch_that_does_not_exist_is_all_zero(world: World, ballot: bytes) -> None:
+    nothing = {"batch_hash": bytes(32), "first_call": 0, "count": 0, "opened_at": 0, "work": 0}
+    for number in (0, 2, 2**255):
+        assert world.inbox.batch(number) == nothing
+    world.inbox.submit(ballot, b"", b"", bytes(32), 0, value=ETHER)
+    world.pass_time(10)
+    world.inbox.close_batch()
+    world.inbox.submit(ballot, b"", b"", bytes(32), 0, value=ETHER)
+    assert world.inbox.batch(2).first_call == 1
+    for number in (0, 3, 2**255):
+        assert world.inbox.batch(number) == nothing
