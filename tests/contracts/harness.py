@@ -26,8 +26,6 @@ from oyez.protocol.types import Address, Hash32, ModelShape
 from tests.devnet import check_size
 
 ETHER = 10**18
-#: What a transaction may spend at most; without it a loop that burns gas never ends.
-TRANSACTION_GAS = 2**24
 START = 1_700_000_000
 #: What a transaction may hold (EIP-7825); without a limit a receiver can eat the memory instead.
 TRANSACTION_GAS = 2**24
