@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from oyez import cli
 from oyez.chain.record_files import FileRecords
 from oyez.client import Client
 from oyez.protocol.errors import Fatal
-from oyez.protocol.types import Hash32
+from oyez.protocol.types import CallId, Hash32
 from tests.local_rollup import LocalRollup, build_counter
 from tests.processes import ROOT
 from tests.reorgs import keep_snapshot, roll_back
@@ -136,6 +138,40 @@ def test_two_commands_at_once_are_two_calls(home: Home, action: str) -> None:
         output, _ = process.communicate()
     assert json.loads(output)["call_id"] == 0
     assert home.count_sent() == 2
+
+
+def test_one_command_at_a_time_chooses_a_nonce(
+    home: Home, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: SDK-13."""
+    home.run("call", action, "one")
+    folder = home.list_records()[0].parent
+    asked: list[bytes] = []
+    waits = threading.Event()
+    lock = fcntl.flock
+
+    def note(descriptor: int, operation: int) -> None:
+        if os.path.samestat(os.fstat(descriptor), folder.stat()):
+            waits.set()
+        lock(descriptor, operation)
+
+    with RpcProxy(home.rollup.anvil.rpc, ask=asked.append) as proxy:
+        place = replace(home.rollup.deployment, rpc=proxy.url)
+        client = Client(place, home.rollup.keys[2], journal=folder.parent)
+        wish = Hash32(bytes.fromhex(action[2:]))
+        thread = threading.Thread(target=client.call, args=(wish, b"two"), daemon=True)
+        with FileRecords(folder).lock():
+            monkeypatch.setattr(fcntl, "flock", note)
+            thread.start()
+            assert waits.wait(60)
+            # the account's next nonce is asked for under the lock alone
+            assert not any(b"eth_getTransactionCount" in request for request in asked)
+            home.rollup.client(2).call(wish, b"between")
+        thread.join(60)
+        client.records.close()
+    assert any(b"eth_getTransactionCount" in request for request in asked)
+    inputs = [home.rollup.client(3).status(CallId(i)).entry.input for i in range(3)]
+    assert inputs == [b"one", b"between", b"two"]
 
 
 def test_a_wait_that_is_cut_off_goes_on_with_its_call(home: Home, action: str) -> None:
