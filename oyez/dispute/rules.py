@@ -99,9 +99,7 @@ def find_proposal(view: View, branch: Sequence[Hash32]) -> Propose | Blocked | N
     if own is None:
         return None
     parent = branch[-1]
-    attempt, truth, status = find_attempt(view, parent, own)
-    if status is not Status.NONE:
-        return None  # void under a living parent cannot be; the logs will tell more
+    attempt, truth, _ = find_attempt(view, parent, own)
     lies = view.list_lies(parent, truth)
     fork = view.tree.get_fork(parent)
     move = Propose(own.batch, own.batch_hash, parent, attempt, truth, len(lies))
@@ -151,7 +149,7 @@ def find_way(view: View, branch: Sequence[Hash32], wanted: Propose) -> Move | Bl
         return Blocked(wanted, why)
     if stake.proposals == 0 or stake.tip == wanted.parent:
         return wanted
-    if stake.tip not in branch or not view.is_pending(stake.tip):
+    if stake.tip not in branch:
         return Blocked(wanted, f"the stake is bound to 0x{stake.tip.hex()}, beside the true branch")
     first = branch.index(stake.tip) + 1
     path = tuple(branch[first : first + MAX_PATH])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from oyez.chain.contracts import Stake
 from oyez.dispute.tree import Node, Tree
 from oyez.protocol import codec
-from oyez.protocol.types import Address, BatchNumber, Claim, Hash32, Status
+from oyez.protocol.types import Address, BatchNumber, Claim, Hash32
 
 #: `Stake.status` of a stake that may be put behind something.
 LIVE = 1
@@ -90,7 +90,3 @@ class View:
     def list_lies(self, parent: Hash32, truth: Hash32 | None) -> list[Node]:
         """Return the living children of a true parent that are not the true one."""
         return [node for node in self.tree.list_pending(parent) if node.assertion_id != truth]
-
-    def is_pending(self, assertion_id: Hash32) -> bool:
-        """Tell whether an assertion stands and is not decided."""
-        return self.tree.get_status(assertion_id) is Status.PENDING

@@ -11,10 +11,9 @@ from oyez.derivation import history
 from oyez.protocol.errors import Temporary
 from oyez.protocol.types import Hash32, Status
 from tests.actors.liar import Liar
+from tests.lies import FALSE, honest_ids
 from tests.local_rollup import LocalRollup, build_counter
 from tests.services import ChallengerActor, Cut, KilledError, SequencerActor, kill
-
-FALSE = {"receipts_root": Hash32(b"\x01" * 32)}
 
 
 @pytest.fixture
@@ -31,17 +30,6 @@ def action(rollup: LocalRollup) -> Hash32:
 def call(rollup: LocalRollup, action: Hash32, text: bytes) -> None:
     rollup.client(1).call(action, text)
     rollup.anvil.advance(3)
-
-
-def honest_ids(rollup: LocalRollup) -> list[Hash32]:
-    """The ids, as first attempts, that a derivation from the chain alone gives."""
-    reader = rollup.sequencer.reader
-    found = history.fetch_history(rollup.chain, rollup.deployment)
-    parent, ids = reader.genesis_id, []
-    for batch, result in zip(found.batches, rollup.derive(), strict=True):
-        parent = reader.compute_id(parent, 0, batch, result.claim)
-        ids.append(parent)
-    return ids
 
 
 def statuses(rollup: LocalRollup) -> list[Status]:

@@ -269,6 +269,24 @@ def test_what_was_not_replayed_yet_is_no_lie(board: Board) -> None:
     assert only(decide(board.view(ME, built=1))) == CancelWithdrawal(1, lie, board.now)
 
 
+def test_a_withdrawal_is_cancelled_where_only_the_lie_stands(board: Board) -> None:
+    """Rule: CHAL-16."""
+    board.request(ME)
+    lie = board.propose(SEQUENCER, GENESIS, content=1)
+    assert only(decide(board.view(ME))) == CancelWithdrawal(1, lie, board.now)
+
+
+def test_what_others_voided_below_is_gone_on_from(board: Board) -> None:
+    """Rule: CHAL-17."""
+    first = board.propose(SEQUENCER, GENESIS)
+    second = board.propose(SEQUENCER, first)
+    board.now += FIRST + 1
+    third = board.propose(ME, second)
+    board.defeat(first)
+    board.mark_void(second)
+    assert decide(board.view(ME)).moves == (MarkVoid(3, third),)
+
+
 def test_what_is_dead_is_voided_so_that_the_own_stake_is_free(board: Board) -> None:
     """Rule: CHAL-17."""
     first = board.propose(SEQUENCER, GENESIS)
