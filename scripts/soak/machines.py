@@ -52,7 +52,7 @@ def run_machine(path: str, block: Block) -> int:
         )
     if done.returncode:
         raise AssertionError(f"{path} fails with --hypothesis-seed={seed}:\n{done.stdout[-6_000:]}")
-    found = re.findall(r"during generate phase.*?(\d+) passing examples", done.stdout, re.S)
+    found = re.findall(r"during generate phase.*?(\d+) passing, 0 failing", done.stdout, re.S)
     if not found:
         raise AssertionError(f"{path} ran no example:\n{done.stdout[-2_000:]}")
     return sum(map(int, found))

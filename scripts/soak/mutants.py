@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "mutate"
 #: Mutants of a full run that compile to other code.
 COUNT = 120
+#: The gate's tests judge thousands of manifests and take the longest.
+FEWER = {"ManifestGate": 60}
 
 
 def run(contract: str, block: Block) -> Result:
@@ -37,7 +39,7 @@ PARTS = tuple(
         f"mutants of {contract}.vy and its modules",
         partial(run, contract),
         1,
-        COUNT,
+        FEWER.get(contract, COUNT),
     )
     for contract in TESTS
 )
