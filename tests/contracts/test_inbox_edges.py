@@ -67,3 +67,16 @@ def test_a_batch_that_does_not_exist_is_all_zero(world: World, ballot: bytes) ->
     assert world.inbox.batch(2).first_call == 1
     for number in (0, 3, 2**255):
         assert world.inbox.batch(number) == nothing
+
+
+def test_a_level_one_above_the_burst_waits_a_second() -> None:
+    world = World(settings(max_batch_work=600, leak_per_second=1))
+    action_id = publish(world, BALLOT.change(fixed=300))
+    for text in (b"", b"x"):
+        world.pass_time(0)
+        world.inbox.submit(action_id, b"", text, bytes(32), 0, value=ETHER)
+
+    with reverts("inbox: busy, seconds to wait: 1"):
+        world.inbox.quote(action_id, 0)
+    world.pass_time(1)
+    assert world.inbox.quote(action_id, 0) > 0
