@@ -162,7 +162,9 @@ def _compile_once(path: str) -> deploy.Artifact:
 
 def warm(target: str, stale: list[str], seed: int) -> None:
     """Compile everything that tests deploy, and import what they import."""
-    hypothesis.settings.register_profile("mutate", database=None, deadline=None)
+    # one failure is enough: shrinking it takes minutes
+    quick = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutate", database=None, deadline=None, phases=quick)
     hypothesis.settings.load_profile("mutate")
     harnesses = map(str, Path("tests/contracts").glob("*.vy"))
     for path in sorted({target, *stale, *harnesses}):
