@@ -10,6 +10,7 @@ import random
 
 import pytest
 
+from tests.contracts.manifests import Draft, enum, string
 from tests.manifest_bounds import PAST_ABI, Bound, list_bounds
 from tests.manifest_fuzz import compare, count_manifests
 
@@ -39,3 +40,10 @@ def test_each_bound_is_the_last_that_is_accepted(bound: Bound) -> None:
         assert rule is not None, draft
         assert reason is not None
         assert reason.startswith("gate: ") or reason == PAST_ABI
+
+
+def test_without_a_name_the_description_is_what_begins_inside_a_character() -> None:
+    fields = (enum(b"mood", b"a"), string(b"s\xc3", 9))
+    draft = Draft(rows=fields, title=b"", story=b"\xa9")
+
+    assert compare(draft.encode())[1] == "gate: story inside a character"
