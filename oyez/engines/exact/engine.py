@@ -17,6 +17,7 @@ from oyez.engines.exact.tokens import (
     build_vocabulary,
     parse_tokenizer_metadata,
 )
+from oyez.engines.exact.traceable import verify_file_traceable, verify_traceable
 from oyez.engines.exact.weights import Model, load_model
 from oyez.protocol import masks
 from oyez.protocol.errors import Invalid
@@ -116,6 +117,7 @@ def load_engine(
     if sha256 is not None:
         locate.verify_digest(path, sha256)
     file = open_gguf(path)
+    verify_file_traceable(file)
     tokenizer = parse_tokenizer_metadata(file)
     model = load_model(file)
     verify_vocabulary(build_vocabulary(tokenizer), model.vocabulary)
@@ -160,7 +162,11 @@ def build_shape(model: Model, vocabulary: Vocabulary) -> ModelShape:
     """Return the shape that is registered beside the root.
 
     Rule: MODEL-17
+
+    Raises:
+        Invalid: MODEL-23, the trace cannot hold the model.
     """
+    verify_traceable(len(model.layers), model.width, model.kv_heads, model.head_size)
     return ModelShape(
         layers=len(model.layers),
         width=model.width,

@@ -15,6 +15,7 @@ from oyez.engines.exact import locate, model_tree
 from oyez.engines.exact.engine import build_shape, verify_vocabulary
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.tokens import build_vocabulary, parse_tokenizer_metadata
+from oyez.engines.exact.traceable import verify_file_traceable
 from oyez.engines.exact.weights import load_model
 from oyez.protocol.errors import Fatal, Invalid
 from oyez.protocol.types import Hash32, ModelShape
@@ -46,6 +47,7 @@ def inspect_model(path: Path, report: Report = lambda done, of: None) -> KnownMo
         Invalid: a file this engine cannot run; the message names the fix.
     """
     file = open_gguf(path)
+    verify_file_traceable(file)
     model = load_model(file)
     tokenizer = parse_tokenizer_metadata(file)
     vocabulary = build_vocabulary(tokenizer)

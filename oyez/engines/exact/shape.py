@@ -13,14 +13,13 @@ from fractions import Fraction
 
 from oyez.engines.exact import metadata
 from oyez.engines.exact.gguf import BlockType, GgufFile, MetadataValue, Tensor
-from oyez.protocol.constants import POSITION_BITS, SLOT_BITS
+from oyez.protocol.constants import POSITION_BITS
 from oyez.protocol.errors import Invalid
 
-RECORD_CHUNKS = 16
 MAX_HEAD_SIZE = 256
 MAX_COLUMNS = 1 << 16
 MAX_VOCABULARY = 1 << 20
-MAX_LAYERS = (1 << SLOT_BITS) - 1
+MAX_LAYERS = 1 << 10
 MAX_ROPE_DIVISOR = 1 << 16
 
 #: What would change the arithmetic => the values that change nothing. Absent is always neutral.
@@ -212,7 +211,7 @@ def _read_rope_scale(file: GgufFile) -> Fraction:
 
 
 def _check_sizes(shape: Shape) -> None:
-    """Check what the kernels and the trace records need of a shape.
+    """Check what the kernels need of a shape.
 
     Rule: MODEL-7
     """
@@ -232,15 +231,6 @@ def _check_sizes(shape: Shape) -> None:
             "MODEL-7",
             f"{shape.heads} heads of {shape.head_size} lanes or {shape.vocabulary} tokens are more "
             f"than {MAX_COLUMNS} lanes or {MAX_VOCABULARY} tokens; use a smaller model",
-        )
-    residual = -(-shape.width // 256)
-    keys = -(-2 * shape.kv_heads * shape.head_size // 512)
-    if residual + keys > RECORD_CHUNKS:
-        raise Invalid(
-            "MODEL-7",
-            f"a layer's trace record would take {residual + keys} chunks of {RECORD_CHUNKS}: "
-            f"{residual} for a width of {shape.width}, {keys} for {shape.kv_heads} key-value heads "
-            f"of {shape.head_size}; use a smaller model",
         )
 
 

@@ -124,6 +124,22 @@ def test_files_that_are_not_there_exit_2(file: Path, tokens: Path, tmp_path: Pat
     assert missing["error"]["rule"] == "CLI-5"
 
 
+def test_a_model_too_deep_for_the_trace_runs_and_is_not_added(
+    tokens: Path, home: Path, tmp_path: Path
+) -> None:
+    # Rule: MODEL-23
+    sizes = tiny.Shape(layers=32, width=32, feed_forward=32, heads=2, kv_heads=1)
+    deep = tiny.write_model(tmp_path / "deep.gguf", sizes)
+    run = ("engine", "run", "--model", deep, "--tokens", tokens)
+    fastest, plain = ask(*run, "--batch", "3"), ask(*run, "--kernel", "spec")
+    assert fastest["digest"] == plain["digest"]
+    for refused in (("model", "add", deep), ("model", "verify", deep)):
+        error = ask(*refused, code=2)["error"]
+        assert error["rule"] == "MODEL-23"
+        assert "32 layers" in error["message"]
+    assert not (home / "models").exists()
+
+
 def test_added_models_are_listed_and_verified(file: Path, home: Path) -> None:
     # Rule: MODEL-22
     assert ask("model", "list")["models"] == []

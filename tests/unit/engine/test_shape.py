@@ -192,8 +192,6 @@ def test_other_architecture_is_refused_by_name(small: bytes) -> None:
         ({"heads": 2, "kv_heads": 3, "head_size": 32}, "head_count_kv is 3, not an integer from 1"),
         ({"head_size": 18, "heads": 16}, "heads of 18 lanes are not supported"),
         ({"head_size": 260, "heads": 8}, "key_length is 260, not an integer from 2 to 256"),
-        ({"width": 4096}, "17 chunks of 16: 16 for a width of 4096, 1 for 2 key-value heads of 16"),
-        ({"layers": 32, "width": 32, "feed_forward": 32}, "block_count is 32, not .* 1 to 31"),
         ({"value_size": 32}, r"value_length is 32 and the heads have 16 lanes"),
     ],
 )
