@@ -1,12 +1,17 @@
 """The seam between the transition and whatever runs a model.
 
 An engine is a pure function of its model file: same tokens, same integers, on any machine.
+
+What a call needs of a model is said in *steps*: a generator that yields requests and is sent their
+answers. So one call can be driven on one session (`drive`), and many calls together by whoever
+gathers their requests; the code of a call is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from oyez.protocol.types import Hash32, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
@@ -33,6 +38,77 @@ class Session(Protocol):
     def layer_roots(self, index: int) -> Sequence[Hash32]:
         """Return the roots of the layer records of the token at `index`, one per layer."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """A request to append tokens, at least one: `Session.extend`. Its answer is None."""
+
+    tokens: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """A request for the best of these tokens: `Session.best`. Its answer is the token."""
+
+    allowed: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Logits:
+    """A request for the logits of these tokens: `Session.logits`. Its answer is their list."""
+
+    tokens: Sequence[int]
+
+
+Request = Extend | Best | Logits
+Answer = None | int | list[int]
+T = TypeVar("T")
+#: Yields requests, is sent each one's answer, and returns what it came to.
+Steps = Generator[Request, Answer, T]
+
+
+def extend(tokens: Sequence[int]) -> Steps[None]:
+    """Append tokens, at least one, as a step."""
+    yield Extend(tokens)
+
+
+def best(allowed: Sequence[int]) -> Steps[int]:
+    """Return the best of some tokens, as a step; they are as `Session.best` wants them."""
+    answer = yield Best(allowed)
+    assert isinstance(answer, int)
+    return answer
+
+
+def logits(tokens: Sequence[int]) -> Steps[list[int]]:
+    """Return the Q16 logits of some tokens, as a step."""
+    answer = yield Logits(tokens)
+    assert isinstance(answer, list)
+    return answer
+
+
+def answer(session: Session, request: Request) -> Answer:
+    """Do what a request asks, on a session."""
+    match request:
+        case Extend(tokens):
+            session.extend(tokens)
+            return None
+        case Best(allowed):
+            return session.best(allowed)
+        case Logits(tokens):
+            return session.logits(tokens)
+
+
+def drive(steps: Steps[T], session: Session) -> T:
+    """Run steps on one session, alone, and return what they come to."""
+    found: Answer = None
+    while True:
+        try:
+            request = steps.send(found)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        found = answer(session, request)
 
 
 class Engine(Protocol):

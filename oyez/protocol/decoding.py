@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from oyez.engines.base import Session
+from oyez.engines import base
+from oyez.engines.base import Session, Steps
 from oyez.protocol import masks, schema
 from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import FREE_PHASES, Machine, MachineState, Phase
@@ -68,18 +69,15 @@ class _OutOfTokensError(Exception):
 
 
 class _Run:
-    """The output so far, and the tokens the session has not seen yet."""
+    """The output so far, and the tokens the model has not seen yet."""
 
-    def __init__(
-        self, machine: Machine, vocabulary: Vocabulary, session: Session, limit: int
-    ) -> None:
+    def __init__(self, machine: Machine, vocabulary: Vocabulary, limit: int) -> None:
         """Begin with an empty output."""
         self.machine = machine
         self.vocabulary = vocabulary
         self.state = machine.start()
         self.output = bytearray()
         self.steps: list[DecodeStep] = []
-        self._session = session
         self._limit = limit
         self._pending: list[int] = []
 
@@ -105,12 +103,11 @@ class _Run:
         for token in tokens:
             self.append(token, kind)
 
-    def flush(self) -> Session:
-        """Extend the session by what it has not seen, in one go, and return it."""
+    def flush(self) -> Steps[None]:
+        """Append what the model has not seen to its context, in one go."""
         if self._pending:
-            self._session.extend(self._pending)
-            self._pending = []
-        return self._session
+            pending, self._pending = self._pending, []
+            yield from base.extend(pending)
 
 
 def decode(
@@ -120,9 +117,22 @@ def decode(
     limit: int,
     allowed: Allowed = masks.allowed_tokens,
 ) -> Decoded:
-    """Decode one output; the session stands after the whole prompt.
+    """Decode one output on one session, which stands after the whole prompt.
 
-    Every output token, forced and last ones included, is appended to the session too: each has a
+    The arguments are those of `decode_steps`.
+    """
+    return base.drive(decode_steps(machine, vocabulary, limit, allowed), session)
+
+
+def decode_steps(
+    machine: Machine,
+    vocabulary: Vocabulary,
+    limit: int,
+    allowed: Allowed = masks.allowed_tokens,
+) -> Steps[Decoded]:
+    """Decode one output, in steps; the model's context stands after the whole prompt.
+
+    Every output token, forced and last ones included, is appended to the context too: each has a
     live position in the trace.
 
     Rule: DECODE-12
@@ -130,11 +140,10 @@ def decode(
     Args:
         machine: of the action's written fields.
         vocabulary: of the engine's model.
-        session: context with the prompt in it.
         limit: most output tokens, forced ones counted.
         allowed: the mask; an engine may bring a faster one.
     """
-    run = _Run(machine, vocabulary, session, limit)
+    run = _Run(machine, vocabulary, limit)
     code, detail = Code.NONE, 0
     try:
         while not machine.is_end(run.state):
@@ -142,13 +151,14 @@ def decode(
             if forced:
                 run.append_all(vocabulary.greedy(forced), StepKind.FORCED)
             elif run.state.phase is Phase.CHOICE:
-                _choose(run)
+                yield from _choose(run)
             else:
                 run.verify_room()
-                run.append(_sample(run, allowed), StepKind.SAMPLED)
+                token = yield from _sample(run, allowed)
+                run.append(token, StepKind.SAMPLED)
     except _OutOfTokensError:
         code, detail = Code.OUT_OF_TOKENS, machine.compute_unended(run.state)
-    run.flush()
+    yield from run.flush()
     return Decoded(
         tokens=tuple(step.token for step in run.steps),
         output=bytes(run.output),
@@ -158,7 +168,7 @@ def decode(
     )
 
 
-def _sample(run: _Run, allowed: Allowed) -> int:
+def _sample(run: _Run, allowed: Allowed) -> Steps[int]:
     """Return the allowed token with the highest logit, ties to the lowest id.
 
     Raises:
@@ -169,7 +179,8 @@ def _sample(run: _Run, allowed: Allowed) -> int:
         raise _OutOfTokensError
     if len(tokens) == 1:
         return int(tokens[0])
-    return run.flush().best(tokens)
+    yield from run.flush()
+    return (yield from base.best(tokens))
 
 
 def get_canonical_tokens(
@@ -179,7 +190,7 @@ def get_canonical_tokens(
     return [vocabulary.greedy(text) for text in machine.get_choices(state)]
 
 
-def _choose(run: _Run) -> None:
+def _choose(run: _Run) -> Steps[None]:
     """Let the model choose an option, token by token.
 
     Only the next canonical tokens of the options still matching are allowed. A token's score is
@@ -198,19 +209,20 @@ def _choose(run: _Run) -> None:
         for option in left:
             token = options[option][at]
             bias_of[token] = max(bias_of.get(token, biases[option]), biases[option])
-        token = _argmax(run, bias_of)
+        token = yield from _argmax(run, bias_of)
         run.append(token, StepKind.CHOSEN)
         left = [option for option in left if options[option][at] == token]
         at += 1
     run.append_all(options[left[0]][at:], StepKind.FORCED)
 
 
-def _argmax(run: _Run, bias_of: Mapping[int, int]) -> int:
+def _argmax(run: _Run, bias_of: Mapping[int, int]) -> Steps[int]:
     """Return the token with the highest logit plus bias, exactly; ties to the lowest id."""
     tokens = sorted(bias_of)
     if len(tokens) == 1:
         return tokens[0]
-    logits = run.flush().logits(tokens)
+    yield from run.flush()
+    logits = yield from base.logits(tokens)
     scores = {
         token: int(logit) + bias_of[token] for token, logit in zip(tokens, logits, strict=True)
     }

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oyez.engines.base import Engine, Session
+from oyez.engines import base
+from oyez.engines.base import Engine, Session, Steps
 from oyez.protocol import cells, decoding, masks, prompt, trace, trace_records
 from oyez.protocol.decoding import Allowed, Decoded
 from oyez.protocol.errors import Invalid
@@ -23,6 +24,7 @@ from oyez.protocol.types import (
     Outcome,
     Value,
 )
+from oyez.protocol.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,34 @@ def execute_call(
     allowed: Allowed = masks.allowed_tokens,
     previous: Manifest | None = None,
 ) -> Execution:
-    """Run one call on its cell; the first code that applies, in order of the codes, ends it.
+    """Run one call on its cell, alone; the arguments are those of `begin_call`."""
+    call = begin_call(
+        entry=entry,
+        manifest=manifest,
+        cell=cell,
+        engine=engine,
+        allowed=allowed,
+        previous=previous,
+    )
+    if isinstance(call, Execution):
+        return call
+    session = engine.open(call.prefix)
+    return call.finish(session, base.drive(call.steps(), session))
 
-    Nothing here depends on the batch: at temperature 0 a call may run before its batch closes.
+
+def begin_call(
+    *,
+    entry: Entry,
+    manifest: Manifest,
+    cell: Cell | None,
+    engine: Engine,
+    allowed: Allowed = masks.allowed_tokens,
+    previous: Manifest | None = None,
+) -> Execution | Running:
+    """Begin a call on its cell: its end if the model need not run, else what the model is to do.
+
+    The first code that applies, in order of the codes, ends it. Nothing here depends on the
+    batch: at temperature 0 a call may run before its batch closes.
 
     Args:
         entry: a call, as the inbox has it.
@@ -108,7 +135,7 @@ def execute_call(
     """
     if entry.kind is not EntryKind.CALL or entry.manifest_hash != manifest.hash:
         raise ValueError(f"entry {entry.call_id} is no call of this manifest")
-    call = _Call(entry, manifest, cell, engine)
+    call = _Call(entry, manifest, cell)
     values = cells.compute_values(manifest, cell, previous)
     bad = check_input(entry.input, engine.vocabulary.missing)
     if bad is not None:
@@ -118,18 +145,7 @@ def execute_call(
         return call.refuse(Code.BAD_INPUT, len(entry.input), None)
     if len(tokens) + manifest.output_tokens > engine.shape.context:
         return call.refuse(Code.CONTEXT_OVERFLOW, 0, tokens)
-    session = engine.open(manifest.prefix)
-    rest = tokens[len(manifest.prefix) :]
-    if rest:
-        session.extend(rest)
-    decoded = decoding.decode(
-        Machine(manifest.fields, engine.vocabulary.missing),
-        engine.vocabulary,
-        session,
-        manifest.output_tokens,
-        allowed,
-    )
-    return call.finish(session, tokens, values, decoded)
+    return Running(call, tokens, values, engine.vocabulary, allowed)
 
 
 def _build_prompt(
@@ -155,7 +171,6 @@ class _Call:
     entry: Entry
     manifest: Manifest
     cell: Cell | None
-    engine: Engine
 
     def refuse(self, code: Code, detail: int, tokens: tuple[int, ...] | None) -> Execution:
         """Return the end of a call whose model never ran: no output, no position."""
@@ -175,35 +190,69 @@ class _Call:
             position_roots=(),
         )
 
-    def finish(
-        self,
-        session: Session,
-        tokens: tuple[int, ...],
-        values: tuple[Value, ...],
-        decoded: Decoded,
-    ) -> Execution:
-        """Return the end of a call whose model ran."""
-        after, code, detail = self.cell, decoded.code, decoded.detail
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A call whose model has to run: on a context that begins with `prefix`, through `steps`.
+
+    Attributes:
+        tokens: the whole prompt, the manifest's constant prefix included.
+        values: those that the call met.
+    """
+
+    call: _Call
+    tokens: tuple[int, ...]
+    values: tuple[Value, ...]
+    vocabulary: Vocabulary
+    allowed: Allowed
+
+    @property
+    def prefix(self) -> tuple[int, ...]:
+        """The prompt's tokens that every call of the manifest begins with."""
+        return self.call.manifest.prefix
+
+    @property
+    def most_positions(self) -> int:
+        """Positions that the call may come to take of the model's context."""
+        return len(self.tokens) + self.call.manifest.output_tokens
+
+    def steps(self) -> Steps[Decoded]:
+        """Append the rest of the prompt and decode; the context holds the prefix alone."""
+        manifest = self.call.manifest
+        rest = self.tokens[len(self.prefix) :]
+        if rest:
+            yield from base.extend(rest)
+        machine = Machine(manifest.fields, self.vocabulary.missing)
+        return (
+            yield from decoding.decode_steps(
+                machine, self.vocabulary, manifest.output_tokens, self.allowed
+            )
+        )
+
+    def finish(self, session: Session, decoded: Decoded) -> Execution:
+        """Return the call's end from what its steps came to on a session."""
+        call = self.call
+        after, code, detail = call.cell, decoded.code, decoded.detail
         if code is Code.NONE:
             after, code, detail = cells.apply_output(
-                manifest=self.manifest,
-                entry=self.entry,
-                cell=self.cell,
-                values=values,
+                manifest=call.manifest,
+                entry=call.entry,
+                cell=call.cell,
+                values=self.values,
                 output=decoded.output,
             )
-        first_sampler, position_roots = compute_position_roots(session, len(tokens), decoded)
+        first_sampler, position_roots = compute_position_roots(session, len(self.tokens), decoded)
         return Execution(
-            entry=self.entry,
-            manifest_hash=self.manifest.hash,
+            entry=call.entry,
+            manifest_hash=call.manifest.hash,
             outcome=Outcome.ACCEPTED if code is Code.NONE else Outcome.REJECTED,
             code=code,
             detail=detail,
-            prompt=tokens,
+            prompt=self.tokens,
             tokens=decoded.tokens,
             output=decoded.output,
-            cell_key=cells.compute_key(self.entry, self.manifest),
-            cell_before=self.cell,
+            cell_key=cells.compute_key(call.entry, call.manifest),
+            cell_before=call.cell,
             cell_after=after,
             first_sampler=first_sampler,
             position_roots=position_roots,
