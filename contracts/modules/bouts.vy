@@ -141,10 +141,11 @@ def resolve(
 ):
     """
     @notice Recompute the first lane that differs; every champion that holds another value is out.
-            All that comes before it is common to both, so either side's trees serve as openings.
+            All that comes before it is common to both, so either side's trees serve as openings: a
+            party needs none but its own.
     @custom:rule DUEL-13
     @param duel Its state.
-    @param content Of the older sibling.
+    @param content Of the sibling under whose trees `proof` opens.
     @param a Champion of side 0.
     @param b Champion of side 1.
     @param state The bout's, RESOLVABLE.
@@ -155,7 +156,11 @@ def resolve(
     """
     key: bytes32 = duels._load(duel)
     duels._check_pending(duel)
-    assert duels._id(content) == duel.a, "duel: not the older one"
+    inner_root: bytes32 = a.inner_root
+    opened: bytes32 = duels._id(content)
+    if opened != duel.a:
+        assert opened == duel.b, "duel: neither sibling"
+        inner_root = b.inner_root
     ka: bytes32 = empty(bytes32)
     kb: bytes32 = empty(bytes32)
     ka, kb = champions._load_champions(key, a, b)
@@ -173,7 +178,7 @@ def resolve(
     true_value: int256 = staticcall IStepVerifier(verifier).recompute(
         IStepVerifier.Step(
             outer_root=content.claim.trace_root,
-            inner_root=a.inner_root,
+            inner_root=inner_root,
             record=state.word >> 192,
             leaf=descent._index(state.word),
             lane=lane,

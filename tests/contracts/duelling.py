@@ -278,38 +278,42 @@ class Play:
             i for i in range(toy.LANES[kind]) if read(kind, first, i) != read(kind, second, i)
         )
 
-    def resolve(self, bout: Bout, sender: bytes = STRANGER, lane: int | None = None) -> None:
+    def resolve(
+        self, bout: Bout, sender: bytes = STRANGER, lane: int | None = None, under: int = 0
+    ) -> None:
+        """Resolve the first lane that differs, its inputs opened under one side's trees."""
         chosen = self.find_lane(bout) if lane is None else lane
         a, b = bout.champions
         self.game.resolve(
             self.state,
-            self.sides[0].content,
+            self.sides[under].content,
             a.words,
             b.words,
             bout.state,
             *bout.leaves,
             chosen,
-            self.open_inputs(bout, chosen),
+            self.open_inputs(bout, chosen, under),
             sender=sender,
         )
         resolved = [event for event in self.arena.logs if event.name == "Resolved"]
         bout.state = words(resolved[0].args["state"])
         bout.movers.append(sender)
 
-    def open_inputs(self, bout: Bout, lane: int) -> bytes:
-        """What the toy's step reads, opened under side 0's trees."""
+    def open_inputs(self, bout: Bout, lane: int, under: int = 0) -> bytes:
+        """What the toy's step reads, opened under one side's trees."""
         leaf = read_digits(bout.path)
         if lane or leaf not in toy.LIVING:
             return b""
         if leaf:
             source = 7 if leaf == 4_080 else leaf - 1
-            inner = bout.champions[0].inner
+            inner = bout.champions[under].inner
             return encode_opening(inner.leaf(source)[1], inner.tree.path(source))
         if self.record == 0:
             return b""
-        before = self.sides[0].machine.inner(self.record - 1)
+        side = self.sides[under]
+        before = side.machine.inner(self.record - 1)
         record = before.tree.path(4_080, up=4)
-        path = record + self.sides[0].tree.path(self.record - 1)
+        path = record + side.tree.path(self.record - 1)
         return encode_opening(before.leaf(4_080)[1], path)
 
 

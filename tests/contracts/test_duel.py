@@ -157,7 +157,9 @@ def test_a_resolution_needs_the_leaves_and_inputs_that_stand() -> None:
         play.game.resolve(play.state, content, a, b, bout.state, *leaves, 0, proof)
 
     before = arena.game.bout(*bout.keys)
-    with reverts("duel: not the older one"):
+    with reverts("duel: neither sibling"):
+        resolve(content=(*content[:2], content[2] + 1, *content[3:]))
+    with reverts("toy: not under the root"):
         resolve(content=play.sides[1].content)
     for other in (leaves[::-1], [(0, leaves[0][1]), leaves[1]], [leaves[0], (1, bytes(1_024))]):
         with reverts("duel: other leaves"):
@@ -175,6 +177,24 @@ def test_a_resolution_needs_the_leaves_and_inputs_that_stand() -> None:
     assert arena.game.alive(play.key) == (1, 1)
     resolve()
     assert arena.rollup.stake(LIAR).status == 2
+
+
+@pytest.mark.parametrize("change", [(2, 0, 0, 5), (2, 1, 0, 5), (2, 4_080, 0, 5)])
+@pytest.mark.parametrize("liar_first", [True, False])
+def test_a_party_opens_with_its_own_trees_alone(
+    change: tuple[int, int, int, int], liar_first: bool
+) -> None:
+    """Of the other's trees only what it showed is known; what is right of it may never be.
+
+    Rule: DUEL-13
+    """
+    arena = make_arena(HONEST, LIAR)
+    truth = make_side(toy.run(arena.batch_hash, 6))
+    lie = make_side(toy.run(arena.batch_hash, 6, change))
+    play, bout = meet(arena, truth, lie, liar_first=liar_first)
+    play.fight(bout)
+    play.resolve(bout, under=play.sides.index(truth))
+    check_truth_wins(arena, play, truth, lie)
 
 
 @pytest.mark.parametrize("wrong", ["type", "raw", "length"])
