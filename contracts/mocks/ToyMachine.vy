@@ -4,7 +4,7 @@
 @notice Step table and verifier in one. Of a record's 4,096 inner leaves 0 to 7 live, and of the last 16,
         which are the record, 4,080 and 4,081. Each lane follows from the one before it, a leaf's
         first from the last of the leaf before, a record's from the first number of the record before. After a record whose
-        first number is a multiple of 17 the machine is dead. Twin of tests/contracts/toy.py.
+        first number is a multiple of 17 the machine is dead. Twin of oyez/testing/toy.py.
 """
 from contracts import constants as c
 from contracts.interfaces import IStepTable

@@ -9,7 +9,7 @@ from eth_abi.abi import encode
 
 from oyez.chain.deploy import compute_create_address
 from oyez.protocol.types import Claim, Hash32
-from tests.contracts import toy
+from oyez.testing import toy
 from tests.contracts.conftest import publish
 from tests.contracts.harness import (
     DEPLOYER,
@@ -271,12 +271,7 @@ class Play:
         self.leaf(bout, sender)
 
     def find_lane(self, bout: Bout) -> int:
-        (kind, first), (other_kind, second) = bout.leaves
-        if kind != other_kind:
-            return 0
-        return next(
-            i for i in range(toy.LANES[kind]) if read(kind, first, i) != read(kind, second, i)
-        )
+        return toy.find_lane(*bout.leaves)
 
     def resolve(
         self, bout: Bout, sender: bytes = STRANGER, lane: int | None = None, under: int = 0
@@ -347,23 +342,6 @@ def make_move(
         waiting.path(base + j, level, 4),
         moving.path(base + j, level, 4),
     )
-
-
-def read(kind: int, raw: bytes, lane: int) -> int:
-    """A lane out of a chunk, written from the layout's text."""
-    if kind == 1:
-        word = int.from_bytes(raw[32 * (lane // 8) :][:32], "big")
-        value = word >> (32 * (lane % 8)) & 0xFFFFFFFF
-        return value - (1 << 32) if value >> 31 else value
-    if kind == 3:
-        return int.from_bytes(raw[32 * lane :][:32], "big")
-    if kind == 4:
-        return raw[lane]
-    group, i = divmod(lane, 32)
-    word = int.from_bytes(raw[64 * group + 32 * (i // 2 % 2) :][:32], "big")
-    place = 2 * (i // 4) + i % 2
-    value = word >> (16 * (15 - place if kind == 5 else place)) & 0xFFFF
-    return value - (1 << 16) if value >> 15 else value
 
 
 def make_arena(*stakers: bytes, wait: int = 0, **changes: Any) -> Arena:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from oyez.protocol.types import Hash32
-from tests.contracts import toy
+from oyez.testing import toy
 from tests.contracts.duelling import (
     HONEST,
     LIAR,

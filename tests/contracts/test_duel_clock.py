@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.contracts import toy
+from oyez.testing import toy
 from tests.contracts.duelling import (
     HONEST,
     LIAR,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contracts import toy
+from oyez.testing import toy
 from tests.contracts.duelling import HONEST, LIAR, Arena, Bout, Play, Side, make_side, post
 from tests.contracts.harness import SEQUENCER, STRANGER, actor
 from tests.contracts.on_chain import OnChain

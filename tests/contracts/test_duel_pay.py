@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contracts import toy
+from oyez.testing import toy
 from tests.contracts.duelling import (
     HONEST,
     LIAR,

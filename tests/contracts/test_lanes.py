@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from tests.contracts import toy
+from oyez.testing import toy
 from tests.contracts.harness import Contract, Reverted, World
 
 PAIRS = 12
