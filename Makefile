@@ -22,7 +22,7 @@ check: ## style, types and spelling alone
 	@$(BIN)/python scripts/check.py --static
 
 soak: ## the large seeded counts, PART=name or all, SEED=n; writes tests/soak.json
-	@$(PYTHON) scripts/install.py --test
+	@$(PYTHON) scripts/install.py --soak
 	@$(BIN)/python -m scripts.soak $(PART) --seed $(or $(SEED),1)
 
 bench: ## ratios against peers in one run; writes docs/measurements/bench.json

@@ -15,13 +15,12 @@ import numpy as np
 from oyez.engines.exact import ExactEngine, build, load_engine
 from oyez.engines.exact.kernel_cache import KernelCache
 from oyez.engines.exact.kernels import Kernels
-from oyez.engines.exact.library import Library
+from oyez.engines.exact.library import PATHS, PORTABLE, Library
 from oyez.protocol.decoding import decode
 from oyez.protocol.machine import Machine
 from oyez.protocol.types import Field, FieldType, Role
 
 TEXT = b"The committee met in the town hall and listened to everyone who had come to speak. " * 40
-PATHS = ("portable", "AVX2", "AVX-512 VNNI")
 
 
 def measure(run: Callable[[], object], repeats: int) -> float:
@@ -92,8 +91,8 @@ def main() -> None:
     begin = time.perf_counter()
     engine = load_engine()
     show("load, digest and self-test included", time.perf_counter() - begin, "s")
-    for path in range(library.fastest_path, -1, -1):
-        if path or options.portable or library.fastest_path == 0:
+    for path in reversed(library.paths):
+        if path != PORTABLE or options.portable or library.paths == (PORTABLE,):
             bench_path(engine, library, path, options.repeats)
     bench_session(engine, options.repeats)
 

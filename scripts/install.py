@@ -167,15 +167,20 @@ def main() -> None:
     """Install what is asked for and say what is being done."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--test", action="store_true", help="also what the tests need")
+    parser.add_argument("--soak", action="store_true", help="also what the tests and the soak need")
     options = parser.parse_args()
     if sys.version_info[:2] != (3, 11):
         sys.exit(f"install: Python 3.11 is needed, this is {platform.python_version()}")
     cache = find_cache()
     print(f"install: into .venv, cache {'present' if cache.exists() else 'empty'}", flush=True)
-    install_packages(cache, options.test)
+    install_packages(cache, options.test or options.soak)
+    if options.soak and not is_current("compiler.txt", LOCKS / "compiler.txt"):
+        print("  ziglang, which compiles for other machines (101 MB)", flush=True)
+        uv_install(cache, "compiler.txt")
+        mark("compiler.txt", LOCKS / "compiler.txt")
     build_kernels(cache)
     install_node(cache)
-    if options.test:
+    if options.test or options.soak:
         install_solidity(cache)
     print("install: done", flush=True)
 

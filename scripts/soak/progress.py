@@ -11,8 +11,11 @@ from pathlib import Path
 from scripts.soak.part import Block, Part, Result
 
 #: What a count depends on; when any of it changes, a part begins anew.
-SOURCES = ("contracts", "oyez/protocol", "oyez/chain", "oyez/testing", "scripts", "tests")
-SUFFIXES = {".py", ".vy", ".vyi"}
+SOURCES = (
+    *("contracts", "oyez/protocol", "oyez/chain", "oyez/engines", "oyez/testing"),
+    *("scripts", "tests"),
+)
+SUFFIXES = {".py", ".vy", ".vyi", ".c", ".h"}
 
 
 def compute_print(root: Path) -> str:

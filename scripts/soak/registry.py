@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.soak import calls, economics, machines, manifests, mutants, trees
+from scripts.soak import calls, economics, kernels, machines, manifests, mutants, trees
 from scripts.soak.part import Part
 
 PARTS: dict[str, Part] = {
@@ -10,5 +10,6 @@ PARTS: dict[str, Part] = {
     for part in (
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
         *mutants.PARTS,
+        *kernels.PARTS,
     )
 }

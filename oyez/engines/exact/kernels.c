@@ -1,7 +1,7 @@
 // Exact integer Llama: one block of tokens through all layers, on any number of threads.
 //
 // The engine's arithmetic (docs/spec/engine.md) as it is run: rows are repacked in tiles of 16,
-// every op exists once a path (portable, AVX2, AVX-512), and all paths give the same bits.
+// every op exists once a path (portable, AVX2, AVX-512, NEON), and all paths give the same bits.
 #include "kernels.h"
 #include "kernels_rows.h"
 #include "kernels_pool.h"
@@ -53,6 +53,9 @@ typedef struct {
 #undef NAME
 #undef TARGET
 #endif
+#if OYEZ_NEON
+#include "kernels_neon.h"
+#endif
 
 // A tile's share of sums in int64, F16: out[token][row].
 static void add_halves(const u8 *tile, const i16 *lanes, i64 stride, i64 tokens, i64 *out) {
@@ -101,28 +104,35 @@ static void tile_portable(const matrix *m, const u8 *tile, const activation *y, 
 }
 
 static const operations OPERATIONS_OF[] = {
-    OPERATIONS(tile_portable, _portable),
+    [PATH_PORTABLE] = OPERATIONS(tile_portable, _portable),
 #if OYEZ_X86
-    OPERATIONS(tile_avx2, _avx2),
-    OPERATIONS(tile_avx512, _avx512),
+    [PATH_AVX2] = OPERATIONS(tile_avx2, _avx2),
+    [PATH_AVX512] = OPERATIONS(tile_avx512, _avx512),
+#endif
+#if OYEZ_NEON // what every such machine has, plain C is compiled for already
+    [PATH_NEON] = OPERATIONS(tile_neon, _portable),
 #endif
 };
 
-// The fastest path of this machine. Own cpuid and xgetbv: __builtin_cpu_supports answers 0 in a
+// 1 if this machine runs a path. Own cpuid and xgetbv: __builtin_cpu_supports answers 0 in a
 // shared object built by zig.
-int oyez_fastest_path(void) {
-#if OYEZ_X86
+i32 oyez_has_path(i32 path) {
+    if (path == PATH_PORTABLE) return 1;
+#if OYEZ_NEON
+    return path == PATH_NEON;
+#elif OYEZ_X86
     u32 a, b, c, d, saved_low, saved_high, features;
-    if (!__get_cpuid(1, &a, &b, &features, &d) || !(features >> 27 & 1)) return PATH_PORTABLE;
+    if (path != PATH_AVX2 && path != PATH_AVX512) return 0;
+    if (!__get_cpuid(1, &a, &b, &features, &d) || !(features >> 27 & 1)) return 0;
     __asm__ volatile("xgetbv" : "=a"(saved_low), "=d"(saved_high) : "c"(0));
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return PATH_PORTABLE;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
     int avx2 = (saved_low & 6) == 6 && (b >> 5 & 1) && (b >> 8 & 1) && (features >> 12 & 1) &&
                (features >> 29 & 1);
     int avx512 = avx2 && (saved_low & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 17 & 1) &&
                  (b >> 30 & 1) && (b >> 31 & 1) && (c >> 11 & 1);
-    return avx512 ? PATH_AVX512 : avx2 ? PATH_AVX2 : PATH_PORTABLE;
+    return path == PATH_AVX2 ? avx2 : avx512;
 #else
-    return PATH_PORTABLE;
+    return 0;
 #endif
 }
 
@@ -137,6 +147,12 @@ static operations choose(const model *m) {
     if (m->path == PATH_AVX512) op.score_keys = score_keys_vnni;
     if (m->path == PATH_AVX512 && m->head_size % 16 == 0) op.mix_values = mix_values_madd;
     if (m->path == PATH_AVX512 && m->head_size % 64 == 0) op.mix_values = mix_values_vnni;
+#elif OYEZ_NEON
+    if (m->path == PATH_NEON) {
+        op.tile = choose_tile_neon();
+        op.score_keys = score_keys_neon;
+        op.mix_values = mix_values_neon;
+    }
 #endif
     return op;
 }

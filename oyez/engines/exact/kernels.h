@@ -1,7 +1,7 @@
 // Exact integer Llama: shared types and the total rounding shift.
 //
 // The arithmetic is docs/spec/engine.md; spec.py is the same in plain NumPy, and every path here
-// gives the same bits. Sums are int64 (portable) or float64 (AVX2, AVX-512), both exact: the host
+// gives the same bits. Sums are int64 (portable) or float64 (the others), both exact: the host
 // checks that no partial sum of a model reaches 2^62, and 2^53 before it chooses a float64 path.
 #ifndef OYEZ_KERNELS_H
 #define OYEZ_KERNELS_H
@@ -29,6 +29,11 @@
 #else
 #define OYEZ_X86 0
 #endif
+#if defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define OYEZ_NEON 1
+#else
+#define OYEZ_NEON 0
+#endif
 
 typedef int8_t i8;
 typedef int16_t i16;
@@ -40,7 +45,7 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef unsigned __int128 u128;
 
-enum { PATH_PORTABLE = 0, PATH_AVX2 = 1, PATH_AVX512 = 2 };
+enum { PATH_PORTABLE = 0, PATH_AVX2 = 1, PATH_AVX512 = 2, PATH_NEON = 3 };
 
 enum {
     GROUP = 32,       // columns of a tile

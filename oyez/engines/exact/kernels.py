@@ -256,7 +256,7 @@ def open_kernel(model: Model, name: str, threads: int = 1) -> Backend:
         return Reference(model)
     path = sources.get_library_path()
     library = Library(path) if path.exists() else None
-    usable = PATHS[: library.fastest_path + 1] if library else ()
+    usable = tuple(PATHS[path] for path in library.paths) if library else ()
     if library is None or name not in usable:
         raise Invalid(
             "ENGINE-27",

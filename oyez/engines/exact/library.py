@@ -8,7 +8,7 @@ from pathlib import Path
 from oyez.protocol.errors import Fatal
 
 #: Paths of the library by their numbers there.
-PATHS = ("portable", "avx2", "avx512")
+PATHS = ("portable", "avx2", "avx512", "neon")
 PORTABLE = 0
 
 
@@ -89,7 +89,7 @@ class Library:
         self.functions = ctypes.CDLL(str(path))
         pointer, int32, int64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
         for name, result, arguments in (
-            ("oyez_fastest_path", int32, []),
+            ("oyez_has_path", int32, [int32]),
             ("oyez_model_bytes", int64, []),
             ("oyez_layer_bytes", int64, []),
             ("oyez_packed_bytes", int64, [int32, int64, int64]),
@@ -108,6 +108,11 @@ class Library:
             raise Fatal(f"the library {path} lays structures out differently: build it anew")
 
     @property
+    def paths(self) -> tuple[int, ...]:
+        """Numbers of the paths that this machine can run, the fastest last."""
+        return tuple(path for path in range(len(PATHS)) if self.functions.oyez_has_path(path))
+
+    @property
     def fastest_path(self) -> int:
-        """0 portable, 1 AVX2, 2 AVX-512 VNNI: what this machine can run."""
-        return int(self.functions.oyez_fastest_path())
+        """The last of `paths`."""
+        return self.paths[-1]

@@ -11,6 +11,7 @@ SOURCES = (
     "kernels.h",
     "kernels_lanes.h",
     "kernels_layer.h",
+    "kernels_neon.h",
     "kernels_pool.h",
     "kernels_rows.h",
     "kernels_x86.h",

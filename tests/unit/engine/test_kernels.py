@@ -35,8 +35,8 @@ def library() -> Library:
     return Library(build.build_library())
 
 
-def paths(library: Library) -> range:
-    return range(library.fastest_path + 1)
+def paths(library: Library) -> tuple[int, ...]:
+    return library.paths
 
 
 def run(backend: Backend, tokens: list[int], parts: list[int]) -> list[np.ndarray]:  # type: ignore[type-arg]  # of any shape
