@@ -43,10 +43,12 @@ class Honest:
             branch.append(true[0])
 
     def holds_for_true(self, id: int) -> bool:
-        node = self.chain.assertions[id]
-        if "C2" in self.chain.without and self.chain.assertions[node.parent].is_true:
-            # by its state root alone
-            return node.content in (contents.TRUTH, contents.NOISE)
+        nodes = self.chain.assertions
+        node = nodes[id]
+        if "C2" in self.chain.without and nodes[node.parent].is_true and not node.is_true:
+            # by its state root alone, until another stands beside it
+            siblings = self.chain.living(node.parent)
+            return all(nodes[i].content in (contents.TRUTH, contents.NOISE) for i in siblings)
         return node.is_true
 
     def act(self, can_send: bool) -> None:
@@ -75,8 +77,11 @@ class Honest:
         lies = [
             i for parent in branch for i in self.chain.living(parent) if not self.holds_for_true(i)
         ]
-        if lies and stake.requested_at is not None:
-            self.send(self.chain.cancel_withdrawal, self.name)
+        if not lies or stake.requested_at is None:
+            return
+        self.send(self.chain.cancel_withdrawal, self.name)
+        if "S7" in self.chain.without and self.send(self.chain.withdraw_stake, self.name):
+            self.send(self.chain.deposit_stake, self.name)
 
     def propose(self, branch: list[int], parent: int, living: list[int]) -> None:
         chain, n = self.chain, self.chain.assertions[parent].batch + 1

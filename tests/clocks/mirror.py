@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from oyez.protocol.types import Address
+from oyez.testing import toy
 from tests.clocks import contents
 from tests.clocks.game import ALIVE, BOUT_MOVES, OUT, OUTER_MOVES, Chain, Duel
 from tests.clocks.rollup import ANYONE, FINAL, Nonsense, Refused
-from tests.contracts import duelling, toy
+from tests.contracts import duelling
 from tests.contracts.duelling import Arena, Bout, Play, Side, make_side
 from tests.contracts.harness import ETHER, SEQUENCER, Reverted, actor
 from tests.contracts.proposals import ZERO, Proposal, close_batch_of, id_of, make_proposal
@@ -229,7 +230,7 @@ class Mirror(Chain):
         own = play.sides[side].machine.inner(play.record)
         leaf, lane = contents.GARBAGE_AT
         kind = toy.type_at(leaf)
-        values = [duelling.read(kind, own.raw[leaf], i) for i in range(toy.LANES[kind])]
+        values = [toy.read_lane(kind, own.raw[leaf], i) for i in range(toy.LANES[kind])]
         values[lane] = -garbage
         return toy.Inner({**own.raw, leaf: toy.encode(kind, values)})
 
@@ -309,7 +310,8 @@ class Mirror(Chain):
 
         def send() -> None:
             if ready:
-                play.resolve(bout, sender)
+                # a party opens inputs under its own trees
+                play.resolve(bout, sender, under=self.calls & 1)
                 return
             a, b = bout.champions
             leaves = ((1, bytes(1_024)),) * 2

@@ -51,7 +51,8 @@ def play(
     silent = set(censored)
     outcome = Outcome(chain, honest)
     batches = len(chain.closed_at)
-    chain.deposit_stake(honest.name)
+    if not chain.is_live(honest.name):
+        chain.deposit_stake(honest.name)
     for now in range(limit * chain.T):
         chain.wait_until(now)
         if honest_first:
