@@ -1,0 +1,80 @@
+"""Every adversary there is, by name, and a play against some of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from tests.actors.duels import champions, forkers, judge, liars, meddlers
+from tests.actors.duels.honest import Honest
+from tests.actors.duels.party import Adversary, Liar, Party
+from tests.actors.duels.stage import HONEST, Stage
+from tests.contracts.harness import SEQUENCER
+
+ADVERSARIES: dict[str, type[Adversary]] = {
+    name: found
+    for module in (liars, champions, forkers, meddlers)
+    for name, found in vars(module).items()
+    if isinstance(found, type)
+    and issubclass(found, Adversary)
+    and found.__module__ == module.__name__
+}
+#: They do no harm alone: somebody must lie beside them.
+HELPERS = ("ContractWallet",)
+#: Blocks of a play in which the honest party may be censored, T - D in all.
+CENSORABLE = 96
+
+MakeHonest = Callable[[bytes, bool], Party]
+
+
+def make_reference(address: bytes, is_sequencer: bool) -> Party:
+    """The honest party of these tests."""
+    return Honest(address, is_sequencer=is_sequencer)
+
+
+def set_stage(
+    names: Sequence[str],
+    *,
+    seed: int = 0,
+    liar_first: bool = True,
+    make_honest: MakeHonest = make_reference,
+) -> Stage:
+    """A stage with these adversaries; with `liar_first` the first of them is the sequencer."""
+    adversaries = [
+        ADVERSARIES[name](seed, sequencer=SEQUENCER if liar_first and i == 0 else None)
+        for i, name in enumerate(names)
+    ]
+    if set(names) <= set(HELPERS):
+        adversaries.append(Liar(seed, sequencer=SEQUENCER if liar_first else None))
+    honest = make_honest(HONEST if liar_first else SEQUENCER, not liar_first)
+    return Stage(honest, adversaries, sequencer=SEQUENCER, seed=seed)
+
+
+def play(stage: Stage, censored: Sequence[int] = ()) -> Stage:
+    """Close the batches, play until all are final, and judge."""
+    batches = max(adversary.batches for adversary in stage.adversaries)
+    for _ in range(batches - 1):
+        stage.close_batch()
+    stage.began = stage.arena.now
+    stage.censored = set(censored)
+    stage.play(batches)
+    judge.check(stage, batches)
+    return stage
+
+
+def play_random(seed: int, make_honest: MakeHonest = make_reference) -> Stage:
+    """Two to four adversaries together, the honest party censored for up to T - D in pieces."""
+    rng = random.Random(f"combination {seed}")
+    names = rng.sample(sorted(ADVERSARIES), rng.randrange(2, 5))
+    # only one can be the sequencer
+    wanting = [name for name in names if ADVERSARIES[name].wants_sequencer]
+    names = wanting[:1] + [name for name in names if name not in wanting]
+    liar_first = bool(wanting) or rng.random() < 0.5
+    stage = set_stage(names, seed=seed, liar_first=liar_first, make_honest=make_honest)
+    censored: set[int] = set()
+    if rng.random() < 0.5:
+        budget = CENSORABLE - max(0, 24 * sum(name == "Reorger" for name in names))
+        while len(censored) < budget and rng.random() < 0.8:
+            start, length = rng.randrange(0, 160), rng.randrange(1, budget)
+            censored |= set(range(start, start + min(length, budget - len(censored))))
+    return play(stage, sorted(censored))
