@@ -12,7 +12,7 @@ from oyez.chain import events
 from oyez.derivation.follow import Window
 from oyez.derivation.history import Assembler, Batch
 from oyez.dispute.tree import Node, Tree
-from oyez.protocol.types import Entry, Hash32
+from oyez.protocol.types import BatchHeader, Entry, Hash32
 
 
 class Deriver:
@@ -28,6 +28,13 @@ class Deriver:
         self.batches: deque[Batch] = deque()
         self.proposed: list[events.AssertionProposed] = []
         self.finalized: set[Hash32] = set()
+
+    def find_header(self, call_id: int) -> BatchHeader | None:
+        """Return the header of the closed batch, not built yet, that holds a call, or None."""
+        for batch in self.batches:
+            if call_id < batch.header.first_call + batch.header.count:
+                return batch.header
+        return None
 
     def add(
         self,

@@ -8,8 +8,13 @@ from oyez.derivation.history import Batch
 from oyez.derivation.manifests import ManifestSource
 from oyez.engines.base import Engine
 from oyez.protocol.state import State
-from oyez.protocol.transition import BatchResult, Execution
-from oyez.protocol.types import CallId, Cell, Entry, Hash32
+from oyez.protocol.transition import (
+    BatchResult,
+    Execution,
+    find_noise_seed,
+    is_bound_to_batch,
+)
+from oyez.protocol.types import BatchHeader, CallId, Cell, Entry, Hash32
 
 
 class Replayer:
@@ -24,18 +29,28 @@ class Replayer:
         self._cells: dict[Hash32, Cell] = {}
         self._done: dict[CallId, Execution] = {}
 
-    def run(self, entry: Entry) -> tuple[Execution, bool]:
+    def can_run(self, entry: Entry, header: BatchHeader | None) -> bool:
+        """Tell whether a call can be replayed, given its batch's header, None while it is open.
+
+        Rule: CHAL-27
+        """
+        manifest = self._manifests.fetch(entry.manifest_hash)
+        return header is not None or not is_bound_to_batch(manifest)
+
+    def run(self, entry: Entry, header: BatchHeader | None = None) -> tuple[Execution, bool]:
         """Replay the next call; return it, and whether the model had to run.
 
         Rule: CHAL-7
         """
-        key = replay.get_cell_key(entry, self._manifests.fetch(entry.manifest_hash))
+        manifest = self._manifests.fetch(entry.manifest_hash)
+        key = replay.get_cell_key(entry, manifest)
         cell = self._cells.get(key)
-        origin = compute_origin(entry, cell, self._engine.model_root)
+        seed = find_noise_seed(manifest, entry.call_id, header)
+        origin = compute_origin(entry, cell, self._engine.model_root, seed)
         execution = self._store.get_execution(origin, entry)
         is_new = execution is None
         if execution is None:
-            execution = replay.execute(entry, cell, self._manifests.fetch, self._engine)
+            execution = replay.execute(entry, cell, self._manifests.fetch, self._engine, header)
             self._store.put_execution(origin, execution)
         if execution.cell_after is not None:
             self._cells[key] = execution.cell_after

@@ -131,7 +131,10 @@ class ChallengerService:
         entries = self._deriver.entries
         if not entries:
             return False
-        execution, is_new = self._replayer.run(entries[0])
+        header = self._deriver.find_header(entries[0].call_id)
+        if not self._replayer.can_run(entries[0], header):
+            return False
+        execution, is_new = self._replayer.run(entries[0], header)
         entries.popleft()
         self._parts.log(
             "replayed",

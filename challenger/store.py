@@ -37,18 +37,23 @@ _executions = Table(
 
 
 #: Raise it with any change of what an execution holds: output, outcome or trace records.
-EXECUTION_VERSION = 1
+EXECUTION_VERSION = 2
 
 
-def compute_origin(entry: Entry, cell: Cell | None, model_root: Hash32) -> Hash32:
-    """Return the hash of all that an execution follows from: entry, cell, model, our own rules.
+def compute_origin(
+    entry: Entry, cell: Cell | None, model_root: Hash32, seed: Hash32 | None = None
+) -> Hash32:
+    """Return the hash of all that an execution follows from.
+
+    That is entry, cell, model, the seed of a sampled call, our own rules. At temperature 0 there
+    is no seed (None), which no seed is mistaken for.
 
     Rule: CHAL-4
     """
     before = json.dumps(encode_cell(cell), sort_keys=True).encode()
     rules = EXECUTION_VERSION.to_bytes(32, "big")
     met = codec.compute_entry_hash(entry) + codec.sha256(before)
-    return codec.sha256(met + model_root + rules)
+    return codec.sha256(met + model_root + rules + (seed or b""))
 
 
 class Store(SqlJournal):

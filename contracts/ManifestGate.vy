@@ -74,7 +74,6 @@ def _check_header(header: uint256, seed: bytes32):
     assert header >> 248 == c.MANIFEST_VERSION, "gate: version not 1"
     cell_kind: uint256 = (header >> 224) & c.M8
     assert c.CELL_SHARED <= cell_kind and cell_kind <= c.CELL_NAMED, "gate: cell kind not 1 to 3"
-    assert (header >> 152) & c.M32 == 0, "gate: sampling not built yet"
     seed_rule: uint256 = (header >> 144) & c.M8
     assert seed_rule <= 1, "gate: seed rule not 0 or 1"
     assert seed_rule == 1 or seed == empty(bytes32), "gate: seed under rule 0"

@@ -110,6 +110,7 @@ class Verifier:
             call_id,
             source,
             self._load(),
+            find_header=history.find_header,
             report=lambda entry: self._report(f"replaying call {entry.call_id} of {call_id}"),
         )
         posted = self._rebuild(history, batch.number)

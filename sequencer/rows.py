@@ -124,7 +124,12 @@ def build_batch_row(closed: ClosedBatch) -> dict[str, Any]:  # Any: column value
 
 def parse_batch(row: Any, entries: Sequence[Entry]) -> Batch:  # Any: a row
     """Read a batch, given its entries."""
-    header = BatchHeader(
+    return Batch(parse_header(row), Hash32(row.batch_hash), tuple(entries))
+
+
+def parse_header(row: Any) -> BatchHeader:  # Any: a row
+    """Read a batch's header."""
+    return BatchHeader(
         number=BatchNumber(row.number),
         first_call=CallId(row.first_call),
         count=row.count,
@@ -132,7 +137,6 @@ def parse_batch(row: Any, entries: Sequence[Entry]) -> Batch:  # Any: a row
         prevrandao=Hash32(row.prevrandao),
         entries_root=Hash32(row.entries_root),
     )
-    return Batch(header, Hash32(row.batch_hash), tuple(entries))
 
 
 def build_result_row(result: Result) -> dict[str, Any]:  # Any: column values

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, delete, func, insert, select
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from oyez.chain import events
 from oyez.chain.journal import SqlJournal, open_database
@@ -20,7 +20,7 @@ from oyez.derivation.records import decode_execution, encode_execution
 from oyez.dispute.view import Own
 from oyez.protocol.errors import Fatal
 from oyez.protocol.transition import Execution
-from oyez.protocol.types import BatchNumber, Entry, Hash32
+from oyez.protocol.types import BatchHeader, BatchNumber, Entry, Hash32
 from sequencer import tables as t
 from sequencer.assertions import Assertions, Ended
 from sequencer.rows import (
@@ -32,6 +32,7 @@ from sequencer.rows import (
     build_result_row,
     parse_batch,
     parse_entry,
+    parse_header,
     parse_result,
 )
 
@@ -119,13 +120,36 @@ class Store(SqlJournal):
         """
         block = -1 if to is None else to.number
         calls, batches = select(t.entries.c.call_id), select(t.batches.c.number)
+        opened = select(func.min(t.batches.c.first_call)).where(t.batches.c.block > block)
         with self._engine.begin() as connection:
+            first_open = connection.execute(opened).scalar()
             connection.execute(delete(t.entries).where(t.entries.c.block > block))
             connection.execute(delete(t.batches).where(t.batches.c.block > block))
             connection.execute(delete(t.executions).where(t.executions.c.call_id.not_in(calls)))
+            if first_open is not None:
+                self._forget_sampled(connection, first_open)
             connection.execute(delete(t.results).where(t.results.c.batch.not_in(batches)))
             self.assertions.rewind(connection, block)
             connection.execute(delete(t.checkpoints).where(t.checkpoints.c.number > block))
+
+    def _forget_sampled(self, connection: Connection, first_open: int) -> None:
+        """Forget executions that drew from the seed of a batch which is open again.
+
+        From the first such call on: the calls after it may have met its cell.
+
+        Rule: SEQ-22
+        """
+        found = (
+            select(t.entries, t.executions.c.record)
+            .join(t.executions, t.executions.c.call_id == t.entries.c.call_id)
+            .where(t.entries.c.call_id >= first_open)
+            .order_by(t.entries.c.call_id)
+        )
+        for row in connection.execute(found).all():
+            if decode_execution(parse_entry(row), row.record).seed is not None:
+                gone = t.executions.c.call_id >= row.call_id
+                connection.execute(delete(t.executions).where(gone))
+                return
 
     def list_open(self) -> list[tuple[Entry, int]]:
         """Return the open batch's entries, each with its block."""
@@ -168,6 +192,12 @@ class Store(SqlJournal):
             return None
         found = select(t.entries).where(t.entries.c.batch == number).order_by("call_id")
         return parse_batch(row, [parse_entry(entry) for entry in self._select(found)])
+
+    def find_header(self, call_id: int) -> BatchHeader | None:
+        """Return the header of the closed batch that holds a call, None without one."""
+        number = self.get_batch_number(call_id)
+        row = self._find(select(t.batches).where(t.batches.c.number == number))
+        return None if row is None else parse_header(row)
 
     def count_batches(self) -> int:
         """Return the number of closed batches."""

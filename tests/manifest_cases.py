@@ -1,4 +1,4 @@
-"""The manifests of docs/spec/manifest.md: eleven at the edge of a bound, eleven beyond one."""
+"""The manifests of docs/spec/manifest.md: twelve at the edge of a bound, twelve beyond one."""
 
 from __future__ import annotations
 
@@ -183,10 +183,12 @@ def build_cases() -> dict[str, bytes]:
                 ]
             )
         ),
+        "the highest temperature": ballot[:9] + b"\xff" * 4 + ballot[13:],
         "cut short by a byte": ballot[:-1],
         "a byte too many": ballot + b"\0",
         "version 2": b"\x02" + ballot[1:],
-        "temperature above 0": ballot[:12] + b"\x01" + ballot[13:],
+        "a seed of the batch's that is not 0": ballot[:63] + b"\x01" + ballot[64:],
+        "an effect": ballot[:31] + b"\x01" + ballot[32:],
         "an array of no items": ballot.replace(b"\x04\x02\x00\x01", b"\x04\x05\x02\x01"),
         "an array of arrays": encode_manifest(with_fields([array(string(b"a", 1), 1)])).replace(
             b"\x01\x05\x01\x01", b"\x01\x05\x05\x01"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+from oyez.protocol.noise import Noise, find_best
 from oyez.protocol.types import Hash32
 from oyez.protocol.vocabulary import Vocabulary
 from tests.manifests import MISSING
@@ -80,13 +81,13 @@ class ScriptedSession:
         assert len(tokens) > 0
         self.extensions.append(tuple(tokens))
 
-    def best(self, allowed: Sequence[int]) -> int:
+    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
         """Return the allowed token with the highest score, the lowest id among equals."""
         assert len(allowed) > 1
         assert list(allowed) == sorted(set(allowed))
         self.asked += 1
         at = len(self.tokens)
-        return min(allowed, key=lambda token: (-self._score(at, token), token))
+        return find_best(noise, allowed, [self._score(at, token) for token in allowed])
 
     def logits(self, tokens: Sequence[int]) -> list[int]:
         """Return the tokens' scores."""

@@ -20,6 +20,7 @@ from oyez.author.reading import (
     read_integer,
     read_list,
     read_string,
+    read_temperature,
     read_text,
 )
 from oyez.author.tokenizer import AuthorModel
@@ -149,12 +150,12 @@ def _read_manifest(document: Document, top: Section, model: AuthorModel) -> Mani
     prompt = top.require("prompt", '{turn: "{input}{output}"}')
     segments = prompt_text.read_segments(document, prompt, fields, max_input, model)
     expressions, constants = _read_expressions(document, top, fields)
-    seed_rule, seed = _read_sampling(top)
+    temperature, seed_rule, seed = _read_sampling(top)
     return Manifest(
         model=read_integer(top.require("model", "0"), "'model'", 0, (1 << 16) - 1),
         cell_kind=_CELLS[read_choice(top.require("cell", "shared"), "'cell'", tuple(_CELLS))],
         upgrade_delay=_read_upgrade(top.require("upgrade", "immutable")),
-        temperature=0,
+        temperature=temperature,
         seed_rule=seed_rule,
         seed=seed,
         max_input=max_input,
@@ -203,26 +204,23 @@ def _read_limits(top: Section) -> tuple[int, int]:
     )
 
 
-def _read_sampling(top: Section) -> tuple[SeedRule, Hash32]:
-    """Return the seed rule and seed; the temperature can only be 0 yet."""
+def _read_sampling(top: Section) -> tuple[int, SeedRule, Hash32]:
+    """Return the temperature in Q16, the seed rule and the seed."""
     node = top.get("sampling")
     if node is None:
-        return SeedRule.BATCH, ZERO_HASH
+        return 0, SeedRule.BATCH, ZERO_HASH
     section = Section(node, "'sampling'", ("temperature", "seed"))
-    temperature = section.get("temperature")
-    if temperature is not None and read_text(temperature, "'temperature'").value != "0":
-        raise InvalidYaml(
-            "AUTHOR-4", temperature.mark, "a temperature above 0 is not built yet: write 0"
-        )
+    written = section.get("temperature")
+    temperature = 0 if written is None else read_temperature(written)
     seed = section.get("seed")
     if seed is None or read_text(seed, "'seed'").value == "batch":
-        return SeedRule.BATCH, ZERO_HASH
+        return temperature, SeedRule.BATCH, ZERO_HASH
     text = read_text(seed, "'seed'")
     if not _SEED.match(text.value):
         raise InvalidYaml(
             "AUTHOR-4", seed.mark, "'seed' is 'batch', or 0x and 64 lower-case hex digits"
         )
-    return SeedRule.CONSTANT, Hash32(bytes.fromhex(text.value[2:]))
+    return temperature, SeedRule.CONSTANT, Hash32(bytes.fromhex(text.value[2:]))
 
 
 def _read_expressions(

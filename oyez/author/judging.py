@@ -13,6 +13,7 @@ from oyez.engines.base import Engine, Session
 from oyez.protocol import decoding, execution, masks, prompt, schema
 from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import Machine
+from oyez.protocol.noise import Noise
 from oyez.protocol.types import (
     ZERO_ADDRESS,
     ZERO_HASH,
@@ -93,7 +94,7 @@ class Judge:
         self._machine = Machine(manifest.fields, engine.vocabulary.missing)
 
     def judge(self, text: str) -> Judgement:
-        """Return the judgement on one input.
+        """Return the judgement on one input, at temperature 0.
 
         Raises:
             Invalid: AUTHOR-16 if the call would be rejected before the choice is made.
@@ -192,9 +193,9 @@ class _ChoiceRecorder:
         """Append tokens to the context."""
         self._session.extend(tokens)
 
-    def best(self, allowed: Sequence[int]) -> int:
+    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
         """Return the best of the allowed tokens."""
-        return self._session.best(allowed)
+        return self._session.best(allowed, noise)
 
     def logits(self, tokens: Sequence[int]) -> list[int]:
         """Return logits, and keep the first ones asked for."""

@@ -125,21 +125,45 @@ def read_q16(node: Node, what: str, bits: int) -> int:
 
     Rule: AUTHOR-10
     """
+    text, scaled = _read_decimal(node, what, "-1.25")
+    most = (1 << (bits - 1)) - 1
+    if not -most <= scaled <= most:
+        raise InvalidYaml(
+            "AUTHOR-4", node.mark, f"{what} is {text}: it must lie within ±{most >> 16}"
+        )
+    return scaled
+
+
+def read_temperature(node: Node) -> int:
+    """Return a temperature as Q16, rounded half up; one above 0 never becomes 0.
+
+    Rule: AUTHOR-22
+    """
+    text, scaled = _read_decimal(node, "'temperature'", "0.7")
+    if not 0 <= scaled < 1 << 32 or text.startswith("-"):
+        raise InvalidYaml(
+            "AUTHOR-22", node.mark, f"'temperature' is {text}: it must lie between 0 and 65535"
+        )
+    if scaled == 0 and Decimal(text) > 0:
+        raise InvalidYaml(
+            "AUTHOR-22",
+            node.mark,
+            f"'temperature' is {text}: the least above 0 is 0.00002; write 0 for the best token",
+        )
+    return scaled
+
+
+def _read_decimal(node: Node, what: str, example: str) -> tuple[str, int]:
+    """Return a decimal number as it is written, and as Q16 rounded half up."""
     text = read_text(node, what)
     if text.style or not _DECIMAL.match(text.value) or len(text.value) > _MAX_DIGITS:
         raise InvalidYaml(
             "AUTHOR-4",
             node.mark,
-            f"{what} is a decimal number like -1.25, not {text.value[:40]!r}",
+            f"{what} is a decimal number like {example}, not {text.value[:40]!r}",
         )
     number, denominator = Decimal(text.value).as_integer_ratio()
-    scaled = (2 * number * 65_536 + denominator) // (2 * denominator)
-    most = (1 << (bits - 1)) - 1
-    if not -most <= scaled <= most:
-        raise InvalidYaml(
-            "AUTHOR-4", node.mark, f"{what} is {text.value}: it must lie within ±{most >> 16}"
-        )
-    return scaled
+    return text.value, (2 * number * 65_536 + denominator) // (2 * denominator)
 
 
 def read_list(node: Node, what: str, most: int) -> tuple[Node, ...]:

@@ -12,12 +12,14 @@ from oyez.commands import arguments, output
 from oyez.commands.settings import Settings, build_client, pass_settings
 from oyez.protocol.constants import MANIFEST_VERSION, UPGRADE_IMMUTABLE
 from oyez.protocol.errors import Invalid
-from oyez.protocol.types import Field, FieldType, Hash32, Manifest
+from oyez.protocol.transition import is_bound_to_batch
+from oyez.protocol.types import Field, FieldType, Hash32, Manifest, SeedRule
 
 if TYPE_CHECKING:
     from oyez.author.compiler import Compiled
 
 FILE = click.Path(path_type=Path)
+Q16 = 1 << 16
 
 
 @click.group()
@@ -175,6 +177,8 @@ def build_manifest(found: Manifest, data: bytes) -> dict[str, Any]:
         "model": found.model,
         "cell": found.cell_kind.name.lower(),
         "upgrade_delay": None if immutable else found.upgrade_delay,
+        "temperature": found.temperature / Q16,
+        "seed": describe_seed(found),
         "max_input": found.max_input,
         "output_tokens": found.output_tokens,
         "fixed_positions": found.fixed_positions,
@@ -191,6 +195,11 @@ def build_manifest(found: Manifest, data: bytes) -> dict[str, Any]:
             for index, field in enumerate(found.fields)
         ],
     }
+
+
+def describe_seed(found: Manifest) -> str:
+    """Return where the seed of sampling comes from, as YAML writes it."""
+    return "batch" if found.seed_rule is SeedRule.BATCH else output.format_hex(found.seed)
 
 
 def _build_items(field: Field) -> dict[str, Any]:
@@ -218,6 +227,11 @@ def describe(found: Manifest, data: bytes) -> list[str]:
         f"input up to {found.max_input} bytes, output up to {found.output_tokens} tokens, "
         f"{found.fixed_positions} fixed positions",
     ]
+    if found.temperature:
+        when = "runs once its batch is closed" if is_bound_to_batch(found) else "runs at once"
+        lines.append(
+            f"temperature {found.temperature / Q16:.5g}, seed {describe_seed(found)}: a call {when}"
+        )
     for field in found.fields:
         lines.append(f"  {field.name.decode()}: {_describe_type(field)}, {field.role.name.lower()}")
     return lines

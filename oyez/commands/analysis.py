@@ -34,6 +34,8 @@ def analyze(settings: Settings, *, file: Path, inputs: Path, predictions: Path |
     rows = analysis.parse_labelled(actions.read_text(inputs))
     compiled = actions.compile_file(file, settings)
     actions.warn(compiled.warnings)
+    if compiled.manifest.temperature:
+        click.echo("oyez: judged at temperature 0: the model's best answer to each input", err=True)
     engine = exact.load_engine(settings.model)
     progress = output.Progress()
     found = analysis.analyze(

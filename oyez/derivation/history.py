@@ -89,6 +89,11 @@ class History:
                 return batch
         return None
 
+    def find_header(self, call_id: int) -> BatchHeader | None:
+        """Return the header of the closed batch that holds a call, None without one."""
+        batch = self.find_batch(call_id)
+        return None if batch is None else batch.header
+
 
 def build_batch(closed: events.BatchClosed, entries: Sequence[Entry]) -> Batch:
     """Put a batch together; its entries are those queued for it, in order.

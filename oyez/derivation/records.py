@@ -29,6 +29,7 @@ def encode_execution(execution: Execution) -> bytes:
         "cell_before": encode_cell(execution.cell_before),
         "cell_after": encode_cell(execution.cell_after),
         "first_sampler": execution.first_sampler.hex(),
+        "seed": None if execution.seed is None else execution.seed.hex(),
     }
     head = json.dumps(document, separators=(",", ":")).encode()
     return len(head).to_bytes(_LENGTH_BYTES, "big") + head + b"".join(execution.position_roots)
@@ -59,6 +60,7 @@ def decode_execution(entry: Entry, record: bytes) -> Execution:
             position_roots=tuple(
                 Hash32(roots[start : start + 32]) for start in range(0, len(roots), 32)
             ),
+            seed=None if document["seed"] is None else _hash(document["seed"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Fatal(

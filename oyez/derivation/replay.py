@@ -16,7 +16,7 @@ from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import Machine, MachineState
 from oyez.protocol.state import State
 from oyez.protocol.transition import BatchResult, Execution
-from oyez.protocol.types import CallId, Cell, Entry, Hash32, Manifest, Outcome
+from oyez.protocol.types import BatchHeader, CallId, Cell, Entry, Hash32, Manifest, Outcome
 from oyez.protocol.vocabulary import Vocabulary
 
 
@@ -49,20 +49,28 @@ class CellReplay:
 
 
 def execute(
-    entry: Entry, cell: Cell | None, fetch_manifest: Callable[[Hash32], Manifest], engine: Engine
+    entry: Entry,
+    cell: Cell | None,
+    fetch_manifest: Callable[[Hash32], Manifest],
+    engine: Engine,
+    header: BatchHeader | None = None,
 ) -> Execution:
     """Run one call on its cell; never raises for a valid entry.
 
-    `fetch_manifest` gives the entry's manifest, and the one the cell was stored under.
+    `fetch_manifest` gives the entry's manifest, and the one the cell was stored under; `header`
+    is that of the entry's batch, None while it is open: only a call that is not bound to its batch
+    (SAMPLE-7) runs then.
     """
     allowed = engine.allowed if isinstance(engine, Masked) else masks.allowed_tokens
+    manifest = fetch_manifest(entry.manifest_hash)
     return transition.execute_call(
         entry=entry,
-        manifest=fetch_manifest(entry.manifest_hash),
+        manifest=manifest,
         cell=cell,
         engine=engine,
         allowed=allowed,
         previous=None if cell is None else fetch_manifest(cell.manifest_hash),
+        seed=transition.find_noise_seed(manifest, entry.call_id, header),
     )
 
 
@@ -77,10 +85,12 @@ def execute_all(
     manifests: Mapping[Hash32, Manifest],
     engine: Engine,
     known: Mapping[CallId, Execution] | None = None,
+    header: BatchHeader | None = None,
 ) -> list[Execution]:
     """Run entries in order on a state; what is `known` already is not run again.
 
-    `manifests` holds those of the entries and of the cells they meet.
+    `manifests` holds those of the entries and of the cells they meet; `header` is that of the
+    entries' batch, None while it is open.
     """
     known = known or {}
     changed: dict[Hash32, Cell] = {}
@@ -90,7 +100,7 @@ def execute_all(
         if execution is None:
             key = get_cell_key(entry, manifests[entry.manifest_hash])
             cell = changed.get(key, state.get(key))
-            execution = execute(entry, cell, manifests.__getitem__, engine)
+            execution = execute(entry, cell, manifests.__getitem__, engine, header)
         if execution.cell_after is not None:
             changed[execution.cell_key] = execution.cell_after
         executions.append(execution)
@@ -122,7 +132,7 @@ def derive(
 
     Rule: DERIVE-8
     """
-    executions = execute_all(state, batch.entries, manifests, engine, known)
+    executions = execute_all(state, batch.entries, manifests, engine, known, batch.header)
     return transition.apply_batch(
         state=state,
         header=batch.header,
@@ -156,12 +166,14 @@ def replay_cell(
     fetch_manifest: Callable[[Hash32], Manifest],
     engine: Engine,
     *,
+    find_header: Callable[[CallId], BatchHeader | None] = lambda _: None,
     report: Callable[[Entry], None] = lambda _: None,
 ) -> CellReplay:
     """Re-execute all calls of one cell up to `call_id`, from the inbox's entries alone.
 
     `entries` are those of the inbox from call 0; `fetch_manifest` is `ManifestSource.fetch`, or
-    gives other bytes to see a replay fail; `report` hears of each call before it runs.
+    gives other bytes to see a replay fail; `find_header` gives the batch of a call that is bound
+    to it; `report` hears of each call before it runs.
 
     Raises:
         Invalid: there is no such call.
@@ -180,7 +192,7 @@ def replay_cell(
         if get_cell_key(entry, fetch_manifest(entry.manifest_hash)) != key:
             continue
         report(entry)
-        execution = execute(entry, cell, fetch_manifest, engine)
+        execution = execute(entry, cell, fetch_manifest, engine, find_header(entry.call_id))
         cell = execution.cell_after
         executions.append(execution)
     return CellReplay(tuple(executions), sum(e.positions for e in executions))

@@ -13,6 +13,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from oyez.protocol.noise import Noise
 from oyez.protocol.types import Hash32, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -24,10 +25,11 @@ class Session(Protocol):
         """Append tokens (at least one) to the context."""
         ...
 
-    def best(self, allowed: Sequence[int]) -> int:
-        """Return the allowed token with the highest logit; ties go to the lowest id.
+    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
+        """Return the allowed token with the highest score; ties go to the lowest id.
 
-        `allowed` is not empty, ascending, without repeats; it may be a NumPy array.
+        Without noise the score is the logit. `allowed` is not empty, ascending, without repeats;
+        it may be a NumPy array.
         """
         ...
 
@@ -52,6 +54,7 @@ class Best:
     """A request for the best of these tokens: `Session.best`. Its answer is the token."""
 
     allowed: Sequence[int]
+    noise: Noise | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,9 @@ def extend(tokens: Sequence[int]) -> Steps[None]:
     yield Extend(tokens)
 
 
-def best(allowed: Sequence[int]) -> Steps[int]:
+def best(allowed: Sequence[int], noise: Noise | None = None) -> Steps[int]:
     """Return the best of some tokens, as a step; they are as `Session.best` wants them."""
-    answer = yield Best(allowed)
+    answer = yield Best(allowed, noise)
     assert isinstance(answer, int)
     return answer
 
@@ -93,8 +96,8 @@ def answer(session: Session, request: Request) -> Answer:
         case Extend(tokens):
             session.extend(tokens)
             return None
-        case Best(allowed):
-            return session.best(allowed)
+        case Best(allowed, noise):
+            return session.best(allowed, noise)
         case Logits(tokens):
             return session.logits(tokens)
 

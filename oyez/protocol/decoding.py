@@ -16,6 +16,7 @@ from oyez.engines.base import Session, Steps
 from oyez.protocol import masks, schema
 from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import FREE_PHASES, Machine, MachineState, Phase
+from oyez.protocol.noise import Noise, Sampling, find_best
 from oyez.protocol.types import Code, Field, Value
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -71,7 +72,9 @@ class _OutOfTokensError(Exception):
 class _Run:
     """The output so far, and the tokens the model has not seen yet."""
 
-    def __init__(self, machine: Machine, vocabulary: Vocabulary, limit: int) -> None:
+    def __init__(
+        self, machine: Machine, vocabulary: Vocabulary, limit: int, sampling: Sampling | None
+    ) -> None:
         """Begin with an empty output."""
         self.machine = machine
         self.vocabulary = vocabulary
@@ -79,7 +82,17 @@ class _Run:
         self.output = bytearray()
         self.steps: list[DecodeStep] = []
         self._limit = limit
+        self._sampling = sampling
         self._pending: list[int] = []
+
+    def get_noise(self) -> Noise | None:
+        """Return what the scores of the next token get; None at temperature 0.
+
+        Asked for only where more than one token is possible.
+
+        Rule: SAMPLE-6
+        """
+        return None if self._sampling is None else self._sampling.build_noise(len(self.steps))
 
     def verify_room(self) -> None:
         """Check that one more token may be appended.
@@ -116,12 +129,13 @@ def decode(
     session: Session,
     limit: int,
     allowed: Allowed = masks.allowed_tokens,
+    sampling: Sampling | None = None,
 ) -> Decoded:
     """Decode one output on one session, which stands after the whole prompt.
 
     The arguments are those of `decode_steps`.
     """
-    return base.drive(decode_steps(machine, vocabulary, limit, allowed), session)
+    return base.drive(decode_steps(machine, vocabulary, limit, allowed, sampling), session)
 
 
 def decode_steps(
@@ -129,6 +143,7 @@ def decode_steps(
     vocabulary: Vocabulary,
     limit: int,
     allowed: Allowed = masks.allowed_tokens,
+    sampling: Sampling | None = None,
 ) -> Steps[Decoded]:
     """Decode one output, in steps; the model's context stands after the whole prompt.
 
@@ -142,8 +157,9 @@ def decode_steps(
         vocabulary: of the engine's model.
         limit: most output tokens, forced ones counted.
         allowed: the mask; an engine may bring a faster one.
+        sampling: None at temperature 0.
     """
-    run = _Run(machine, vocabulary, limit)
+    run = _Run(machine, vocabulary, limit, sampling)
     code, detail = Code.NONE, 0
     try:
         while not machine.is_end(run.state):
@@ -169,7 +185,7 @@ def decode_steps(
 
 
 def _sample(run: _Run, allowed: Allowed) -> Steps[int]:
-    """Return the allowed token with the highest logit, ties to the lowest id.
+    """Return the allowed token with the highest score, ties to the lowest id.
 
     Raises:
         _OutOfTokensError: nothing is allowed.
@@ -180,7 +196,7 @@ def _sample(run: _Run, allowed: Allowed) -> Steps[int]:
     if len(tokens) == 1:
         return int(tokens[0])
     yield from run.flush()
-    return (yield from base.best(tokens))
+    return (yield from base.best(tokens, run.get_noise()))
 
 
 def get_canonical_tokens(
@@ -193,9 +209,9 @@ def get_canonical_tokens(
 def _choose(run: _Run) -> Steps[None]:
     """Let the model choose an option, token by token.
 
-    Only the next canonical tokens of the options still matching are allowed. A token's score is
-    its logit plus the highest bias among the options that share it, at every step; ties go to
-    the lowest id. What is left of the last option is appended unsampled.
+    Only the next canonical tokens of the options still matching are allowed. A token's logit gets
+    the highest bias among the options that share it, at every step; ties go to the lowest id.
+    What is left of the last option is appended unsampled.
 
     Rule: DECODE-9
     """
@@ -217,16 +233,14 @@ def _choose(run: _Run) -> Steps[None]:
 
 
 def _argmax(run: _Run, bias_of: Mapping[int, int]) -> Steps[int]:
-    """Return the token with the highest logit plus bias, exactly; ties to the lowest id."""
+    """Return the token with the highest score, bias included, exactly; ties to the lowest id."""
     tokens = sorted(bias_of)
     if len(tokens) == 1:
         return tokens[0]
     yield from run.flush()
     logits = yield from base.logits(tokens)
-    scores = {
-        token: int(logit) + bias_of[token] for token, logit in zip(tokens, logits, strict=True)
-    }
-    return min(tokens, key=lambda token: (-scores[token], token))
+    biased = [int(logit) + bias_of[token] for token, logit in zip(tokens, logits, strict=True)]
+    return find_best(run.get_noise(), tokens, biased)
 
 
 def tokenise_example(

@@ -14,6 +14,7 @@ from oyez.protocol import cells, decoding, masks, prompt, trace, trace_records
 from oyez.protocol.decoding import Allowed, Decoded
 from oyez.protocol.errors import Invalid
 from oyez.protocol.machine import Machine
+from oyez.protocol.noise import Sampling
 from oyez.protocol.types import (
     Cell,
     Code,
@@ -39,6 +40,7 @@ class Execution:
         cell_after: the cell after the call: the same one when the call was rejected.
         first_sampler: sampler record of position 0; PAD unless the prompt is empty.
         position_roots: trace roots of positions 1 on, one for each token that ran.
+        seed: of the noise; None at temperature 0, where nothing here depends on one.
     """
 
     entry: Entry
@@ -54,6 +56,7 @@ class Execution:
     cell_after: Cell | None
     first_sampler: Hash32
     position_roots: tuple[Hash32, ...]
+    seed: Hash32 | None
 
     @property
     def positions(self) -> int:
@@ -90,6 +93,7 @@ def execute_call(
     engine: Engine,
     allowed: Allowed = masks.allowed_tokens,
     previous: Manifest | None = None,
+    seed: Hash32 | None = None,
 ) -> Execution:
     """Run one call on its cell, alone; the arguments are those of `begin_call`."""
     call = begin_call(
@@ -99,6 +103,7 @@ def execute_call(
         engine=engine,
         allowed=allowed,
         previous=previous,
+        seed=seed,
     )
     if isinstance(call, Execution):
         return call
@@ -114,11 +119,12 @@ def begin_call(
     engine: Engine,
     allowed: Allowed = masks.allowed_tokens,
     previous: Manifest | None = None,
+    seed: Hash32 | None = None,
 ) -> Execution | Running:
     """Begin a call on its cell: its end if the model need not run, else what the model is to do.
 
-    The first code that applies, in order of the codes, ends it. Nothing here depends on the
-    batch: at temperature 0 a call may run before its batch closes.
+    The first code that applies, in order of the codes, ends it. Of the batch only the seed is
+    needed: at temperature 0 a call may run before its batch closes.
 
     Args:
         entry: a call, as the inbox has it.
@@ -127,6 +133,7 @@ def begin_call(
         engine: the model the manifest names.
         allowed: the mask; an engine may bring a faster one, equal to the reference.
         previous: the manifest the cell was stored under, if that is another one.
+        seed: the call's (TRANSITION-10); at temperature 0 it is not looked at.
 
     Raises:
         ValueError: the arguments do not belong together; never for what a caller wrote.
@@ -135,7 +142,9 @@ def begin_call(
     """
     if entry.kind is not EntryKind.CALL or entry.manifest_hash != manifest.hash:
         raise ValueError(f"entry {entry.call_id} is no call of this manifest")
-    call = _Call(entry, manifest, cell)
+    if manifest.temperature and seed is None:
+        raise ValueError(f"call {entry.call_id} is sampled, and has no seed")
+    call = _Call(entry, manifest, cell, seed if manifest.temperature else None)
     values = cells.compute_values(manifest, cell, previous)
     bad = check_input(entry.input, engine.vocabulary.missing)
     if bad is not None:
@@ -171,6 +180,7 @@ class _Call:
     entry: Entry
     manifest: Manifest
     cell: Cell | None
+    seed: Hash32 | None
 
     def refuse(self, code: Code, detail: int, tokens: tuple[int, ...] | None) -> Execution:
         """Return the end of a call whose model never ran: no output, no position."""
@@ -188,6 +198,7 @@ class _Call:
             cell_after=self.cell,
             first_sampler=trace.record_tree().empty[0],
             position_roots=(),
+            seed=self.seed,
         )
 
 
@@ -223,9 +234,12 @@ class Running:
         if rest:
             yield from base.extend(rest)
         machine = Machine(manifest.fields, self.vocabulary.missing)
+        sampling = None
+        if self.call.seed is not None:
+            sampling = Sampling(manifest.temperature, self.call.seed, len(self.tokens))
         return (
             yield from decoding.decode_steps(
-                machine, self.vocabulary, manifest.output_tokens, self.allowed
+                machine, self.vocabulary, manifest.output_tokens, self.allowed, sampling
             )
         )
 
@@ -256,6 +270,7 @@ class Running:
             cell_after=after,
             first_sampler=first_sampler,
             position_roots=position_roots,
+            seed=call.seed,
         )
 
 

@@ -98,9 +98,9 @@ def parse_manifest(data: bytes, limits: ModelLimits) -> Manifest:
 
 
 def _read_header(word: int) -> dict[str, int]:
-    """Return the parts of header word 0 by name.
+    """Return the parts of header word 0 by name; any temperature of 32 bits is one.
 
-    Rule: MANIFEST-2
+    Rules: MANIFEST-2, MANIFEST-5
 
     Raises:
         Invalid: MANIFEST-2 unless the version is 1.
@@ -118,7 +118,7 @@ def _read_header(word: int) -> dict[str, int]:
 def _verify_header(header: dict[str, int], seed: bytes) -> None:
     """Check the header's parts that bind nothing else.
 
-    Rules: MANIFEST-3, MANIFEST-4, MANIFEST-5, MANIFEST-6, MANIFEST-7, MANIFEST-8
+    Rules: MANIFEST-3, MANIFEST-4, MANIFEST-6, MANIFEST-7, MANIFEST-8
     """
     if not 1 <= header["cell_kind"] <= 3:
         raise Invalid("MANIFEST-3", f"cell kind {header['cell_kind']} is not 1, 2 or 3")
@@ -126,8 +126,6 @@ def _verify_header(header: dict[str, int], seed: bytes) -> None:
         raise Invalid("MANIFEST-4", f"seed rule {header['seed_rule']} is neither 0 nor 1")
     if header["seed_rule"] == SeedRule.BATCH and seed != bytes(32):
         raise Invalid("MANIFEST-4", "the seed is 0 when it comes from the batch")
-    if header["temperature"] != 0:
-        raise Invalid("MANIFEST-5", "a temperature above 0 is not built yet: set it to 0")
     if header["effects"] != 0:
         raise Invalid("MANIFEST-6", "effects are not built yet: there are none")
     if header["max_input"] > c.MAX_INPUT_BYTES:

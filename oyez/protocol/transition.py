@@ -1,6 +1,7 @@
 """The state transition: what a batch of executed calls does to the state, and what it claims.
 
-`execute_call` (execution.py) runs the model; all it needs is known before the batch closes.
+`execute_call` (execution.py) runs the model; but for the seed of a sampled call, all it needs is
+known before the batch closes.
 `apply_batch` only hashes: it folds finished executions, in order, into the state and the claim.
 """
 
@@ -33,6 +34,8 @@ __all__ = [
     "check_input",
     "compute_call_seed",
     "execute_call",
+    "find_noise_seed",
+    "is_bound_to_batch",
 ]
 
 
@@ -73,7 +76,7 @@ def apply_batch(
 
     Raises:
         ValueError: the executions are not this batch's calls, or one ran on another cell than
-            the state has for it.
+            the state has for it, or drew from another seed than the batch gives it.
 
     Rule: TRANSITION-9
     """
@@ -85,6 +88,7 @@ def apply_batch(
     calls: list[trace.CallTrace] = []
     built: list[Receipt] = []
     for execution in executions:
+        _verify_seed(execution, header, manifests)
         before, state = state, _apply_execution(state, execution, manifests)
         receipt = _build_receipt(execution, state)
         receipts_tree = receipts_tree.append(codec.compute_receipt_leaf(receipt))
@@ -123,6 +127,51 @@ def compute_call_seed(manifest: Manifest, header: BatchHeader, call_id: CallId) 
     if manifest.seed_rule is SeedRule.CONSTANT:
         return manifest.seed
     return codec.compute_seed(header.prevrandao, call_id)
+
+
+def is_bound_to_batch(manifest: Manifest) -> bool:
+    """Tell whether a call's output hangs on its batch's randomness: it runs once that is closed.
+
+    Rule: SAMPLE-7
+    """
+    return manifest.temperature > 0 and manifest.seed_rule is SeedRule.BATCH
+
+
+def find_noise_seed(
+    manifest: Manifest, call_id: CallId, header: BatchHeader | None
+) -> Hash32 | None:
+    """Return the seed of a call's noise; None at temperature 0, where there is none.
+
+    Args:
+        manifest: the one the entry names.
+        call_id: the call.
+        header: of the call's batch; None while that is open.
+
+    Raises:
+        ValueError: the call's batch must be closed first.
+    """
+    if not manifest.temperature:
+        return None
+    if manifest.seed_rule is SeedRule.CONSTANT:
+        return manifest.seed
+    if header is None:
+        raise ValueError(f"call {call_id} is sampled by its batch's seed: the batch is open yet")
+    return compute_call_seed(manifest, header, call_id)
+
+
+def _verify_seed(
+    execution: Execution, header: BatchHeader, manifests: Mapping[Hash32, Manifest]
+) -> None:
+    """Check that a sampled call drew from the seed that this batch gives it.
+
+    After a re-org the same call may lie in a batch that another block closed.
+
+    Rule: SAMPLE-8
+    """
+    call_id = execution.entry.call_id
+    seed = find_noise_seed(manifests[execution.manifest_hash], call_id, header)
+    if execution.seed != seed:
+        raise ValueError(f"call {call_id} ran with another seed than batch {header.number} gives")
 
 
 def _apply_execution(

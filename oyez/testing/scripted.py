@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from oyez.protocol import codec
+from oyez.protocol.noise import Noise, find_best
 from oyez.protocol.types import Hash32, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -79,8 +80,8 @@ class ScriptedSession:
             self._digests.append(codec.sha256(self._digests[-1] + token.to_bytes(4, "big")))
             self.tokens.append(int(token))
 
-    def best(self, allowed: Sequence[int]) -> int:
-        """Return the allowed token with the highest logit; ties go to the lowest id.
+    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
+        """Return the allowed token with the highest score; ties go to the lowest id.
 
         Raises:
             ValueError: `allowed` is empty or not ascending.
@@ -88,8 +89,7 @@ class ScriptedSession:
         ids = [int(token) for token in allowed]
         if not ids or ids != sorted(set(ids)):
             raise ValueError("best takes ascending token ids without repeats, at least one")
-        scores = self.logits(ids)
-        return ids[scores.index(max(scores))]
+        return find_best(noise, ids, self.logits(ids))
 
     def logits(self, tokens: Sequence[int]) -> list[int]:
         """Return the scores of these tokens, by the engine's mode."""

@@ -15,6 +15,7 @@ from oyez.derivation import replay
 from oyez.derivation.history import Batch
 from oyez.engines.base import Engine, Session
 from oyez.protocol.errors import Invalid
+from oyez.protocol.noise import Noise
 from oyez.protocol.state import State
 from oyez.protocol.transition import BatchResult, Execution
 from oyez.protocol.types import CallId, Hash32, Manifest
@@ -40,9 +41,9 @@ class ContrarySession:
         self._session.extend(tokens)
         self._length += len(tokens)
 
-    def best(self, allowed: Sequence[int]) -> int:
+    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
         others = self._refuse(allowed)
-        return self._session.best(others or allowed)
+        return self._session.best(others or allowed, noise)
 
     def logits(self, tokens: Sequence[int]) -> list[int]:
         found = self._session.logits(tokens)
@@ -92,11 +93,12 @@ def derive_false(
     """
     before = [entry for entry in batch.entries if entry.call_id < false_call]
     (target,) = [entry for entry in batch.entries if entry.call_id == false_call]
-    executions = replay.execute_all(state, before, manifests, engine)
+    executions = replay.execute_all(state, before, manifests, engine, header=batch.header)
     known: dict[CallId, Execution] = {item.entry.call_id: item for item in executions}
     met = replay.fold_state(state, executions, manifests)
-    (honest,) = replay.execute_all(met, [target], manifests, engine)
-    (lie,) = replay.execute_all(met, [target], manifests, ContraryEngine(engine, honest))
+    (honest,) = replay.execute_all(met, [target], manifests, engine, header=batch.header)
+    contrary = ContraryEngine(engine, honest)
+    (lie,) = replay.execute_all(met, [target], manifests, contrary, header=batch.header)
     if lie.output == honest.output:
         raise Invalid("LIE", f"the model decides nothing in call {false_call}: choose another")
     known[target.call_id] = lie

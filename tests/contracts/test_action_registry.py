@@ -227,10 +227,8 @@ def test_immutable_means_immutable_and_delays_stay_on_the_clock(world: World) ->
 
 def test_an_upgrade_meets_the_same_gate(world: World) -> None:
     action_id = world.actions.publish(SLOW.encode(), sender=AUTHOR)
-    with reverts("gate: sampling not built yet"):
-        world.actions.announce_upgrade(
-            action_id, SLOW.change(temperature=1).encode(), sender=AUTHOR
-        )
+    with reverts("gate: effects not built yet"):
+        world.actions.announce_upgrade(action_id, SLOW.change(effects=1).encode(), sender=AUTHOR)
     assert world.actions.pending_upgrade(action_id) == (bytes(32), 0)
 
 

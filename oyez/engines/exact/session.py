@@ -12,9 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from oyez.engines.exact import noise as noises
 from oyez.engines.exact import trace
 from oyez.engines.exact.backend import Backend, Lanes, Residuals
 from oyez.engines.exact.weights import Model
+from oyez.protocol.noise import Noise
 from oyez.protocol.types import Hash32
 
 #: Up to this many tokens, reading their rows alone is cheaper than the whole head.
@@ -109,14 +111,16 @@ class ExactSession:
         """Append tokens (at least one) to the context."""
         self._context.extend(tokens)
 
-    def best(self, allowed: Sequence[int]) -> int:
-        """Return the allowed token with the highest logit; ties go to the lowest id."""
+    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
+        """Return the allowed token with the highest score; ties go to the lowest id."""
         ids = np.ascontiguousarray(allowed, np.int32)
         last = self._last()
         if len(ids) <= FEW_TOKENS:
             logits = self._context.backend.logits_of(last, ids)
         else:
             logits = self._context.backend.logits(last)[ids]
+        if noise is not None:
+            return noises.find_best(noise, ids, logits)
         # argmax takes the first of equals, and `allowed` is ascending.
         return int(ids[logits.argmax()])
 

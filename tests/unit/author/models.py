@@ -7,6 +7,7 @@ from functools import cache
 
 from oyez.author.tokenizer import AuthorModel, build_author_model
 from oyez.engines.exact.tokens import TokenizerMetadata, TokenType, build_byte_alphabet
+from oyez.protocol.noise import Noise
 from oyez.protocol.types import Hash32, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -60,7 +61,8 @@ class ScriptedSession:
         assert len(tokens) > 0
         self.tokens += tokens
 
-    def best(self, allowed: Sequence[int]) -> int:
+    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
+        assert noise is None, "an author's tools judge at temperature 0"
         logits = self.logits(allowed)
         return max(zip(logits, (-token for token in allowed), strict=True))[1] * -1
 

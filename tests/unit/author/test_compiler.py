@@ -124,6 +124,36 @@ def test_an_arrays_sizes_and_options_are_warned_of() -> None:
     )
 
 
+# Rule: AUTHOR-22
+@pytest.mark.parametrize(
+    ("text", "q16"),
+    [
+        *(("0", 0), ("0.0", 0), ("0.00000763", 1), ("0.7", 45_875), ("0.8", 52_429), ("1", 65_536)),
+        *(("0.50000762", 32_768), ("0.50000763", 32_769), ("65535.99999", 2**32 - 1)),
+    ],
+)
+def test_a_temperature_is_rounded_to_q16(text: str, q16: int) -> None:
+    assert compile_tiny(("temperature: 0", f"temperature: {text}")).manifest.temperature == q16
+
+
+# Rule: AUTHOR-23
+@pytest.mark.parametrize(
+    ("temperature", "seed", "warning"),
+    [
+        ("0.7", "batch", None),
+        ("2", "batch", None),
+        ("2.1", "batch", "above a temperature of 2"),
+        ("0", "'0x" + "ab" * 32 + "'", "at temperature 0 no seed has an effect"),
+        ("0.7", "'0x" + "ab" * 32 + "'", "whoever calls can try words"),
+    ],
+)
+def test_odd_samplings_are_warned_of(temperature: str, seed: str, warning: str | None) -> None:
+    edits = ("temperature: 0, seed: batch", f"temperature: {temperature}, seed: {seed}")
+    warnings = compile_tiny(edits).warnings
+    assert len(warnings) == (warning is not None)
+    assert all("line 31" in found and str(warning) in found for found in warnings)
+
+
 # Rule: AUTHOR-10
 @pytest.mark.parametrize(
     ("text", "q16"),

@@ -89,7 +89,12 @@ CASES: tuple[Case, ...] = (
     ("entry and answers", "entry \U00040000 answers", 2, 30, "no tokens for"),
     ("output_tokens: 64", "output_tokens: 0", 30, 18, "between 1 and 2046"),
     ("input_bytes: 64", "input_bytes: 1025", 29, 16, "between 0 and 1024"),
-    ("temperature: 0", "temperature: 0.7", 31, 25, "write 0"),
+    ("temperature: 0", "temperature: -0.7", 31, 25, "between 0 and 65535"),
+    ("temperature: 0", "temperature: 65536", 31, 25, "between 0 and 65535"),
+    ("temperature: 0", "temperature: 65535.999999", 31, 25, "between 0 and 65535"),
+    ("temperature: 0", "temperature: 0.000001", 31, 25, "write 0 for the best token"),
+    ("temperature: 0", "temperature: warm", 31, 25, "a decimal number like 0.7"),
+    ("temperature: 0", "temperature: '0.7'", 31, 25, "a decimal number like 0.7"),
     ("seed: batch", "seed: 0x12", 31, 34, "64 lower-case hex digits"),
     # Prompt.
     ("paid {value}", "paid {values}", 11, 24, "did you mean 'value'?"),

@@ -44,6 +44,12 @@ def test_another_cell_or_model_is_another_origin() -> None:
     assert compute_origin(ENTRY, CELL, ROOT) not in origins
 
 
+def test_a_sampled_calls_seed_is_part_of_its_origin() -> None:
+    """Rule: CHAL-4."""
+    seeds = [None, Hash32(bytes(32)), Hash32(b"\x03" * 32)]
+    assert len({compute_origin(ENTRY, CELL, ROOT, seed) for seed in seeds}) == 3
+
+
 def test_executions_outlive_a_restart(tmp_path: Path) -> None:
     """Rule: CHAL-4."""
     (execution,) = replay.execute_all(State.empty(), [ENTRY], MANIFESTS, ENGINE)

@@ -134,6 +134,7 @@ EXECUTIONS = st.builds(
     cell_after=CELLS,
     first_sampler=WORDS,
     position_roots=st.lists(WORDS, max_size=4).map(tuple),
+    seed=st.none() | WORDS,
 )
 
 
