@@ -25,9 +25,9 @@ soak: ## the large seeded counts, PART=name or all, SEED=n; writes tests/soak.js
 	@$(PYTHON) scripts/install.py --soak
 	@$(BIN)/python -m scripts.soak $(PART) --seed $(or $(SEED),1)
 
-bench: ## ratios against peers in one run; writes docs/measurements/bench.json
+bench: ## gas and the engine against llama.cpp; writes docs/measurements/*.json, NAME=gas|engine for one
 	@$(PYTHON) scripts/install.py --test
-	@$(BIN)/python -m scripts.bench
+	@$(BIN)/python -m scripts.bench $(NAME)
 
 lock: ## rewrite the lock files from requirements/*.in
 	@$(BIN)/python scripts/lock.py

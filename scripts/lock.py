@@ -17,7 +17,7 @@ OPTIONS = (
     "--quiet",
 )
 #: Lock files whose packages are wanted without what they declare to need.
-ALONE = {"model", "compiler"}
+ALONE = {"model", "compiler", "llama"}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`oyez bench gas` measures what the contracts cost, on a local chain that it starts and stops."""
+"""`oyez bench`: what the contracts cost in gas, and how the engine does against llama.cpp."""
 
 from __future__ import annotations
 
@@ -42,3 +42,35 @@ def gas(settings: Settings) -> None:
 
 def _mark(name: str, over: dict[str, int]) -> str:
     return "  exceeded" if name in over else ""
+
+
+@bench.command()
+@click.option("--rows", help="Comma-separated measurements to run  [default: all].")
+@pass_settings
+def engine(settings: Settings, rows: str | None) -> None:
+    """Measure the exact engine against llama.cpp on the same file; exit code 1 if a must is missed.
+
+    Divergence from a float64 reference on eight texts, and ratios of speed, each the median of
+    interleaved pairs with two threads on both sides. llama.cpp is built for this machine into the
+    cache when it is missing (about 5 minutes; it needs a C++ compiler and cmake), then all rows
+    take about 8 minutes. Busy neighbours make ratios worthless: see the load in the result.
+    """
+    from oyez.measure import bench as measuring
+    from oyez.measure import targets
+    from oyez.measure.rows import ROWS
+
+    names = list(ROWS) if rows is None else [name.strip() for name in rows.split(",")]
+    unknown = [name for name in names if name not in ROWS]
+    if unknown:
+        raise click.UsageError(f"no measurement {unknown[0]!r}; there are {', '.join(ROWS)}")
+    result = measuring.run_rows(ROWS, names, output.Notes())
+    judged = list(targets.judge(result))
+    lines = [f"{'':34}{'measured':>11}{'must':>9}{'aim':>9}"]
+    for target in judged:
+        bounds = f"{target.must:>9.3g}{target.aim:>9.3g}"
+        lines.append(f"{target.name:34}{target.value:>11.3g}{bounds}  {target.verdict}")
+    load = result["machine"]
+    lines.append(f"load of the machine: {load['load_before']} before, {load['load_after']} after")
+    output.emit(result, lines, as_json=settings.json)
+    if any(target.verdict == "missed" for target in judged):
+        click.get_current_context().exit(output.Exit.NEGATIVE)

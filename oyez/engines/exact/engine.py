@@ -31,6 +31,7 @@ class ExactEngine:
 
     Attributes:
         model: the weights and tables.
+        backend: what runs it.
         prefix_cache: contexts of constant prefixes, shared by all sessions.
         tokenizer: what an author's tokenizer is built from.
     """
@@ -46,7 +47,7 @@ class ExactEngine:
         self.tokenizer = tokenizer
         self.prefix_cache = PrefixCache()
         self.model = model
-        self._backend = backend
+        self.backend = backend
         self._root = root
         self._vocabulary = build_vocabulary(tokenizer)
         self._masks = Masks(self._vocabulary)
@@ -76,7 +77,7 @@ class ExactEngine:
         key = tuple(map(int, prefix))
         context = self.prefix_cache.get(key) if key else None
         if context is None:
-            context = Context(self._backend, self.model)
+            context = Context(self.backend, self.model)
             if not key:
                 return ExactSession(context)
             context.extend(key)
@@ -99,7 +100,7 @@ MOST_MISSING = 32
 
 
 def load_engine(
-    path: Path | None = None, *, sha256: str | None = known.SMOLLM2_SHA256
+    path: Path | None = None, *, sha256: str | None = known.SMOLLM2_SHA256, threads: int = 1
 ) -> ExactEngine:
     """Load a model file: check its digest, then everything in it, then the kernels.
 
@@ -108,6 +109,7 @@ def load_engine(
     Args:
         path: the GGUF file; None finds it (`OYEZ_MODEL`, then the model's wheel).
         sha256: the digest it must have; None takes any file.
+        threads: that share a call's work.
 
     Raises:
         Fatal: no file, another digest, or kernels that give wrong answers.
@@ -122,7 +124,7 @@ def load_engine(
     model = load_model(file)
     verify_vocabulary(build_vocabulary(tokenizer), model.vocabulary)
     root = known.MODEL_ROOTS.get((sha256 or "", model.context))
-    return ExactEngine(model, tokenizer, kernels.open_backend(model), root)
+    return ExactEngine(model, tokenizer, kernels.open_backend(model, threads), root)
 
 
 def verify_vocabulary(vocabulary: Vocabulary, rows: int) -> None:
