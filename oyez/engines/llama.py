@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from oyez.engines import llama_context
 from oyez.engines.exact import locate
+from oyez.engines.exact import noise as noises
 from oyez.engines.exact.engine import build_shape
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.masks import Masks
@@ -26,6 +27,7 @@ from oyez.engines.exact.weights import load_model
 from oyez.engines.llama_context import Part, Scores
 from oyez.protocol.errors import Fatal
 from oyez.protocol.machine import Machine, MachineState
+from oyez.protocol.noise import Noise
 from oyez.protocol.types import Hash32, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -34,6 +36,9 @@ SEQUENCES = 64
 POSITIONS = 16_384
 #: Prefixes kept at most.
 PREFIXES = 16
+
+
+_MOST = (1 << 31) - 1
 
 
 class FloatContext(Protocol):
@@ -169,10 +174,13 @@ class LlamaSession:
         self._scores = self._engine.run(self._sequence, self._count, tokens)
         self._count += len(tokens)
 
-    def best(self, allowed: Sequence[int]) -> int:
-        """Return the allowed token with the highest logit; ties go to the lowest id."""
+    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
+        """Return the allowed token with the highest score; ties go to the lowest id."""
         ids = np.ascontiguousarray(allowed, np.int32)
-        return int(ids[self._round(ids).argmax()])
+        logits = self._round(ids)
+        if noise is not None:
+            return noises.find_best(noise, ids, logits)
+        return int(ids[logits.argmax()])
 
     def logits(self, tokens: Sequence[int]) -> list[int]:
         """Return the logits of these tokens, rounded to Q16."""
@@ -183,12 +191,12 @@ class LlamaSession:
         """Refuse: no other machine would find the same."""
         _refuse("no records of layers")
 
-    def _round(self, ids: NDArray[np.int32]) -> NDArray[np.int64]:
+    def _round(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return scores in Q16, half to even, within 32 bits."""
         if self._scores is None:
             raise ValueError("an empty context has no scores: append a token first")
         real = self._scores[ids].astype(np.float64)
-        rounded: NDArray[np.int64] = np.rint(real * 65_536).astype(np.int64)
-        return rounded
+        return np.rint(real * 65_536).clip(-_MOST, _MOST).astype(np.int32)
 
 
 def load_engine(path: Path | None = None, *, threads: int = 1) -> LlamaEngine:

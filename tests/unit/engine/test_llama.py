@@ -24,7 +24,8 @@ from oyez.engines.llama_context import Part, Scores
 from oyez.protocol import decoding
 from oyez.protocol.errors import Fatal, Invalid
 from oyez.protocol.machine import Machine
-from oyez.protocol.types import Field, FieldType, Role
+from oyez.protocol.noise import build_noise
+from oyez.protocol.types import Field, FieldType, Hash32, Role
 from tests.unit.engine import tiny
 
 UNIT = 65_536
@@ -107,10 +108,20 @@ def test_scores_are_rounded_before_they_are_compared(exact: ExactEngine) -> None
     scores = [0.0] * exact.shape.vocabulary
     scores[3], scores[7] = 2.0 + 0.2 / UNIT, 2.0 + 0.4 / UNIT
     scores[9] = -1.0 - 1.5 / UNIT
+    scores[20], scores[21] = 1e9, -1e9
     session = build(exact, Scripted(scores)).open([1])
     assert session.logits([7, 3, 9]) == [2 * UNIT, 2 * UNIT, -UNIT - 2]
+    assert session.logits([20, 21]) == [2**31 - 1, 1 - 2**31]  # within 32 bits
     assert session.best([1, 3, 7]) == 3  # equal once rounded: the lowest id
     assert session.best(np.array([7, 9], np.int32)) == 7
+
+
+def test_sampling_has_the_exact_engines_noise(exact: ExactEngine) -> None:
+    floats = build(exact, ExactFloats(exact))
+    ids = range(10, 290)
+    for position in range(20):
+        noise = build_noise(2 * UNIT, Hash32(bytes(32)), position)
+        assert floats.open([3]).best(ids, noise) == exact.open([3]).best(ids, noise)
 
 
 def test_nothing_that_only_bits_can_prove_is_answered(exact: ExactEngine) -> None:
