@@ -196,7 +196,8 @@ class LlamaSession:
         if self._scores is None:
             raise ValueError("an empty context has no scores: append a token first")
         real = self._scores[ids].astype(np.float64)
-        return np.rint(real * 65_536).clip(-_MOST, _MOST).astype(np.int32)
+        rounded: NDArray[np.int32] = np.rint(real * 65_536).clip(-_MOST, _MOST).astype(np.int32)
+        return rounded
 
 
 def load_engine(path: Path | None = None, *, threads: int = 1) -> LlamaEngine:
