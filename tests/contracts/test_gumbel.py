@@ -1,0 +1,78 @@
+"""The noise of one token on chain: the same integers as in Python, and what a lane costs."""
+
+from __future__ import annotations
+
+import functools
+import random
+
+from oyez.protocol import noise
+from oyez.protocol.types import Hash32
+from tests.contracts.harness import Contract, World
+
+LAST = (1 << 32) - 1
+
+
+@functools.cache
+def harness() -> Contract:
+    return World().deploy("tests/contracts/GumbelHarness.vy")
+
+
+def key_of(some: noise.Noise) -> int:
+    return sum(word << 32 * at for at, word in enumerate(some.words))
+
+
+def test_keys_and_draws_are_pythons() -> None:
+    """Rule: SAMPLE-2, SAMPLE-3."""
+    pick = random.Random(1)
+    for _ in range(20):
+        seed, position = Hash32(pick.randbytes(32)), pick.randrange(2_047)
+        some = noise.build_noise(1, seed, position)
+        key = harness().key(seed, position)
+        assert key & (1 << 160) - 1 == key_of(some)
+        for token in (pick.randrange(1 << 23), pick.randrange(8), (1 << 23) - 1):
+            assert harness().draw(key, token) == noise.draw(some, token)
+
+
+def test_logarithms_are_pythons() -> None:
+    """Rule: SAMPLE-4."""
+    pick = random.Random(2)
+    near = [(1 << bits) + d for bits in range(1, 53) for d in (-1, 0, 1)]
+    for x in [*near, *(pick.randrange(1, 1 << pick.randrange(1, 54)) for _ in range(200))]:
+        assert harness().log2(x) == noise.compute_log2(x), x
+
+
+def test_noises_are_pythons() -> None:
+    """Rule: SAMPLE-5."""
+    pick = random.Random(3)
+    draws = [0, 1, LAST - 1, LAST]
+    draws += [(1 << bits) + d for bits in range(1, 32) for d in (-1, 0, 1)]
+    draws += [LAST - (1 << bits) + d for bits in range(2, 32) for d in (-1, 0, 1)]
+    draws += [pick.getrandbits(32) for _ in range(2_000)]
+    for at in range(0, len(draws), 256):
+        some = draws[at : at + 256]
+        assert list(harness().noises(some)) == [noise.compute_gumbel(r) for r in some]
+
+
+def test_scores_are_pythons() -> None:
+    """Rule: SAMPLE-1."""
+    pick = random.Random(4)
+    for temperature in (1, 52_429, (1 << 32) - 1):
+        some = noise.build_noise(temperature, Hash32(pick.randbytes(32)), 9)
+        for logit in (-(1 << 32), (1 << 32) - 2, 0, pick.randrange(-(1 << 31), 1 << 31)):
+            token = pick.randrange(49_152)
+            expected = noise.compute_score(some, token, logit)
+            assert harness().score(logit, key_of(some), token, temperature) == expected
+
+
+def test_a_lane_is_cheap_enough_to_check() -> None:
+    """One lane, and a block of 128 with a draw for each four of them.
+
+    Rule: SAMPLE-5
+    """
+    pick = random.Random(5)
+    costs = [harness().measure(pick.getrandbits(160), pick.randrange(49_152)) for _ in range(200)]
+    draw, gumbel = (max(cost[at] for cost in costs) for at in (0, 1))
+    means = [sum(cost[at] for cost in costs) / len(costs) for at in (0, 1)]
+    print(f"gas of a draw: {draw}, of its noise: at most {gumbel}, mean {means[1]:.0f}")
+    assert draw + gumbel < 4_300
+    assert 32 * draw + 128 * means[1] < 260_000
