@@ -59,7 +59,7 @@ def world(rollup: LocalRollup, tmp_path_factory: pytest.TempPathFactory) -> Worl
 
 
 def test_a_live_action_is_warmed_up_and_everybody_agrees(world: World) -> None:
-    """Cold calls run at once; after the upgrade calls wait for their batch.
+    """Cold calls run at once; after the upgrade calls wait for their batch (Audit 1 M3).
 
     Rule: SEQ-21, CHAL-27, REGISTRY-6
     """

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from oyez.engines.exact import noise as fast
+from oyez.engines.exact.backend import Reference
+from oyez.engines.exact.engine import ExactEngine, load_engine
+from oyez.engines.exact.gguf import open_gguf
+from oyez.engines.exact.tokens import parse_tokenizer_metadata
+from oyez.engines.exact.weights import load_model
 from oyez.protocol import codec, noise
 from oyez.protocol.noise import Noise
 from oyez.protocol.types import Hash32
@@ -185,3 +191,34 @@ def test_calls_of_one_batch_draw_apart() -> None:
     draws = (np.stack(rows) + 0.5) / 2**32 - 0.5
     together = np.corrcoef(draws) - np.eye(64)
     assert np.abs(together).max() < 5.5 / 49_152**0.5
+
+
+#: Q16: the tiny models are very sure of themselves.
+HOT = 1 << 25
+
+
+def observe(engine: ExactEngine, prefix: list[int], parts: list[list[int]]) -> list[int]:
+    """What is drawn after the same tokens, however they were cut, at eight positions' noise."""
+    session = engine.open(prefix)
+    for part in parts:
+        session.extend(part)
+    noises = [noise.build_noise(HOT, SEED, position) for position in range(8)]
+    return [session.best(range(0, 300, step), some) for some in noises for step in (1, 29)]
+
+
+def test_neither_cache_nor_cuts_nor_kernel_change_a_draw(tiny_paths: dict[str, Path]) -> None:
+    """Rule: ENGINE-26, SAMPLE-1."""
+    engine = load_engine(tiny_paths["plain"], sha256=None)
+    tokens = [72, 105, 299, 44, 32, 280]
+    expected = observe(engine, [], [tokens])
+    session = engine.open(tokens)
+    logits = session.logits(range(300))
+    some = [noise.build_noise(HOT, SEED, position) for position in range(8)]
+    assert expected[::2] == [noise.find_best(each, range(300), logits) for each in some]
+    assert len(set(expected[::2])) > 4
+    file = open_gguf(tiny_paths["plain"])
+    model = load_model(file)
+    plain = ExactEngine(model, parse_tokenizer_metadata(file), Reference(model))
+    for other in (engine, plain):
+        assert observe(other, tokens[:4], [tokens[4:]]) == expected
+        assert observe(other, tokens[:2], [[token] for token in tokens[2:]]) == expected
