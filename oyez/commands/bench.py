@@ -1,6 +1,8 @@
-"""`oyez bench`: what the contracts cost in gas, and how the engine does against llama.cpp."""
+"""`oyez bench`: what contracts and duels cost in gas, and how the engine does against llama.cpp."""
 
 from __future__ import annotations
+
+from dataclasses import asdict
 
 import click
 
@@ -36,6 +38,31 @@ def gas(settings: Settings) -> None:
         text = f"{detail:,}" if isinstance(detail, int) else detail
         lines.append(f"  {name:32}{text:>10}{limit}{_mark(name, over)}")
     output.emit({**measured.main, "detail": measured.detail}, lines, as_json=settings.json)
+    if over:
+        click.get_current_context().exit(output.Exit.NEGATIVE)
+
+
+@bench.command()
+@pass_settings
+def duel(settings: Settings) -> None:
+    """Measure every move of a duel against its budget; exit code 1 if one is exceeded.
+
+    Whole transactions from their receipts, over full heights, on a fresh local chain. The machine
+    is a toy: `resolve` is dearer by what a step of the real one costs.
+    """
+    from oyez.chain.devnet import Devnet
+    from oyez.gas import duels
+
+    with Devnet() as devnet:
+        measured = duels.measure(devnet)
+    over = measured.find_over()
+    totals = {name: value for name, value in asdict(measured).items() if name != "gas_moves"}
+    lines = [f"{'':34}{'measured':>10}{'budget':>10}"]
+    for name, value in (measured.gas_moves | totals).items():
+        budget = duels.BUDGETS.get(name)
+        limit = "" if budget is None else f"{budget:,}"
+        lines.append(f"{name:34}{value:>10,}{limit:>10}{_mark(name, over)}")
+    output.emit(asdict(measured), lines, as_json=settings.json)
     if over:
         click.get_current_context().exit(output.Exit.NEGATIVE)
 

@@ -1,17 +1,13 @@
-"""The contracts on a local chain of their own, and a way to send that answers with gas."""
+"""The rollup's contracts on a metered chain, and what is done to them."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from oyez.chain import client as chain_client
 from oyez.chain import contracts, deploy
 from oyez.chain.devnet import Devnet
-from oyez.chain.keys import Key
 from oyez.gas import manifests
+from oyez.gas.metered import MeteredChain
 from oyez.protocol import codec, trace
-from oyez.protocol.errors import Fatal
-from oyez.protocol.types import Address, Claim, Hash32, ModelShape
+from oyez.protocol.types import Claim, Hash32, ModelShape
 
 ETHER = 10**18
 #: SmolLM2-135M's: what bounds manifests and prices positions.
@@ -29,28 +25,21 @@ SHAPE = ModelShape(
     formats=1,
     missing=bytes([0xC0, 0xC1, 0xF1, 0xF2, *range(0xF5, 0x100)]),
 )
-METER = "oyez/gas/CallMeter.vy"
-#: Receipts are there a moment after a transaction's hash.
-RECEIPT_LOOKS = 50_000
-#: Of a block and of a transaction; what is not used is not paid.
-GAS = 16_000_000
 
 
-class GasWorld:
+class GasWorld(MeteredChain):
     """Contracts whose batches hold exactly `calls` calls of 512 bytes; nothing else was done.
 
     Roles are accounts of the local chain that have done nothing before. Account 0 deploys, and is
-    the sequencer. Every block is a second after the one before.
+    the sequencer.
     """
 
     def __init__(self, devnet: Devnet, calls: int) -> None:
         """Deploy on a running chain."""
-        self.devnet = devnet
+        super().__init__(devnet)
         self.sequencer = 0
-        devnet.request("anvil_setBlockTimestampInterval", 1)
-        self.chain = chain_client.connect(devnet.rpc, devnet.chain_id)
         self.called = manifests.build_called()
-        key = Key(bytes.fromhex(devnet.accounts[0].key[2:]))
+        key = self.key(0)
         # a quiet inbox: each call has drained before the next, so that none pays a surge
         settings = deploy.DeploySettings(
             sequencer=key.address,
@@ -63,35 +52,7 @@ class GasWorld:
         self.inbox = contracts.Inbox(self.chain, self.deployment)
         self.rollup = contracts.Rollup(self.chain, self.deployment)
         self.actions = contracts.ActionRegistry(self.chain, self.deployment)
-        meter = deploy.compile_contract(METER)
-        self.meter = self._create(meter.bytecode)
-        (self._measure,) = [e for e in meter.abi if e["type"] == "function"]
-
-    def address(self, who: int) -> Address:
-        """Return an account's address."""
-        return Address(bytes.fromhex(self.devnet.accounts[who].address[2:]))
-
-    def pass_time(self, seconds: int) -> None:
-        """Mine a block that many seconds after the last."""
-        now = self.chain.fetch_block("latest").timestamp
-        self.devnet.request("evm_setNextBlockTimestamp", now + seconds)
-        self.devnet.mine()
-
-    def send(self, transaction: contracts.Transaction, who: int) -> int:
-        """Send from an account and return the gas of the whole transaction.
-
-        Raises:
-            Fatal: it failed.
-        """
-        return int(self._send(transaction, who)["gasUsed"], 16)
-
-    def measure_call(self, call: contracts.Transaction, who: int) -> tuple[int, bytes]:
-        """Call a view from a contract: (gas of the call alone, cold; its answer, a word)."""
-        assert call.to is not None
-        data = contracts.encode_call(self._measure, (call.to, call.data))
-        receipt = self._send(contracts.Transaction(self.meter, data, 0), who)
-        words = bytes.fromhex(receipt["logs"][0]["data"][2:])
-        return int.from_bytes(words[:32], "big"), words[32:]
+        self.create_meter()
 
     def submit(self, action_id: Hash32, who: int, *, extra: int = 0) -> int:
         """Send a call of 512 bytes that names its manifest; `extra` wei above the fee."""
@@ -146,31 +107,3 @@ class GasWorld:
             code = self.devnet.request("eth_getCode", "0x" + address.hex(), "latest")
             sizes[name] = len(code) // 2 - 1
         return sizes
-
-    def _create(self, code: bytes) -> Address:
-        receipt = self._send(contracts.Transaction(None, code, 0), 0)
-        return Address(bytes.fromhex(receipt["contractAddress"][2:]))
-
-    def _send(
-        self, transaction: contracts.Transaction, who: int
-    ) -> dict[str, Any]:  # Any: JSON of a receipt
-        fields = {
-            "from": self.devnet.accounts[who].address,
-            "data": "0x" + transaction.data.hex(),
-            "value": hex(transaction.value),
-            "gas": hex(GAS),
-        }
-        if transaction.to is not None:
-            fields["to"] = "0x" + transaction.to.hex()
-        sent = self.devnet.request("eth_sendTransaction", fields)
-        for _ in range(RECEIPT_LOOKS):
-            receipt = self.devnet.request("eth_getTransactionReceipt", sent)
-            if receipt is not None:
-                break
-        else:
-            raise Fatal(f"the local chain gives no receipt of {sent}")
-        if receipt["status"] != "0x1":
-            used = int(receipt["gasUsed"], 16)
-            raise Fatal(f"a measured transaction failed after {used:,} gas: {transaction}")
-        assert isinstance(receipt, dict)
-        return receipt
