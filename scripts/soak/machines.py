@@ -58,4 +58,11 @@ def run_machine(path: str, block: Block) -> int:
     return sum(map(int, found))
 
 
+def run_duels(block: Block) -> Result:
+    """Run the machine of Rollup, DuelGame and MovePay together."""
+    found = run_machine("tests/contracts/test_duel_machine.py", block)
+    return Result(Counter({"duels, examples": found}))
+
+
+DUELS = Part("duels", "stateful test of Rollup, DuelGame and MovePay together", run_duels, 4, 100)
 PART = Part("machines", "stateful tests of Rollup and Inbox against their models", run, 3, 100)

@@ -7,6 +7,7 @@ then read back from the contracts: statuses, clocks, champions, stakes, credits.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -341,6 +342,26 @@ class Mirror(Chain):
             lambda: self.arena.pay.pay_bout(play.key, pair, bout.state, loser, bout.movers),
             *(duel, x, y, loser),
         )
+
+    # --- re-orgs ---
+
+    def mark(self) -> tuple[Any, dict[str, Any]]:
+        """What `undo` goes back to."""
+        kept = {name: value for name, value in vars(self).items() if name != "arena"}
+        clock = self.arena.now, self.arena.block, self.arena.prevrandao
+        shared: list[object] = [self.arena, self.arena.game]
+        for side in self.claims.values():
+            shared += [side.tree, side.machine, side.proposal]
+        copied = copy.deepcopy(kept, {id(part): part for part in shared})
+        return (self.arena.evm.snapshot(), clock), copied
+
+    def undo(self, mark: tuple[Any, dict[str, Any]]) -> None:
+        """Blocks are undone; objects found before no longer belong to this chain."""
+        (checkpoint, clock), kept = mark
+        self.arena.evm.revert(checkpoint)
+        vars(self).update(kept)
+        self.arena.now, self.arena.block, self.arena.prevrandao = clock
+        self.arena.pass_time(0)
 
     # --- all that stands ---
 

@@ -253,12 +253,13 @@ class Play:
         """Show the own leaf."""
         turn = self.bout_turn(bout)
         mine, theirs = bout.champions[turn].inner, bout.champions[1 - turn].inner
-        move = NO_MOVE
-        if len(bout.path) < 3:
-            move = make_move(theirs.tree, mine.tree, toy.INNER_HEIGHT, bout.path)
-            bout.path.append(move[0])
-        shown = mine.leaf(read_digits(bout.path))
+        move, path = NO_MOVE, bout.path
+        if len(path) < 3:
+            move = make_move(theirs.tree, mine.tree, toy.INNER_HEIGHT, path)
+            path = [*path, move[0]]
+        shown = mine.leaf(read_digits(path))
         self.game.leaf(*bout.keys, bout.state, move, shown, sender=sender)
+        bout.path = path
         bout.state = words(self.arena.event("LeafRevealed")["state"])
         bout.leaves.append(shown)
         bout.movers.append(sender)
