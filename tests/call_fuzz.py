@@ -175,7 +175,7 @@ def build_action(
         model=0,
         cell_kind=kind,
         upgrade_delay=rng.choice([0, UPGRADE_IMMUTABLE]),
-        temperature=0,
+        temperature=rng.choice([1, 52_429, 2**32 - 1]) if rng.random() < 0.1 else 0,
         seed_rule=seed_rule,
         seed=Hash32(rng.randbytes(32)) if seed_rule is SeedRule.CONSTANT else ZERO_HASH,
         max_input=rng.choice([0, 20, 300, 1_024, 1_024]),
@@ -373,6 +373,7 @@ def run_batch(
     """
     counts: collections.Counter[Code] = collections.Counter()
     cells, executions = dict[Hash32, Cell | None](), []
+    header = close_batch(rng, number, batch)
     for entry in batch:
         action = manifests[entry.manifest_hash]
         key = codec.compute_cell_key(entry.action_id, action.cell_kind, entry.caller, entry.cell)
@@ -385,6 +386,7 @@ def run_batch(
             engine=world.engine,
             allowed=world.allowed,
             previous=previous,
+            seed=transition.find_noise_seed(action, entry.call_id, header),
         )
         cells[key] = execution.cell_after
         assert execution.cell_key == key
@@ -395,7 +397,7 @@ def run_batch(
         executions.append(execution)
     result = transition.apply_batch(
         state=before,
-        header=close_batch(rng, number, batch),
+        header=header,
         executions=executions,
         manifests=manifests,
         outbox_root=compute_empty_outbox_root(),

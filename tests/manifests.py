@@ -217,7 +217,7 @@ def random_manifest(rng: random.Random) -> Manifest:
         model=rng.choice([0, 0, 65_535]),
         cell_kind=rng.choice(list(CellKind)),
         upgrade_delay=rng.choice([0, 86_400, UPGRADE_IMMUTABLE]),
-        temperature=0,
+        temperature=rng.choice([0, 0, 1, 52_429, 2**32 - 1]),
         seed_rule=seed_rule,
         seed=Hash32(rng.randbytes(32)) if seed_rule is SeedRule.CONSTANT else ZERO_HASH,
         max_input=rng.choice([0, 1, 512, 1_024]),

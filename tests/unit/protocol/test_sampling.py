@@ -11,7 +11,9 @@ import pytest
 
 from oyez.derivation import replay
 from oyez.derivation.history import Batch
+from oyez.engines import base
 from oyez.protocol import assertions, codec, decoding, masks, noise, transition
+from oyez.protocol.execution import Running, begin_call
 from oyez.protocol.machine import Machine
 from oyez.protocol.noise import Noise, Sampling
 from oyez.protocol.state import State
@@ -28,6 +30,7 @@ from oyez.protocol.types import (
     Manifest,
     Role,
     SeedRule,
+    Segment,
 )
 from oyez.testing.scripted import Mode, ScriptedEngine
 from tests.scripted_session import VOCABULARY, ScriptedSession
@@ -272,3 +275,39 @@ def test_a_cell_kept_from_a_cold_version_is_met_by_a_warm_one() -> None:
     ).cell_after  # fmt: skip
     assert isinstance(after, Cell)
     assert (after.version, after.manifest_hash) == (2, warm.hash)
+
+
+@pytest.mark.parametrize("segments", [SAMPLED.segments, ()])
+def test_the_noise_of_a_calls_token_is_that_of_its_samplers_position(
+    monkeypatch: pytest.MonkeyPatch, segments: tuple[Segment, ...]
+) -> None:
+    """With an empty prompt the first output token's sampler stands in position 0.
+
+    Rule: SAMPLE-2, TRANSITION-8
+    """
+    action = build_action(temperature=WARM, segments=segments)
+    built: list[int] = []
+    original = noise.build_noise
+
+    def spy(temperature: int, seed: Hash32, position: int) -> Noise:
+        assert (temperature, seed) == (WARM, SEED)
+        built.append(position)
+        return original(temperature, seed, position)
+
+    monkeypatch.setattr(noise, "build_noise", spy)
+    begun = begin_call(
+        entry=build_entry(action), manifest=action, cell=None, engine=ENGINE, seed=SEED
+    )
+    assert isinstance(begun, Running)
+    decoded = base.drive(begun.steps(), ENGINE.open(begun.prefix))
+    first = len(begun.tokens)
+    open_steps = [
+        first + index
+        for index, step in enumerate(decoded.steps)
+        if step.kind is not decoding.StepKind.FORCED
+    ]
+    assert built
+    assert set(built) <= set(open_steps)
+    assert bool(segments) == bool(first)
+    # what was alone allowed drew nothing; most was not
+    assert len(built) * 2 > len(open_steps)
