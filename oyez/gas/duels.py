@@ -78,10 +78,10 @@ class Measured:
 
 
 class DuelWorld(MeteredChain):
-    """A rollup with a game over the toy machine, and two closed batches."""
+    """A rollup with a game over the toy machine; nothing else was done."""
 
-    def __init__(self, devnet: Devnet) -> None:
-        """Deploy on a running chain on which nothing was done."""
+    def __init__(self, devnet: Devnet, *, window: int = 600, response: int = 120) -> None:
+        """Deploy on a running chain; `window` and `response` are T and D in seconds."""
         super().__init__(devnet)
         me = self.address(0)
         at = [deploy.compute_create_address(me, 6 + i) for i in range(2)]
@@ -89,6 +89,8 @@ class DuelWorld(MeteredChain):
             sequencer=me,
             models=(deploy.ListedModel(codec.keccak(b"weights"), SHAPE),),
             game=at[0],
+            challenge_window=window,
+            response_window=response,
         )
         plain = deploy.deploy(self.chain, self.key(0), settings)
         rollup = plain.contracts["Rollup"]
@@ -98,7 +100,7 @@ class DuelWorld(MeteredChain):
         )
         pay = self.create_from("contracts/MovePay.vy", created)
         self.create_meter()
-        deployment = Deployment(
+        self.deployment = deployment = Deployment(
             rpc=plain.rpc,
             chain_id=plain.chain_id,
             deployment_block=plain.deployment_block,
@@ -117,10 +119,6 @@ class DuelWorld(MeteredChain):
         manifest = manifests.build_called()
         self.send(actions.build_publish(manifest), 0)
         self._action = codec.compute_action_id(me, codec.keccak(manifest))
-        for who in (LIAR, HONEST, SECOND, THIRD, ANYONE, *KNIGHTS.values()):
-            self.send(self.rollup.build_deposit(ETHER), who)
-        for _ in range(2):
-            self.close_batch()
 
     def close_batch(self) -> None:
         """Queue a call and close its batch, as the sequencer."""
@@ -179,6 +177,10 @@ class DuelWorld(MeteredChain):
 def measure(devnet: Devnet) -> Measured:
     """Measure everything on a running chain on which nothing was done; about 10 seconds."""
     world = DuelWorld(devnet)
+    for who in (LIAR, HONEST, SECOND, THIRD, ANYONE, *KNIGHTS.values()):
+        world.send(world.rollup.build_deposit(ETHER), who)
+    for _ in range(2):
+        world.close_batch()
     genesis = world.rollup.fetch_final_id(0)
     first = world.post(-1, LIAR, KNIGHTS[LIAR], genesis)
     above = world.post(-4, LIAR, LIAR, first.assertion_id)

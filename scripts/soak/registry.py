@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from scripts.soak import calls, clocks, economics, kernels, machines, manifests, mutants, trees
+from scripts.soak import (
+    adversaries,
+    calls,
+    clocks,
+    economics,
+    kernels,
+    machines,
+    manifests,
+    mutants,
+    trees,
+)
 from scripts.soak.part import Part
 
 PARTS: dict[str, Part] = {
     part.name: part
     for part in (
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
+        adversaries.PART,
         *(machines.DUELS, clocks.PART),
         *mutants.PARTS,
         *kernels.PARTS,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tests.actors.duels import champions, forkers, judge, liars, meddlers
 from tests.actors.duels.honest import Honest
 from tests.actors.duels.party import Adversary, Liar, Party
-from tests.actors.duels.stage import HONEST, Stage
+from tests.actors.duels.stage import HONEST, Stage, T
 from tests.contracts.harness import SEQUENCER
 
 ADVERSARIES: dict[str, type[Adversary]] = {
@@ -27,9 +28,9 @@ CENSORABLE = 96
 MakeHonest = Callable[[bytes, bool], Party]
 
 
-def make_reference(address: bytes, is_sequencer: bool) -> Party:
+def make_reference(address: bytes, is_sequencer: bool, window: int = T) -> Party:
     """The honest party of these tests."""
-    return Honest(address, is_sequencer=is_sequencer)
+    return Honest(address, is_sequencer=is_sequencer, window=window)
 
 
 def set_stage(
@@ -78,3 +79,20 @@ def play_random(seed: int, make_honest: MakeHonest = make_reference) -> Stage:
             start, length = rng.randrange(0, 160), rng.randrange(1, budget)
             censored |= set(range(start, start + min(length, budget - len(censored))))
     return play(stage, sorted(censored))
+
+
+def count(stage: Stage) -> Counter[str]:
+    """What a play came to."""
+    board, report = stage.board, stage.report
+    counts = Counter({f"with {type(a).__name__}": 1 for a in stage.adversaries})
+    counts["plays"] = 1
+    counts["assertions"] = len(board.assertions)
+    counts["duels"] = len(board.duels)
+    counts["bouts"] = len(board.bouts)
+    counts["lanes resolved"] = len(board.lanes)
+    counts["stakes slashed"] = len(board.slashed)
+    counts["honest transactions"] = sum(report.count(who) for who in stage.honest.stakes)
+    counts["acts refused"] = sum(report.refused.values())
+    counts["blocks censored"] = len(stage.censored)
+    counts["blocks undone"] = report.undone
+    return counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from oyez.testing import toy
 from tests.actors.duels import moves, trees
@@ -23,8 +24,7 @@ class GarbageChampion(Liar):
 
     passes = 12
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 3) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 3
 
     def make_plans(self) -> Iterable[Plan]:
         yield Plan(self.stakes[0], self.make, on_head, (self.stakes[1],))
@@ -68,8 +68,10 @@ class SilentProposer(Liar):
 
     wants_sequencer = True
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 3) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 3
+
+    def __init__(self, seed: int = 0, **how: Any) -> None:
+        super().__init__(seed, **how)
         self.delay = (WINDOW - 10, 0, WINDOW // 2)[seed % 3]
 
     def make_plans(self) -> Iterable[Plan]:
@@ -88,8 +90,7 @@ class SlashedElsewhere(Liar):
 
     batches = 2
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 3) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 3
 
     def make_plans(self) -> Iterable[Plan]:
         yield Plan(self.stakes[0], self.make, on_head, (self.stakes[2],))
@@ -119,8 +120,7 @@ class SlashedElsewhere(Liar):
 class Stallers(Liar):
     """Champions of a lie stall in the duel with the truth until the lie falls in another duel."""
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 6) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 6
 
     def make_plans(self) -> Iterable[Plan]:
         yield Plan(self.stakes[0], self.make, on_head, self.stakes[2:])
@@ -142,8 +142,7 @@ class Stallers(Liar):
 class OneStakeForAll(Liar):
     """Several lies, and one stake that would champion every one of them."""
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 5) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 5
 
     def make_plans(self) -> Iterable[Plan]:
         for i, staker in enumerate(self.stakes[:-1]):

@@ -18,8 +18,7 @@ WINDOW = 600
 class SiblingSpammer(Liar):
     """As many lies as it has pairs of stakes, each with a champion, all at once."""
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 12) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 12
 
     def make_plans(self) -> Iterable[Plan]:
         half = len(self.stakes) // 2
@@ -108,8 +107,7 @@ class TipLocker(Liar):
     wants_sequencer = True
     batches = 3
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 4) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 4
 
     def make_plans(self) -> Iterable[Plan]:
         yield Plan(self.stakes[0], self.make, on_head, self.stakes[3:])
@@ -136,8 +134,7 @@ class OverlappingForks(Liar):
     wants_sequencer = True
     batches = 2
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 4) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 4
 
     def make_plans(self) -> Iterable[Plan]:
         yield Plan(self.stakes[0], make_truth, on_head, is_defended=False)

@@ -23,7 +23,7 @@ class Honest:
 
     def __init__(self, address: bytes, *, is_sequencer: bool, window: int = 600) -> None:
         self.address = address
-        self.stakes = (address,)
+        self.stakes: tuple[bytes, ...] = (address,)
         self.is_sequencer = is_sequencer
         self.window = window
 

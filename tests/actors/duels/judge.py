@@ -37,7 +37,7 @@ def find_liars(board: Board) -> tuple[set[bytes], set[bytes]]:
     """Who proposed or championed a lie against a truth; and whose champions fought lies alone."""
     beaten = {a.id for a in board.assertions.values() if a.status == rec.DEFEATED}
     liars = {board.assertions[i].proposer for i in beaten}
-    stuck = set()
+    stuck: set[bytes] = set()
     for duel in board.duels.values():
         others = [is_true(board, board.assertions[i]) for i in reversed(duel.ids)]
         for champion in duel.champions.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from typing import Any
 
 from oyez.testing import toy
 from tests.actors.duels import records as rec
@@ -63,8 +64,8 @@ class LastSecond(Liar):
 class Mute(Liar):
     """Falls silent after some moves of a duel, or of a bout."""
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 2) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    def __init__(self, seed: int = 0, **how: Any) -> None:
+        super().__init__(seed, **how)
         if self.rng.random() < 0.5:
             self.patience = self.rng.randrange(1, 8)
         else:
@@ -110,8 +111,8 @@ class UnknownLeaf(Liar):
 class PaddingLiar(Liar):
     """Goes on after the machine's end, or ends it early in the middle of a record."""
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 2) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    def __init__(self, seed: int = 0, **how: Any) -> None:
+        super().__init__(seed, **how)
         self.goes_on = seed % 2 == 0
 
     def make(self, batch: rec.Batch) -> Side:

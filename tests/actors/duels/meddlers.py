@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from tests.actors.duels import moves
 from tests.actors.duels.board import Board
@@ -15,8 +16,7 @@ from tests.contracts.harness import actor
 class FrontRunner(Liar):
     """Lies, and gets every act of the honest party mined first in its own name."""
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 3) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    needs = 3
 
     def make_plans(self) -> Iterable[Plan]:
         yield Plan(self.stakes[0], self.make, on_head, self.stakes[1:2])
@@ -56,8 +56,10 @@ class Reorger(Liar):
 class ContractWallet(Adversary):
     """A contract proposes the truth first and moves for it; whatever is paid to it reverts."""
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 1) -> None:
-        super().__init__(seed, sequencer=None, stakes=stakes)
+    needs = 1
+
+    def __init__(self, seed: int = 0, **how: Any) -> None:
+        super().__init__(seed, **{**how, "sequencer": None})
         self.owner = actor(f"owner {seed}")
 
     def move_in(self, wallet: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from oyez.testing import toy
 from tests.actors.duels import moves, trees
@@ -38,14 +38,29 @@ class Adversary:
     wants_sequencer = False
     #: Batches over which it does.
     batches = 1
+    #: Addresses with a stake that it needs.
+    needs = 2
     #: How often it decides in a block before the others.
     passes = 1
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 2) -> None:
-        """Take a seed, and the sequencer's address where the place is its own."""
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        sequencer: bytes | None = None,
+        stakes: int | tuple[bytes, ...] | None = None,
+    ) -> None:
+        """Take a seed; the sequencer's address where the place is its own; addresses, or how many.
+
+        Without `stakes` it makes up as many addresses as it needs.
+        """
         self.rng = random.Random(f"{type(self).__name__} {seed}")
-        name = type(self).__name__
-        made = [actor(f"{name} {seed} {i}") for i in range(stakes)]
+        made: list[bytes]
+        if isinstance(stakes, tuple):
+            made = list(stakes)
+        else:
+            name, count = type(self).__name__, stakes or self.needs
+            made = [actor(f"{name} {seed} {i}") for i in range(count)]
         if sequencer is not None:
             made[0] = sequencer
         self.stakes: tuple[bytes, ...] = tuple(made)
@@ -117,8 +132,8 @@ class Liar(Adversary):
     #: A lane that every record has; record, leaf, lane, value.
     change: trees.Change = (2, 3, 700, 250)
 
-    def __init__(self, seed: int = 0, *, sequencer: bytes | None = None, stakes: int = 2) -> None:
-        super().__init__(seed, sequencer=sequencer, stakes=stakes)
+    def __init__(self, seed: int = 0, **how: Any) -> None:
+        super().__init__(seed, **how)
         self.sides: dict[bytes, Side] = {}
         self.plans = list(self.make_plans())
 

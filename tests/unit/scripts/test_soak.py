@@ -14,7 +14,7 @@ from scripts.soak.progress import run_part
 from scripts.soak.registry import PARTS
 
 ROOT = Path(__file__).resolve().parents[3]
-TINY = {"calls": 30, "manifests": 40, "trees": 2}
+TINY = {"calls": 30, "manifests": 40, "trees": 2, "adversaries": 2}
 
 
 def run_tiny(name: str, seed: int, folder: Path) -> Counter[str]:
