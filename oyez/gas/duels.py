@@ -46,6 +46,8 @@ BUDGETS = {
 #: Kinds against a clock. INNER 1 is sent with the second commit, and the two count as one move.
 CLOCKED = ("start", "advance", "last", "commit", "inner", "advance_bout", "leaf, first", "leaf")
 WINDOW_SECONDS = 600
+#: After these anyone closes a batch.
+BATCH_SECONDS = 10
 LIAR, HONEST, SECOND, THIRD, ANYONE = range(5)
 #: Champions of the lies.
 KNIGHTS = {LIAR: 5, SECOND: 6, THIRD: 7}
@@ -89,6 +91,7 @@ class DuelWorld(MeteredChain):
             sequencer=me,
             models=(deploy.ListedModel(codec.keccak(b"weights"), SHAPE),),
             game=at[0],
+            max_batch_seconds=BATCH_SECONDS,
             challenge_window=window,
             response_window=response,
         )
@@ -121,14 +124,14 @@ class DuelWorld(MeteredChain):
         self._action = codec.compute_action_id(me, codec.keccak(manifest))
 
     def close_batch(self) -> None:
-        """Queue a call and close its batch, as the sequencer."""
+        """Queue a call and close its batch once anyone may."""
         fee = self.inbox.fetch_quote(self._action, 5)
         call = self.inbox.build_submit(
             action_id=self._action, cell=b"", data=b"hello", manifest_hash=ZERO_HASH, fee=fee
         )
         self.send(call, ANYONE)
-        self.pass_time(5)
-        self.send(self.inbox.build_close(), LIAR)
+        self.pass_time(BATCH_SECONDS)
+        self.send(self.inbox.build_close(), ANYONE)
 
     def count(self, kind: str, transaction: Transaction, who: int) -> Mined:
         """Send, and keep what it cost."""
