@@ -50,6 +50,8 @@ def words(value: Any) -> Any:
 class Arena(World):
     """A world with a game over the toy machine, and one closed batch; `wait` changes its hash."""
 
+    inner_height = toy.INNER_HEIGHT
+
     def __init__(self, wait: int = 0, **changes: Any) -> None:
         game = compute_create_address(DEPLOYER, 6)
         super().__init__(settings(game=game, **changes))
@@ -59,7 +61,7 @@ class Arena(World):
             self.rollup.address,
             self.toy.address,
             compute_create_address(DEPLOYER, 7),
-            toy.INNER_HEIGHT,
+            self.inner_height,
         )
         assert self.game.address == game
         self.pay = self.deploy("contracts/MovePay.vy", game)
