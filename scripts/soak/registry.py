@@ -7,6 +7,7 @@ from scripts.soak import (
     calls,
     clocks,
     economics,
+    invariants,
     kernels,
     machines,
     manifests,
@@ -20,7 +21,7 @@ PARTS: dict[str, Part] = {
     for part in (
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
         adversaries.PART,
-        *(machines.DUELS, clocks.PART),
+        *(machines.DUELS, clocks.PART, invariants.PART, invariants.CROWDS),
         *mutants.PARTS,
         *kernels.PARTS,
     )

@@ -9,18 +9,27 @@ from __future__ import annotations
 TRUTH, NOISE, SAME_TRACE = 0, -1, 9
 #: content => the first record that is false, and the number that stands there
 LIES = {1: (2, 5), 2: (2, 6), 3: (3, 5)}
+#: from here on contents are lies of one place, each with another number
+FIRST_OF_MANY = 100
 #: where in its record a lie is, and where garbage is: leaf and lane
 LIE_AT, GARBAGE_AT = (2, 37), (1, 7)
 
 
+def find_lie(content: int) -> tuple[int, int] | None:
+    """The record and the number of a lie; None for what is none."""
+    return LIES.get(content, (2, content) if content >= FIRST_OF_MANY else None)
+
+
 def find_record(one: int, other: int) -> int:
     """The first record in which two contents differ."""
-    return min(LIES[content][0] for content in (one, other) if content in LIES)
+    lies = [find_lie(content) for content in (one, other)]
+    return min(lie[0] for lie in lies if lie is not None)
 
 
 def is_wrong(content: int, record: int) -> bool:
     """Whether a content's step at its first difference from another is false by itself."""
-    return content in LIES and LIES[content][0] == record
+    lie = find_lie(content)
+    return lie is not None and lie[0] == record
 
 
 def judge(contents: tuple[int, int], garbage: tuple[int, int]) -> tuple[bool, bool]:

@@ -87,10 +87,8 @@ class Mirror(Chain):
             if content == contents.NOISE:
                 made = Side(toy.Machine([]), toy.Tree(4, {}), make_proposal(salt=key))
             else:
-                change = None
-                if content in contents.LIES:
-                    record, value = contents.LIES[content]
-                    change = (record, *contents.LIE_AT, value)
+                lie = contents.find_lie(content)
+                change = None if lie is None else (lie[0], *contents.LIE_AT, lie[1])
                 batch_hash = bytes(self.arena.inbox.batch(batch).batch_hash)
                 made = make_side(toy.run(batch_hash, RECORDS, change), salt=key)
                 if content == contents.SAME_TRACE:

@@ -40,7 +40,7 @@ def test_random_schedules_find_what_a_rule_closes(rule: str) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_schedules_agree_on_the_contracts(seed: int) -> None:
-    """Invariant 1, Invariant 26: the contracts do what the model does, move for move."""
+    """Invariant 1, Invariant 21, Invariant 26: the contracts do what the model does."""
     genome = make(random.Random(f"contracts/{seed}"), T, D)
     chain = Mirror(
         window=T,

@@ -222,7 +222,7 @@ def test_only_the_committed_leaf_is_shown(wrong: str) -> None:
 
 
 def test_a_resolution_with_too_little_gas_decides_nothing() -> None:
-    """A verifier that runs out of its 63/64 reverts all: no other result is ever recorded."""
+    """Invariant 39: a call that runs out of its 63/64 reverts all, no other result is recorded."""
     arena = make_arena(HONEST, LIAR)
     truth = make_side(toy.run(arena.batch_hash, 6))
     lie = make_side(toy.run(arena.batch_hash, 6, (2, 4_080, 0, 17)))

@@ -213,7 +213,7 @@ def test_a_bouts_move_and_its_time_out_exclude_each_other(
 
 
 def test_no_clock_runs_once_a_bout_can_be_resolved(arena: Arena) -> None:
-    """Rule: DUEL-14"""
+    """Invariant 17: a time-out and a resolution are never both valid. Rule: DUEL-14"""
     truth = make_side(toy.run(arena.batch_hash, 6))
     lie = make_side(toy.run(arena.batch_hash, 6, CHANGE))
     play, bout = meet(arena, truth, lie, liar_first=False)

@@ -106,7 +106,7 @@ def test_a_pad_leaf_that_is_not_zeros_is_never_shown(
 def test_a_word_that_looks_like_pad_is_not_pad(liar_first: bool) -> None:
     """A dead leaf of words that begins with 2**255, what a PAD leaf is worth: its owner is out.
 
-    Invariant 7. Rule: DUEL-13
+    Invariant 7, Audit 2 H2. Rule: DUEL-13
     """
     arena, machine = find_run(4)
     words = toy.Inner({4: toy.encode(3, [2**255] + [0] * 31), 4_095: toy.encode(1, [7] * 256)})

@@ -240,7 +240,7 @@ def test_no_bout_goes_on_without_a_champion(arena: Arena, pair: list[Side], side
 
 
 def test_moves_past_the_first_difference_are_refused(arena: Arena) -> None:
-    """Both trees differ in several children; only the first is a move. Rule: DUEL-6"""
+    """Invariant 5: of several children that differ only the first is a move. Rule: DUEL-6"""
     truth = make_side(toy.run(arena.batch_hash, 6))
     known = {i: truth.tree.node(0, i) for i in (0, 1, 2, 3, 4, 5, (1 << 24) - 1)}
     step = 1 << 20

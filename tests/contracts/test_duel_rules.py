@@ -193,7 +193,7 @@ def test_a_champion_slashed_elsewhere_is_expelled_once(arena: Arena, three: list
 
 
 def test_who_may_commit_and_what(arena: Arena, three: list[Side]) -> None:
-    """Rule: DUEL-9"""
+    """Invariant 9, Audit 2 H3: no other height, no other place of the record. Rule: DUEL-9"""
     lie, truth, other = three
     play = Play(arena, lie, truth)
     play.open()

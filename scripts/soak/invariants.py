@@ -1,0 +1,53 @@
+"""Every named mutant dies by its own test; crowds raise no call's gas, rivals win no time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from scripts.mutate.named import run_named
+from scripts.soak.part import Block, Part, Result
+from tests.clocks.attacks import T
+from tests.clocks.rivals import play_rivals
+from tests.contracts.crowds import Crowd
+from tests.contracts.named_mutants import NAMED
+from tests.contracts.test_duel_crowds import TOLERANCE
+
+ROOT = Path(__file__).resolve().parents[2]
+#: rivals at once
+RIVALS = (1, 10, 100, 500)
+#: siblings with as many duels, and the depth of a dead chain
+SIBLINGS, DEPTH = 10_000, 1_000
+
+
+def run_mutants(block: Block) -> Result:
+    """Run all named mutants.
+
+    Raises:
+        AssertionError: a test does not notice its mutant, or fails without it.
+    """
+    outcome = run_named(ROOT, NAMED, lambda line: print(f"soak: {line}", flush=True))
+    assert not outcome.wrong, outcome.wrong
+    assert not outcome.survived, outcome.survived
+    return Result(Counter({"named mutants killed": len(outcome.killed)}))
+
+
+def run_crowds(block: Block) -> Result:
+    """Measure gas alone and in the crowd; play so many rivals."""
+    alone, among = Crowd(1, 1).run(), Crowd(SIBLINGS, DEPTH).run()
+    dearer = {name: among[name] - alone[name] for name in alone}
+    assert max(dearer.values()) < TOLERANCE, dearer
+    counts = Counter({f"gas among {SIBLINGS} siblings, {name}": g for name, g in among.items()})
+    for rivals in RIVALS:
+        outcome = play_rivals(rivals)
+        assert not outcome.broken, outcome.broken
+        counts[f"{rivals} rivals, final after"] = outcome.chain.final_at[1]
+        counts[f"{rivals} rivals, honest transactions"] = outcome.honest.sent.total()
+    counts["T"] = T
+    return Result(counts)
+
+
+PART = Part(
+    "invariants", "each named mutant dies by its own test", run_mutants, 1, len(NAMED)
+)
+CROWDS = Part("crowds", "gas among 10,000 siblings; 500 rivals at once", run_crowds, 1, SIBLINGS)
