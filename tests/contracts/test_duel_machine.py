@@ -295,19 +295,19 @@ class Duels(RuleBasedStateMachine):
             with pytest.raises(Reverted):
                 play.resolve(fight, lane=lane)
 
-    @rule(place=PLACE, whos=st.permutations(NAMES), seconds=st.sampled_from([0, 1, T]))
-    def reorg(self, place: int, whos: list[str], seconds: int) -> None:
+    @rule(place=PLACE, order=st.permutations(NAMES), seconds=st.sampled_from([0, 1, T]))
+    def reorg(self, place: int, order: list[str], seconds: int) -> None:
         """Proposals, moves and slashes are undone, and come again in another order."""
         mark, clocks = self.chain.mark(), dict(self.clocks)
-        for who in whos[:3]:
+        for who in order[:3]:
             self.rival(who, place, 2)
             self.descend(place, 3, 0, who)
-        self.defeat(place, 0, whos[0])
+        self.defeat(place, 0, order[0])
         self.agree()
         self.chain.undo(mark)
         self.clocks = clocks
         self.chain.wait_until(self.chain.now + seconds)
-        for who in whos[2::-1]:
+        for who in order[2::-1]:
             self.rival(who, place, 2)
             self.descend(place, 3, 0, who)
 
