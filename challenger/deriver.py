@@ -11,6 +11,7 @@ from collections.abc import Callable
 from oyez.chain import events
 from oyez.derivation.follow import Window
 from oyez.derivation.history import Assembler, Batch
+from oyez.dispute.duels import Duels
 from oyez.dispute.tree import Node, Tree
 from oyez.protocol.types import BatchHeader, Entry, Hash32
 
@@ -18,11 +19,12 @@ from oyez.protocol.types import BatchHeader, Entry, Hash32
 class Deriver:
     """Sorts the chain's events into what is still to be done."""
 
-    def __init__(self, genesis_id: Hash32) -> None:
-        """Begin at the deployment."""
+    def __init__(self, genesis_id: Hash32, duels: Duels | None = None) -> None:
+        """Begin at the deployment; `duels` holds none yet, and is None without a game."""
         self._assembler = Assembler()
+        self.duels = duels
         self.tree = Tree(genesis_id)
-        #: The Rollup's events, in order: the transactions they stand in, with their blocks.
+        #: Transactions of the Rollup's and the game's events, in order, with their blocks.
         self.transactions: dict[Hash32, int] = {}
         self.entries: deque[Entry] = deque()
         self.batches: deque[Batch] = deque()
@@ -59,6 +61,7 @@ class Deriver:
         proposed: list[events.AssertionProposed] = []
         finalized: set[Hash32] = set()
         tree = self.tree.copy()
+        duels = None if self.duels is None else self.duels.copy()
         transactions: dict[Hash32, int] = {}
         for event in window.events:
             match event:
@@ -80,10 +83,12 @@ class Deriver:
                     tree.defeat(event.assertion_id)
                 case events.AssertionVoided():
                     tree.void(event.assertion_id)
+            if duels is not None:
+                duels.add(event, date)
             if not isinstance(event, events.CallQueued | events.BatchClosed):
                 transactions[event.place.transaction] = event.place.block
         self._assembler = assembler
-        self.tree = tree
+        self.tree, self.duels = tree, duels
         self.transactions |= transactions
         self.entries.extend(entries)
         self.batches.extend(batches)
@@ -93,4 +98,12 @@ class Deriver:
 
 def build_node(event: events.AssertionProposed, created_at: int) -> Node:
     """Return an assertion as it stands when it is proposed."""
-    return Node(event.assertion_id, event.parent, event.batch, event.proposer, created_at)
+    return Node(
+        event.assertion_id,
+        event.parent,
+        event.batch,
+        event.proposer,
+        created_at,
+        event.attempt,
+        event.claim,
+    )

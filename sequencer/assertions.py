@@ -11,7 +11,13 @@ from oyez.chain import events
 from oyez.dispute.tree import Node, Tree
 from oyez.protocol.types import Address, BatchNumber, Hash32, Status
 from sequencer import tables as t
-from sequencer.rows import Contradiction, KnownAssertion, NewAssertion
+from sequencer.rows import (
+    Contradiction,
+    KnownAssertion,
+    NewAssertion,
+    build_claim_columns,
+    parse_claim,
+)
 
 #: What an event makes of a PENDING assertion.
 ENDS = {
@@ -40,7 +46,8 @@ class Assertions:
                 "parent": item.parent,
                 "batch": item.batch,
                 "proposer": item.proposer,
-                "trace_root": item.trace_root,
+                "attempt": item.attempt,
+                **build_claim_columns(item.claim),
                 "created_at": item.created_at,
                 "block": item.block,
                 "place": item.place,
@@ -138,6 +145,8 @@ def _order(
             BatchNumber(row.batch),
             Address(row.proposer),
             row.created_at,
+            row.attempt,
+            parse_claim(row),
         )
         found.append(((row.block, row.place), lambda n=node: tree.propose(n)))  # type: ignore[misc]  # a default binds the loop's variable
         if status is not Status.PENDING:

@@ -36,7 +36,8 @@ class NewAssertion:
     parent: Hash32
     batch: BatchNumber
     proposer: Address
-    trace_root: Hash32
+    attempt: int
+    claim: Claim
     block: int
     place: int
     created_at: int
@@ -145,10 +146,7 @@ def build_result_row(result: Result) -> dict[str, Any]:  # Any: column values
         "batch": result.batch,
         "parent": result.parent,
         "assertion_id": result.assertion_id,
-        "trace_root": result.claim.trace_root,
-        "state_root": result.claim.state_root,
-        "outbox_root": result.claim.outbox_root,
-        "receipts_root": result.claim.receipts_root,
+        **build_claim_columns(result.claim),
         "last_record_proof": b"".join(result.last_record_proof),
         "batch_data": result.batch_data,
     }
@@ -160,14 +158,29 @@ def parse_result(row: Any) -> Result:  # Any: a row
         batch=BatchNumber(row.batch),
         parent=Hash32(row.parent),
         assertion_id=Hash32(row.assertion_id),
-        claim=Claim(
-            trace_root=Hash32(row.trace_root),
-            state_root=Hash32(row.state_root),
-            outbox_root=Hash32(row.outbox_root),
-            receipts_root=Hash32(row.receipts_root),
-        ),
+        claim=parse_claim(row),
         last_record_proof=split_hashes(row.last_record_proof),
         batch_data=row.batch_data,
+    )
+
+
+def build_claim_columns(claim: Claim) -> dict[str, Any]:  # Any: column values
+    """Return a claim's columns."""
+    return {
+        "trace_root": claim.trace_root,
+        "state_root": claim.state_root,
+        "outbox_root": claim.outbox_root,
+        "receipts_root": claim.receipts_root,
+    }
+
+
+def parse_claim(row: Any) -> Claim:  # Any: a row
+    """Read a claim."""
+    return Claim(
+        trace_root=Hash32(row.trace_root),
+        state_root=Hash32(row.state_root),
+        outbox_root=Hash32(row.outbox_root),
+        receipts_root=Hash32(row.receipts_root),
     )
 
 

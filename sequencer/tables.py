@@ -85,7 +85,11 @@ assertions = Table(
     Column("parent", LargeBinary, nullable=False),
     Column("batch", Integer, nullable=False, index=True),
     Column("proposer", LargeBinary, nullable=False),
+    Column("attempt", Integer, nullable=False),
     Column("trace_root", LargeBinary, nullable=False),
+    Column("state_root", LargeBinary, nullable=False),
+    Column("outbox_root", LargeBinary, nullable=False),
+    Column("receipts_root", LargeBinary, nullable=False),
     Column("created_at", Integer, nullable=False),
     Column("block", Integer, nullable=False),
     Column("place", Integer, nullable=False),  # in its block

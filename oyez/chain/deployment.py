@@ -40,6 +40,11 @@ class Deployment:
             raise Fatal(f"the deployment file names no {name}: deploy again or use another file")
         return self.contracts[name]
 
+    @property
+    def has_game(self) -> bool:
+        """Whether assertions can be defeated: the rollup was deployed with a DuelGame."""
+        return "DuelGame" in self.contracts
+
     def save(self, path: Path) -> None:
         """Write the file in one step, so that no reader ever sees half of it."""
         document = {

@@ -140,13 +140,14 @@ def compute_topics() -> list[bytes]:
     return [contracts.compute_topic(contract, name) for name, contract in SOURCES.items()]
 
 
-def decode(log: Log, place: Place) -> GameEvent | None:
+def decode(log: Log) -> GameEvent | None:
     """Return the event of a log, or None for an event that is none of these.
 
     The log's address is the caller's filter; Temporary when the node gave damaged data.
     """
     for name, contract in SOURCES.items():
         if log.topics and log.topics[0] == contracts.compute_topic(contract, name):
+            place = Place(log.block, log.block_hash, log.index, log.transaction)
             try:
                 return _build(name, contracts.decode_log(contract, name, log), place)
             except ValueError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from oyez.chain import events
+from oyez.chain import events, game_events
 from oyez.chain.client import Chain, Log
 from oyez.chain.deployment import Deployment
 from oyez.protocol.errors import Rewind, Temporary
@@ -35,7 +35,7 @@ class Window:
         newest: the chain's newest block when the window was read; every node has its state.
     """
 
-    events: tuple[events.Event, ...]
+    events: tuple[events.Event | game_events.GameEvent, ...]
     last: Checkpoint
     time: int
     newest: Checkpoint
@@ -111,14 +111,20 @@ def _verify_kept(chain: Chain, checkpoint: Checkpoint) -> None:
 
 def _fetch_events(
     chain: Chain, deployment: Deployment, first: int, last: int
-) -> Iterable[events.Event]:
-    addresses = [deployment.address(name) for name in ("Inbox", "Rollup")]
-    for log in chain.fetch_logs(addresses, events.compute_topics(), first, last):
+) -> Iterable[events.Event | game_events.GameEvent]:
+    names, topics = ["Inbox", "Rollup"], events.compute_topics()
+    if deployment.has_game:
+        names += ["DuelGame", "MovePay"]
+        topics += game_events.compute_topics()
+    addresses = [deployment.address(name) for name in names]
+    for log in chain.fetch_logs(addresses, topics, first, last):
         event = _decode(log, addresses)
         if event is not None:
             yield event
 
 
-def _decode(log: Log, addresses: Sequence[bytes]) -> events.Event | None:
+def _decode(log: Log, addresses: Sequence[bytes]) -> events.Event | game_events.GameEvent | None:
     # A node that ignores the filter must not slip in another contract's events.
-    return events.decode(log) if log.address in addresses else None
+    if log.address not in addresses:
+        return None
+    return events.decode(log) or game_events.decode(log)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from oyez.chain import events
+from oyez.chain import events, game_events
 from oyez.chain.client import Block, Chain
 from oyez.chain.contracts import Inbox
 from oyez.chain.deployment import Deployment
@@ -214,7 +214,7 @@ class _Collector:
         """Whether entries and batches are no longer taken."""
         return self.altered is not None or self.skipped is not None
 
-    def take(self, event: events.Event) -> None:
+    def take(self, event: events.Event | game_events.GameEvent) -> None:
         """Take the next event."""
         match event:
             case events.AssertionProposed():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oyez.chain import events
+from oyez.chain import events, game_events
 from oyez.chain.client import Block, Chain, RpcError
 from oyez.chain.contracts import Rollup
 from oyez.chain.deployment import Deployment
@@ -35,7 +35,9 @@ def verify_inbox(chain: Chain, deployment: Deployment, block: Block) -> None:
         )
 
 
-def verify_first(chain: Chain, deployment: Deployment, found: Sequence[events.Event]) -> None:
+def verify_first(
+    chain: Chain, deployment: Deployment, found: Sequence[events.Event | game_events.GameEvent]
+) -> None:
     """Check, where logs do not begin with the first call, that none lie before the file's block.
 
     Raises:

@@ -10,11 +10,13 @@ from oyez.chain.journal import SqlJournal
 from oyez.chain.sender import Sender
 from oyez.derivation.follow import Checkpoint
 from oyez.derivation.history import SkippedLog
-from oyez.dispute import rules
+from oyez.dispute import duel_check, rules
+from oyez.dispute.duels import Duels
 from oyez.dispute.moves import Blocked
 from oyez.dispute.responder import Done, Proposal, Responder
 from oyez.dispute.tree import Tree
-from oyez.dispute.view import LIVE, Own, Periods, View
+from oyez.dispute.view import LIVE, GameView, Own, Periods, View
+from oyez.dispute.witness import Witness
 from oyez.protocol.types import Address
 from oyez.service import Log
 
@@ -27,6 +29,7 @@ class Facts:
         block: the last one that was read; `time` its time in seconds.
         own: its results by batch, of every batch after the head at least.
         is_complete: whether every batch closed up to that block is among them.
+        duels: None where the rollup was deployed without a game.
     """
 
     block: Checkpoint
@@ -35,6 +38,7 @@ class Facts:
     own: Mapping[int, Own]
     head_is_true: bool
     is_complete: bool
+    duels: Duels | None = None
 
     @property
     def state(self) -> tuple[bytes, int]:
@@ -49,6 +53,7 @@ def fetch_periods(rollup: Rollup, inbox: Inbox) -> Periods:
         challenge=settings.challenge_window,
         response=settings.response_window,
         first_child=inbox.fetch_period("max_batch_seconds") + settings.sequencer_grace,
+        stake=settings.stake,
     )
 
 
@@ -63,13 +68,15 @@ class Agent:
         journal: SqlJournal,
         fetch_proposal: Callable[[int], Proposal],
         log: Log,
+        witness: Witness | None = None,
     ) -> None:
         """Begin knowing nothing; each decision reads the chain anew."""
         self._rollup = rollup
         self._periods = periods
         self._sender = sender
         self._log = log
-        self._responder = Responder(rollup, sender, journal, fetch_proposal, log)
+        self._responder = Responder(rollup, sender, journal, fetch_proposal, log, witness)
+        self._witness = witness
         self.blocked: tuple[Blocked, ...] = ()
         self._said: set[tuple[str, str]] = set()
         self.reset()
@@ -109,7 +116,7 @@ class Agent:
         stake, sequencer_stake = (rollup.fetch_stake(who, at) for who in (me, sequencer))
         verify_count(facts.tree, me, stake)
         verify_count(facts.tree, sequencer, sequencer_stake)
-        return View(
+        view = View(
             chain_id=rollup.chain.chain_id,
             rollup=rollup.address,
             time=facts.time,
@@ -121,6 +128,20 @@ class Agent:
             stake=stake,
             sequencer=sequencer,
             sequencer_stake=sequencer_stake,
+            game=self._look_at_game(facts),
+        )
+        if self._witness is not None:
+            duel_check.verify_duels(self._witness.game, view, rules.find_branch(view), at)
+        return view
+
+    def _look_at_game(self, facts: Facts) -> GameView | None:
+        if self._witness is None or facts.duels is None:
+            return None
+        return GameView(
+            duels=facts.duels,
+            has_machine=self._witness.machine is not None,
+            credit=self._witness.pay.fetch_credit(self._sender.address, facts.block.hash),
+            quarter=self._periods.stake // 4,
         )
 
     def _tell(self, blocked: tuple[Blocked, ...]) -> None:

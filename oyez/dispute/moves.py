@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from oyez.dispute.duel_moves import DuelMove
 from oyez.protocol.types import BatchNumber, Hash32
 
 #: Assertions that the Rollup takes in one `step_down`.
 MAX_PATH = 32
+#: Moves of one decision: one is sent, the others stand in for it where the chain refuses it.
+MAX_MOVES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class CancelWithdrawal:
         return f"cancel_withdrawal {self.requested_at}"
 
 
-Move = Propose | StepDown | Finalize | MarkVoid | CancelWithdrawal
+Move = Propose | StepDown | Finalize | MarkVoid | CancelWithdrawal | DuelMove
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from oyez.chain.contracts import Rollup, Transaction
 from oyez.chain.journal import SqlJournal
 from oyez.chain.sender import InsufficientBalance, Sender
 from oyez.derivation.history import SkippedLog
+from oyez.dispute import duel_check, duel_moves
+from oyez.dispute.duel_moves import DuelMove, OpenDuel, WithdrawPay
 from oyez.dispute.moves import (
     CancelWithdrawal,
     Decision,
@@ -21,6 +23,7 @@ from oyez.dispute.moves import (
     StepDown,
 )
 from oyez.dispute.tree import Tree
+from oyez.dispute.witness import UnfoundedMove, Witness
 from oyez.protocol.errors import Temporary
 from oyez.protocol.types import Claim, Hash32
 from oyez.service import Log
@@ -63,13 +66,15 @@ class Responder:
         journal: SqlJournal,
         fetch_proposal: Callable[[int], Proposal],
         log: Log,
+        witness: Witness | None = None,
     ) -> None:
-        """Take the contract, the way to it, and this node's result of each batch."""
+        """Take the contract, the way to it, this node's result of each batch, and its traces."""
         self._rollup = rollup
         self._sender = sender
         self._journal = journal
         self._fetch_proposal = fetch_proposal
         self._log = log
+        self._witness = witness
 
     def perform(self, decision: Decision, tree: Tree, block: Hash32) -> Done | None:
         """Send the first move that the chain takes, wait until it is mined; None: it took none.
@@ -92,12 +97,20 @@ class Responder:
             try:
                 mined = self._sender.send(move.key, self._build(move))
             except Reverted as error:
-                self._log("refused", **facts, reason=error.reason)
+                self._log(self._explain(move), **facts, reason=error.reason)
+            except UnfoundedMove as error:
+                self._log("unfounded", **facts, reason=error.what)
             except InsufficientBalance as error:
                 raise Temporary(f"cannot {move.kind} for batch {move.batch}: {error}") from error
             else:
                 return Done(move, mined)
         return None
+
+    def _explain(self, move: Move) -> str:
+        """Return the log's word for a refusal: an identical move of somebody else is a success."""
+        if self._witness is None or not isinstance(move, DuelMove):
+            return "refused"
+        return "overtaken" if duel_check.is_overtaken(self._witness.game, move) else "refused"
 
     def forget_stale(self, decision: Decision) -> None:
         """Drop what was signed, is not on the chain, and is not to be done now.
@@ -147,10 +160,20 @@ class Responder:
                 return self._rollup.build_mark_void(move.assertion_id)
             case CancelWithdrawal():
                 return self._rollup.build_cancel_withdrawal()
+            case _:
+                if self._witness is None:
+                    raise UnfoundedMove("this rollup has no game")
+                return self._witness.build(move)
 
 
 #: First words of the intentions that are moves.
-KINDS = tuple(kind.kind + " " for kind in (Propose, StepDown, Finalize, MarkVoid, CancelWithdrawal))
+KINDS = tuple(
+    kind + " "
+    for kind in (
+        *(kind.kind for kind in (Propose, StepDown, Finalize, MarkVoid, CancelWithdrawal)),
+        *duel_moves.KINDS,
+    )
+)
 
 
 def list_grounds(move: Move) -> Iterator[Hash32]:
@@ -161,5 +184,9 @@ def list_grounds(move: Move) -> Iterator[Hash32]:
             yield move.assertion_id
         case StepDown():
             yield from move.path
+        case OpenDuel():
+            yield from move.ids
+        case WithdrawPay():
+            return
         case _:
             yield move.assertion_id

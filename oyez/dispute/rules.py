@@ -1,7 +1,7 @@
 """The honest client's rules, each a function of the chain's present state: `decide` joins them.
 
 Nothing is remembered between two decisions, so a crash, a front-run or a re-org needs no case of
-its own. Duels add moves here; what stands stays true for them.
+its own. What to do in duels stands in `duel_rules` and `duel_ends`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from oyez.chain.contracts import Stake
+from oyez.dispute import duel_ends, duel_rules
 from oyez.dispute.moves import (
+    MAX_MOVES,
     MAX_PATH,
     Blocked,
     CancelWithdrawal,
@@ -28,7 +30,12 @@ from oyez.protocol.types import BatchNumber, Hash32, Status
 
 
 def decide(view: View) -> Decision:
-    """Return what to do now: what answers a lie, then what frees stakes and moves the head."""
+    """Return what to do now: what answers a lie, then what frees stakes and moves the head.
+
+    Why at most so many: a refusal costs a request, and the next block is decided anew anyway.
+
+    Rule: CHAL-40
+    """
     branch = find_branch(view)
     moves: list[Move] = []
     blocked: list[Blocked] = []
@@ -44,11 +51,18 @@ def decide(view: View) -> Decision:
             blocked.append(way)
         else:
             moves.append(way)
+    clocked, late = duel_rules.list_duel_moves(view, branch)
+    moves += clocked
+    blocked += late
     moves += list_voids(view)
     final = find_final(view, branch)
     if final is not None:
         moves.append(final)
-    return Decision(tuple(moves), tuple(blocked))
+    moves += duel_ends.list_ends(view, branch)
+    withdrawal = duel_ends.find_withdrawal(view)
+    if withdrawal is not None and not moves:
+        moves.append(withdrawal)
+    return Decision(tuple(moves[:MAX_MOVES]), tuple(blocked))
 
 
 def find_branch(view: View) -> tuple[Hash32, ...]:
@@ -187,12 +201,13 @@ def find_cancel(view: View, branch: Sequence[Hash32]) -> CancelWithdrawal | None
 def list_voids(view: View) -> list[Move]:
     """Return what to void so that the own stake is released, ancestors first.
 
-    Why: a dead branch holds the stakes that built on it until someone says that it is dead.
+    Why: a dead branch holds the stakes that built on it until someone says that it is dead; and
+    the bouts of champions there run on.
 
     Rule: CHAL-17
     """
     found: dict[Hash32, Move] = {}
-    for node in view.tree.list_of(view.me):
+    for node in [*view.tree.list_of(view.me), *duel_ends.list_championed(view)]:
         line = [node]
         while (above := view.tree.get(line[-1].parent)) and above.status is Status.PENDING:
             line.append(above)

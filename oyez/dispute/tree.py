@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from oyez.derivation.history import SkippedLog
-from oyez.protocol.types import Address, BatchNumber, Hash32, Status
+from oyez.protocol.types import Address, BatchNumber, Claim, Hash32, Status
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An assertion; `created_at` is its proposal's time, in seconds."""
+    """An assertion; `created_at` is its proposal's time, in seconds; `claim` as it was proposed."""
 
     assertion_id: Hash32
     parent: Hash32
     batch: BatchNumber
     proposer: Address
     created_at: int
+    attempt: int
+    claim: Claim
     status: Status = Status.PENDING
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from oyez.chain.contracts import Stake
+from oyez.dispute.duels import Duels
 from oyez.dispute.tree import Node, Tree
 from oyez.protocol import codec
 from oyez.protocol.types import Address, BatchNumber, Claim, Hash32
@@ -29,22 +30,40 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """The deployment's periods, in seconds.
+    """The deployment's periods, in seconds, and its stake.
 
     Attributes:
         challenge: T, how long an assertion stands and a fork may be joined.
         response: D, all the honest party's own time in one fork.
         first_child: after its batch's opening only the sequencer may be first for so long.
+        stake: wei.
     """
 
     challenge: int
     response: int
     first_child: int
+    stake: int
 
     @property
     def latency(self) -> int:
         """The longest that one move of the honest party may take."""
         return self.response // LATENCIES
+
+
+@dataclass(frozen=True, slots=True)
+class GameView:
+    """The game at that block.
+
+    Attributes:
+        has_machine: whether this node makes inner traces, and so can put up champions.
+        credit: wei that it may withdraw for moves.
+        quarter: wei that all moves against one stake are worth at most.
+    """
+
+    duels: Duels
+    has_machine: bool
+    credit: int
+    quarter: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,7 @@ class View:
         head_is_true: whether the last final assertion, with all before it, is this node's own.
         me, stake: this node's address and stake.
         sequencer, sequencer_stake: who is first, and whether he can be.
+        game: None where the rollup was deployed without one.
     """
 
     chain_id: int
@@ -70,6 +90,7 @@ class View:
     stake: Stake
     sequencer: Address
     sequencer_stake: Stake
+    game: GameView | None = None
 
     def get_own(self, batch: int) -> Own | None:
         """Return this node's result for a batch, None while it is not closed or not built."""

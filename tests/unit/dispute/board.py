@@ -19,7 +19,7 @@ CHAIN_ID = 31_337
 ROLLUP = Address(b"\x0b" * 20)
 GENESIS = codec.compute_genesis_id(CHAIN_ID, ROLLUP)
 T, D, FIRST = 600, 120, 70
-PERIODS = Periods(challenge=T, response=D, first_child=FIRST)
+PERIODS = Periods(challenge=T, response=D, first_child=FIRST, stake=10**18)
 NO_STAKE = Stake(0, 0, 0, 0, ZERO_HASH)
 
 
@@ -116,7 +116,8 @@ class Board:
         stake.tip = made
         batch = self.batch_of(parent) + 1
         self.all[made] = Assertion(made, parent, batch, staker, content, attempt, self.now)
-        self.tree.propose(Node(made, parent, BatchNumber(batch), staker, self.now))
+        claim = self.own(batch, content).claim
+        self.tree.propose(Node(made, parent, BatchNumber(batch), staker, self.now, attempt, claim))
         return made
 
     def step_down(self, staker: Address, path: tuple[Hash32, ...]) -> None:
