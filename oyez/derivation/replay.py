@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from oyez.derivation.history import Batch
+from oyez.engines import base
 from oyez.engines.base import Engine
 from oyez.protocol import assertions, codec, masks, transition
 from oyez.protocol.errors import Invalid
+from oyez.protocol.execution import begin_call, list_position_records
 from oyez.protocol.machine import Machine, MachineState
 from oyez.protocol.state import State
 from oyez.protocol.transition import BatchResult, Execution
@@ -72,6 +74,31 @@ def execute(
         previous=None if cell is None else fetch_manifest(cell.manifest_hash),
         seed=transition.find_noise_seed(manifest, entry.call_id, header),
     )
+
+
+def retrace(
+    execution: Execution, fetch_manifest: Callable[[Hash32], Manifest], engine: Engine
+) -> list[tuple[Sequence[Hash32], Hash32]]:
+    """Run a call again; return the layer records and the sampler of positions 1 on.
+
+    `fetch_manifest` as for `execute`. Empty where the model never ran.
+    """
+    entry, cell = execution.entry, execution.cell_before
+    allowed = engine.allowed if isinstance(engine, Masked) else masks.allowed_tokens
+    call = begin_call(
+        entry=entry,
+        manifest=fetch_manifest(entry.manifest_hash),
+        cell=cell,
+        engine=engine,
+        allowed=allowed,
+        previous=None if cell is None else fetch_manifest(cell.manifest_hash),
+        seed=execution.seed,
+    )
+    if isinstance(call, Execution):
+        return []
+    session = engine.open(call.prefix)
+    decoded = base.drive(call.steps(), session)
+    return list_position_records(session, len(call.tokens), decoded)[1]
 
 
 def get_cell_key(entry: Entry, manifest: Manifest) -> Hash32:

@@ -173,7 +173,7 @@ class Duels:
         Raises:
             SkippedLog: it does not follow from those before.
 
-        Rule: CHAL-27
+        Rule: CHAL-46
         """
         match event:
             case DuelOpened():

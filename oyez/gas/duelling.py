@@ -23,7 +23,6 @@ from oyez.chain.duel_states import (
     begin_bout,
     compute_champion_key,
 )
-from oyez.chain.events import Place
 from oyez.chain.game import Game
 from oyez.protocol import codec, trace
 from oyez.protocol.errors import Fatal
@@ -92,9 +91,8 @@ class Match:
 
     def _move(self, kind: str, transaction: Transaction, who: int) -> game_events.GameEvent:
         mined = self.send(kind, transaction, who)
-        place = Place(mined.block, mined.block_hash, 0, mined.hash)
         for log in mined.logs:
-            event = game_events.decode(log, place)
+            event = game_events.decode(log)
             if event is not None:
                 return event
         raise Fatal(f"{kind} logged nothing")

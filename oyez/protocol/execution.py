@@ -284,13 +284,20 @@ def compute_position_roots(
 
     Rule: TRANSITION-8
     """
+    first, positions = list_position_records(session, prompt_length, decoded)
+    return first, tuple(
+        trace.compute_position_root(layers, sampler) for layers, sampler in positions
+    )
+
+
+def list_position_records(
+    session: Session, prompt_length: int, decoded: Decoded
+) -> tuple[Hash32, list[tuple[Sequence[Hash32], Hash32]]]:
+    """Return the sampler record of position 0, and the layers and sampler of positions 1 on."""
     samplers = trace_records.build_samplers(decoded.steps)
     first = trace.record_tree().empty[0]
     if prompt_length:
         samplers = [trace_records.compute_prompt_sampler()] * (prompt_length - 1) + samplers
     else:
         first, *samplers = samplers
-    return first, tuple(
-        trace.compute_position_root(session.layer_roots(index), sampler)
-        for index, sampler in enumerate(samplers)
-    )
+    return first, [(session.layer_roots(index), sampler) for index, sampler in enumerate(samplers)]

@@ -120,8 +120,8 @@ class Prologue:
     sampler: Hash32
 
 
-def compute_prologue(prologue: Prologue) -> Hash32:
-    """Return the root of position 0: entry, cell, token list, and seldom a sampler.
+def build_prologue(prologue: Prologue) -> tuple[Hash32, ...]:
+    """Return the records of position 0 from slot 0 on: entry, cell, token list.
 
     Rule: TRACE-18
     """
@@ -130,7 +130,12 @@ def compute_prologue(prologue: Prologue) -> Hash32:
         _build_state_record(prologue.fields, prologue.values),
         _split_int32(prologue.prompt or ()) if prologue.is_run else [],
     ]
-    roots = [trace.compute_record_root(chunks) for chunks in records]
+    return tuple(trace.compute_record_root(chunks) for chunks in records)
+
+
+def compute_prologue(prologue: Prologue) -> Hash32:
+    """Return the root of position 0: its records, and seldom a sampler in the last slot."""
+    roots = build_prologue(prologue)
     return merkle.fold_with_last(roots, prologue.sampler, SLOT_BITS, trace.record_tree())[0]
 
 

@@ -80,21 +80,11 @@ def apply_batch(
 
     Rule: TRANSITION-9
     """
-    if [execution.entry.call_id for execution in executions] != [
-        header.first_call + index for index in range(header.count)
-    ]:
-        raise ValueError(f"batch {header.number} needs its {header.count} calls, in order")
+    endings = _list_endings(state, header, executions, manifests, outbox_root)
     receipts_tree = Frontier.empty(RECEIPTS_HEIGHT)
-    calls: list[trace.CallTrace] = []
-    built: list[Receipt] = []
-    for execution in executions:
-        _verify_seed(execution, header, manifests)
-        before, state = state, _apply_execution(state, execution, manifests)
-        receipt = _build_receipt(execution, state)
-        receipts_tree = receipts_tree.append(codec.compute_receipt_leaf(receipt))
-        built.append(receipt)
-        ending = _Ending(execution, receipt, before, state, receipts_tree, outbox_root)
-        calls.append(_trace_call(ending, header, manifests))
+    if endings:
+        state, receipts_tree = endings[-1].after, endings[-1].receipts_tree
+    calls = [_trace_call(ending, header, manifests) for ending in endings]
     claim_roots = (state.root, outbox_root, receipts_tree.root)
     traced = trace.build_trace(calls, trace.build_last_record(*claim_roots))
     rows = tuple(
@@ -111,12 +101,51 @@ def apply_batch(
     return BatchResult(
         state=state,
         claim=Claim(traced.root, *claim_roots),
-        receipts=tuple(built),
+        receipts=tuple(ending.receipt for ending in endings),
         rows=rows,
         batch_data=batch_data.encode_rows(rows),
         call_roots=traced.call_roots,
         last_record_proof=traced.last_record_proof,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecords:
+    """A call's record roots, from slot 0 of each position, as far as no model has to run for them.
+
+    Attributes:
+        prologue, first_sampler: of position 0; the sampler stands in the last slot.
+        positions: roots of positions 1 on.
+        epilogue: of the last position.
+    """
+
+    prologue: tuple[Hash32, ...]
+    first_sampler: Hash32
+    positions: tuple[Hash32, ...]
+    epilogue: tuple[Hash32, ...]
+
+
+def list_call_records(
+    *,
+    state: State,
+    header: BatchHeader,
+    executions: Sequence[Execution],
+    manifests: Mapping[Hash32, Manifest],
+    outbox_root: Hash32,
+) -> list[CallRecords]:
+    """Return the records below a batch's call roots; the arguments are those of `apply_batch`."""
+    found = []
+    for ending in _list_endings(state, header, executions, manifests, outbox_root):
+        prologue, epilogue = _describe_call(ending, header, manifests)
+        found.append(
+            CallRecords(
+                prologue=trace_records.build_prologue(prologue),
+                first_sampler=prologue.sampler,
+                positions=ending.execution.position_roots,
+                epilogue=trace_records.build_epilogue(epilogue),
+            )
+        )
+    return found
 
 
 def compute_call_seed(manifest: Manifest, header: BatchHeader, call_id: CallId) -> Hash32:
@@ -211,10 +240,45 @@ class _Ending:
     outbox_root: Hash32
 
 
+def _list_endings(
+    state: State,
+    header: BatchHeader,
+    executions: Sequence[Execution],
+    manifests: Mapping[Hash32, Manifest],
+    outbox_root: Hash32,
+) -> list[_Ending]:
+    """Return each call with the state, receipt and receipts tree that it leaves."""
+    if [execution.entry.call_id for execution in executions] != [
+        header.first_call + index for index in range(header.count)
+    ]:
+        raise ValueError(f"batch {header.number} needs its {header.count} calls, in order")
+    receipts_tree = Frontier.empty(RECEIPTS_HEIGHT)
+    endings = []
+    for execution in executions:
+        _verify_seed(execution, header, manifests)
+        before, state = state, _apply_execution(state, execution, manifests)
+        receipt = _build_receipt(execution, state)
+        receipts_tree = receipts_tree.append(codec.compute_receipt_leaf(receipt))
+        endings.append(_Ending(execution, receipt, before, state, receipts_tree, outbox_root))
+    return endings
+
+
 def _trace_call(
     ending: _Ending, header: BatchHeader, manifests: Mapping[Hash32, Manifest]
 ) -> trace.CallTrace:
     """Return a call's trace: prologue and epilogue around the positions that ran."""
+    prologue, epilogue = _describe_call(ending, header, manifests)
+    return trace.CallTrace(
+        prologue=trace_records.compute_prologue(prologue),
+        positions=ending.execution.position_roots,
+        epilogue=trace_records.build_epilogue(epilogue),
+    )
+
+
+def _describe_call(
+    ending: _Ending, header: BatchHeader, manifests: Mapping[Hash32, Manifest]
+) -> tuple[trace_records.Prologue, trace_records.Epilogue]:
+    """Return what a call begins and ends with."""
     execution, entry = ending.execution, ending.execution.entry
     manifest = manifests[execution.manifest_hash]
     before, after = execution.cell_before, execution.cell_after
@@ -245,8 +309,4 @@ def _trace_call(
         outbox_root=ending.outbox_root,
         receipts=ending.receipts_tree,
     )
-    return trace.CallTrace(
-        prologue=trace_records.compute_prologue(prologue),
-        positions=execution.position_roots,
-        epilogue=trace_records.build_epilogue(epilogue),
-    )
+    return prologue, epilogue

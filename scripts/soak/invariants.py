@@ -47,7 +47,5 @@ def run_crowds(block: Block) -> Result:
     return Result(counts)
 
 
-PART = Part(
-    "invariants", "each named mutant dies by its own test", run_mutants, 1, len(NAMED)
-)
+PART = Part("invariants", "each named mutant dies by its own test", run_mutants, 1, len(NAMED))
 CROWDS = Part("crowds", "gas among 10,000 siblings; 500 rivals at once", run_crowds, 1, SIBLINGS)

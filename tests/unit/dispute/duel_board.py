@@ -19,12 +19,16 @@ from oyez.chain.game_events import (
     Resolved,
     Revealed,
 )
+from oyez.dispute import duel_moves as moves
 from oyez.dispute.duels import Bout, Contest, Duels, Standing
+from oyez.dispute.rules import decide
 from oyez.dispute.view import GameView, View
 from oyez.protocol import codec
 from oyez.protocol.types import ZERO_HASH, Address, Hash32
 from tests.unit.dispute.board import Board, T
 
+ME, LIAR, OTHER, THIRD = who(7), who(8), who(9), who(10)
+LATENCY = 15
 PLACE = Place(1, ZERO_HASH, 0, ZERO_HASH)
 SIXTEEN = tuple(codec.sha256(bytes([i])) for i in range(16))
 QUARTER = 25 * 10**16
@@ -164,3 +168,46 @@ def standing(board: DuelBoard, contest: Contest, side: int, staker: Address) -> 
     fighter = board.find(*contest.duel.ids).get_fighter(side, staker)
     assert fighter is not None
     return fighter.standing
+
+
+def make_board() -> DuelBoard:
+    """Three closed batches, and stakes for everybody."""
+    made = DuelBoard()
+    for staker in (SEQUENCER, ME, LIAR, OTHER, THIRD):
+        made.deposit(staker)
+    for _ in range(3):
+        made.close_batch()
+    return made
+
+
+def fork(board: DuelBoard, *, lie_first: bool, proposer: Address = OTHER) -> tuple[Hash32, Hash32]:
+    """A true and a false child of genesis: (truth, lie), seven seconds apart."""
+    if lie_first:
+        lie = board.propose(SEQUENCER, GENESIS, content=1)
+        board.now += 7
+        return board.propose(proposer, GENESIS), lie
+    truth = board.propose(SEQUENCER, GENESIS)
+    board.now += 7
+    return truth, board.propose(LIAR, GENESIS, content=1)
+
+
+def of(board: DuelBoard, me: Address, kind: type[Any]) -> list[Any]:
+    return [move for move in decide(board.view(me)).moves if isinstance(move, kind)]
+
+
+def duel_moves(board: DuelBoard, me: Address = ME) -> list[str]:
+    return [m.kind for m in decide(board.view(me)).moves if isinstance(m, moves.DuelMove)]
+
+
+def why(board: DuelBoard, me: Address = ME) -> list[str]:
+    return [b.why for b in decide(board.view(me)).blocked if isinstance(b.move, moves.DuelMove)]
+
+
+def meet(board: DuelBoard, *rivals: Address) -> Contest:
+    """ME champions the newer truth, then rivals the older lie."""
+    contest = board.reach_record(*fork(board, lie_first=True, proposer=OTHER), THIRD)
+    contest = board.commit(contest, 1, ME)
+    for rival in rivals:
+        board.now += 3
+        contest = board.commit(contest, 0, rival)
+    return contest

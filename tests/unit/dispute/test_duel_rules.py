@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from oyez.chain.duel_states import Fall, Phase
-from oyez.derivation.history import SkippedLog
 from oyez.dispute import duel_moves as moves
-from oyez.dispute.duels import Contest
-from oyez.dispute.moves import MAX_MOVES, CancelWithdrawal, Finalize, MarkVoid, Propose
+from oyez.dispute.moves import CancelWithdrawal
 from oyez.dispute.rules import decide
-from oyez.protocol.types import Address, Hash32, Status
 from tests.unit.dispute.board import GENESIS, SEQUENCER, T, who
-from tests.unit.dispute.duel_board import QUARTER, DuelBoard, standing
-
-ME, LIAR, OTHER, THIRD = who(7), who(8), who(9), who(10)
-LATENCY = 15
+from tests.unit.dispute.duel_board import (
+    LATENCY,
+    LIAR,
+    ME,
+    OTHER,
+    THIRD,
+    DuelBoard,
+    duel_moves,
+    fork,
+    make_board,
+    meet,
+    of,
+    why,
+)
 
 
 @pytest.fixture
 def board() -> DuelBoard:
-    made = DuelBoard()
-    for staker in (SEQUENCER, ME, LIAR, OTHER, THIRD):
-        made.deposit(staker)
-    for _ in range(3):
-        made.close_batch()
-    return made
-
-
-def fork(board: DuelBoard, *, lie_first: bool, proposer: Address = OTHER) -> tuple[Hash32, Hash32]:
-    """A true and a false child of genesis: (truth, lie), seven seconds apart."""
-    if lie_first:
-        lie = board.propose(SEQUENCER, GENESIS, content=1)
-        board.now += 7
-        return board.propose(proposer, GENESIS), lie
-    truth = board.propose(SEQUENCER, GENESIS)
-    board.now += 7
-    return truth, board.propose(LIAR, GENESIS, content=1)
-
-
-def of(board: DuelBoard, me: Address, kind: type[Any]) -> list[Any]:
-    return [move for move in decide(board.view(me)).moves if isinstance(move, kind)]
-
-
-def duel_moves(board: DuelBoard, me: Address = ME) -> list[str]:
-    return [m.kind for m in decide(board.view(me)).moves if isinstance(m, moves.DuelMove)]
-
-
-def why(board: DuelBoard, me: Address = ME) -> list[str]:
-    return [b.why for b in decide(board.view(me)).blocked if isinstance(b.move, moves.DuelMove)]
+    return make_board()
 
 
 # CHAL-28, CHAL-29
@@ -223,16 +200,6 @@ def test_no_champion_without_time_but_for_the_own_proposal(board: DuelBoard) -> 
 # CHAL-32 to CHAL-34, CHAL-44
 
 
-def meet(board: DuelBoard, *rivals: Address) -> Contest:
-    """ME champions the newer truth, then rivals the older lie."""
-    contest = board.reach_record(*fork(board, lie_first=True, proposer=OTHER), THIRD)
-    contest = board.commit(contest, 1, ME)
-    for rival in rivals:
-        board.now += 3
-        contest = board.commit(contest, 0, rival)
-    return contest
-
-
 def test_the_own_champion_plays_and_resolves_its_bout(board: DuelBoard) -> None:
     """Rule: CHAL-32, CHAL-44"""
     contest = meet(board, LIAR)
@@ -370,284 +337,3 @@ def test_a_lie_without_a_living_champion_is_defeated_after_its_deadline(board: D
     assert of(board, ME, moves.Defeat) == []
     board.put_out(contest, 0, LIAR, Fall.BY_TIME)
     assert len(of(board, ME, moves.Defeat)) == 1
-
-
-# CHAL-36 to CHAL-38
-
-
-@pytest.mark.parametrize("me", [ME, OTHER, THIRD])
-def test_champions_of_a_fallen_lie_are_expelled_by_who_stood_up(
-    board: DuelBoard, me: Address
-) -> None:
-    """Rule: CHAL-36; Audit 3 S3"""
-    contest = meet(board, LIAR)
-    lie = contest.duel.a
-    assert of(board, me, moves.Expel) == []
-    board.defeat(lie)
-    expected = [] if me == THIRD else [(lie, LIAR)]
-    found = [(m.assertion_id, m.fighter.staker) for m in of(board, me, moves.Expel)]
-    assert found == expected
-    board.now += T
-    board.finalize(contest.duel.b)
-    found = [(m.assertion_id, m.fighter.staker) for m in of(board, me, moves.Expel)]
-    assert found == expected
-    board.put_out(contest, 0, LIAR, Fall.BY_FALL)
-    assert of(board, me, moves.Expel) == []
-
-
-def test_champions_of_a_fallen_truth_are_left_alone(board: DuelBoard) -> None:
-    """Rule: CHAL-36"""
-    contest = board.reach_record(*fork(board, lie_first=True, proposer=OTHER), THIRD)
-    board.commit(contest, 1, THIRD)
-    board.commit(contest, 0, LIAR)
-    board.defeat(contest.duel.b)
-    for me in (LIAR, SEQUENCER, ME):
-        assert of(board, me, moves.Expel) == []
-
-
-def test_the_own_lock_is_taken_back_once_the_duel_is_moot(board: DuelBoard) -> None:
-    """Rule: CHAL-37"""
-    contest = meet(board, LIAR)
-    assert of(board, ME, moves.Release) == []
-    board.defeat(contest.duel.a)
-    assert [m.fighter.staker for m in of(board, ME, moves.Release)] == [ME]
-    assert of(board, OTHER, moves.Release) == []
-    board.now += T
-    board.finalize(contest.duel.b)
-    assert len(of(board, ME, moves.Release)) == 1
-    board.release(contest, 1, ME)
-    assert of(board, ME, moves.Release) == []
-
-
-def test_a_champion_of_the_fallen_gets_nothing_back(board: DuelBoard) -> None:
-    """Rule: CHAL-37"""
-    contest = meet(board, LIAR)
-    board.defeat(contest.duel.b)
-    assert of(board, ME, moves.Release) == []
-    assert len(of(board, LIAR, moves.Release)) == 1
-
-
-def test_what_stands_on_the_dead_is_voided_for_its_champion(board: DuelBoard) -> None:
-    """Rule: CHAL-37, CHAL-17"""
-    first = board.propose(SEQUENCER, GENESIS)
-    truth = board.propose(SEQUENCER, first)
-    board.now += 80
-    lie = board.propose(LIAR, first, content=1)
-    contest = board.reach_record(truth, lie, THIRD)
-    board.commit(contest, 0, ME)
-    assert of(board, ME, MarkVoid) == []
-    board.defeat(first)
-    assert of(board, ME, moves.Release) == []
-    assert [m.assertion_id for m in of(board, ME, MarkVoid)] == [truth]
-    board.mark_void(truth)
-    assert len(of(board, ME, moves.Release)) == 1
-
-
-def test_own_moves_against_a_fallen_lie_are_paid_once(board: DuelBoard) -> None:
-    """Rule: CHAL-38"""
-    truth, lie = fork(board, lie_first=True)  # the lie is side 0
-    contest = board.open(truth, lie, OTHER)
-    contest = board.reveal(contest, ME)  # side 1's
-    contest = board.reveal(contest, THIRD)  # side 0's
-    assert of(board, ME, moves.PayDuel) == []
-    board.defeat(lie)
-    for me, count in ((ME, 1), (OTHER, 1), (THIRD, 0), (LIAR, 0)):
-        found = of(board, me, moves.PayDuel)
-        assert [(m.loser, m.assertion_id) for m in found] == [(0, lie)] * count
-    board.pay(b"x" * 32, SEQUENCER, QUARTER - 1)
-    assert len(of(board, ME, moves.PayDuel)) == 1
-    board.pay(b"y" * 32, SEQUENCER, 1)
-    assert of(board, ME, moves.PayDuel) == []
-    board.pay(contest.duel.key, LIAR, 1)
-    assert of(board, OTHER, moves.PayDuel) == []
-
-
-def test_a_paid_duel_is_not_paid_again(board: DuelBoard) -> None:
-    """Rule: CHAL-38"""
-    truth, lie = fork(board, lie_first=True)
-    contest = board.open(truth, lie, ME)
-    board.defeat(lie)
-    board.pay(contest.duel.key, SEQUENCER, 5)
-    assert of(board, ME, moves.PayDuel) == []
-
-
-def test_own_moves_in_a_bout_are_paid(board: DuelBoard) -> None:
-    """Rule: CHAL-38"""
-    contest = meet(board, LIAR)
-    bout = board.bout(contest, LIAR, ME)
-    for mover in (LIAR, ME, LIAR, ME):
-        bout = board.fight(bout, mover)
-    board.resolve(bout, THIRD)
-    assert of(board, ME, moves.PayBout) == []
-    board.put_out(contest, 0, LIAR, Fall.BY_LANE)
-    (move,) = of(board, ME, moves.PayBout)
-    assert (move.loser, move.bout.movers) == (0, (LIAR, ME, LIAR, ME, THIRD))
-    board.pay(bout.key, LIAR, 5)
-    assert of(board, ME, moves.PayBout) == []
-
-
-@pytest.mark.parametrize(("mover", "resolver", "count"), [(THIRD, ME, 1), (THIRD, THIRD, 0)])
-def test_who_resolved_is_paid_too(
-    board: DuelBoard, mover: Address, resolver: Address, count: int
-) -> None:
-    """Rule: CHAL-38"""
-    contest = meet(board, LIAR)
-    bout = board.bout(contest, LIAR, ME)
-    for _ in range(4):
-        bout = board.fight(bout, mover)
-    board.resolve(bout, resolver)
-    board.put_out(contest, 0, LIAR, Fall.BY_LANE)
-    assert len(of(board, ME, moves.PayBout)) == count
-
-
-def test_a_bout_without_a_move_pays_nobody(board: DuelBoard) -> None:
-    """Rule: CHAL-38"""
-    contest = meet(board, LIAR)
-    board.put_out(contest, 0, LIAR, Fall.BY_TIME)
-    assert of(board, ME, moves.PayBout) == []
-
-
-def test_credit_is_withdrawn_when_nothing_else_is_to_do(board: DuelBoard) -> None:
-    """Rule: CHAL-38"""
-    board.credit = 5
-    (move,) = decide(board.view(ME)).moves
-    assert (move.kind, move.credit, move.owner) == ("withdraw_pay", 5, ME)
-    board.pay(b"x" * 32, LIAR, 5)
-    (later,) = decide(board.view(ME)).moves
-    assert later.key != move.key
-    fork(board, lie_first=True)
-    assert of(board, ME, moves.WithdrawPay) == []
-
-
-# CHAL-39, CHAL-40
-
-
-def test_the_nearest_deadline_comes_first(board: DuelBoard) -> None:
-    """Rule: CHAL-39"""
-    lies = [board.propose(SEQUENCER, GENESIS, content=1), board.propose(THIRD, GENESIS, content=2)]
-    board.now += 7
-    truth = board.propose(OTHER, GENESIS)
-    board.now += 7
-    newest = board.propose(LIAR, GENESIS, content=3)
-    slow, fast = (board.open(truth, lie, ME) for lie in lies)
-    fast = board.reveal(fast, ME)
-    board.now += 9
-    board.reveal(fast, LIAR)
-    board.close_batch()
-    found = decide(board.view(ME)).moves
-    assert isinstance(found[0], Propose)  # a lie on another height would be answered first
-    rest = [m for m in found if isinstance(m, moves.DuelMove)]
-    assert [m.kind for m in rest] == ["start", "advance", "open_duel"]
-    assert rest[0].contest == slow
-    assert rest[0].deadline < rest[1].deadline < rest[2].deadline == moves.NEVER
-    assert rest[2].ids == (truth, newest)
-    # where the truth is the newer its clock runs before anybody opened
-    hurried = [m for m in decide(board.view(ME)).moves if isinstance(m, moves.OpenDuel)]
-    board.duels = type(board.duels)(3)
-    opened = [m for m in decide(board.view(ME)).moves if isinstance(m, moves.OpenDuel)]
-    assert [m.deadline for m in opened] == [board.starts[GENESIS] + T] * 2 + [moves.NEVER]
-    assert hurried == opened[2:]
-
-
-def test_a_decision_holds_so_many_moves(board: DuelBoard) -> None:
-    """Rule: CHAL-40"""
-    truth, _ = fork(board, lie_first=True)
-    for number in range(MAX_MOVES + 6):
-        liar = who(100 + number)
-        board.deposit(liar)
-        board.propose(liar, GENESIS, content=2 + number)
-    found = decide(board.view(ME)).moves
-    assert len(found) == MAX_MOVES
-    assert [move.kind for move in found] == ["propose"] + ["open_duel"] * (MAX_MOVES - 1)
-    assert board.tree.get_status(truth) is Status.PENDING
-
-
-def test_finality_comes_after_all_duels(board: DuelBoard) -> None:
-    """Rule: CHAL-39"""
-    truth, lie = fork(board, lie_first=True, proposer=ME)
-    contest = board.open(truth, lie, ME)
-    board.reveal(contest, ME)
-    board.now += T
-    board.defeat(lie)
-    kinds = [type(m) for m in decide(board.view(ME)).moves]
-    assert kinds == [
-        Propose,
-        Finalize,
-        moves.PayDuel,
-    ]  # of the next batch, which it may be first on
-
-
-# CHAL-27
-
-
-def test_a_lost_event_is_noticed(board: DuelBoard) -> None:
-    """Rule: CHAL-27"""
-    contest = board.open(*fork(board, lie_first=True), ME)
-    board.now += 1
-    before = board.duels.copy()
-    contest = board.reveal(contest, ME)
-    after = board.duels
-    board.now += 1
-    board.reveal(contest, ME)
-    second = board.find(*contest.duel.ids)
-    board.duels = before
-    with pytest.raises(SkippedLog, match="lack a move"):
-        board.reveal(contest, ME)
-    assert before.find(*contest.duel.ids) != after.find(*contest.duel.ids)
-    board.duels = type(before)(3)
-    for event in (lambda: board.reveal(second, ME), lambda: board.commit(second, 0, ME)):
-        with pytest.raises(SkippedLog, match="lack the opening"):
-            event()
-
-
-def test_a_lost_commit_is_noticed(board: DuelBoard) -> None:
-    """Rule: CHAL-27"""
-    contest = meet(board, LIAR)
-    bout = board.bout(contest, LIAR, ME)
-    lost = DuelBoard(
-        now=board.now, opened=board.opened, all=board.all, starts=board.starts,
-        stakers=board.stakers, finals=board.finals, tree=board.tree,
-    )  # fmt: skip
-    contest = lost.reach_record(contest.duel.a, contest.duel.b, THIRD)
-    with pytest.raises(SkippedLog, match="lack the opening"):
-        lost.fight(bout, LIAR)
-    with pytest.raises(SkippedLog, match="lack the commit"):
-        lost.put_out(contest, 0, LIAR, Fall.BY_TIME)
-    lost.commit(contest, 0, LIAR)
-    lost.put_out(contest, 0, LIAR, Fall.BY_TIME)
-    assert standing(lost, contest, 0, LIAR).value == "out"
-    with pytest.raises(SkippedLog, match="lack the commit"):
-        lost.release(contest, 0, LIAR)
-
-
-def test_keys_name_the_state_that_a_move_goes_from(board: DuelBoard) -> None:
-    keys: set[str] = set()
-    count = 0
-
-    def note() -> None:
-        nonlocal count
-        for who_acts in (ME, OTHER, LIAR):
-            for move in decide(board.view(who_acts)).moves:
-                if isinstance(move, moves.DuelMove) and move.key not in keys:
-                    keys.add(move.key)
-                    count += 1
-                    kind = move.key.split(" ")[0]
-                    assert kind in moves.KINDS
-                    assert kind == move.kind
-
-    contest = board.open(*fork(board, lie_first=True, proposer=OTHER), ME)
-    while contest.state.phase is not Phase.COMMIT:
-        note()
-        board.now += 1
-        contest = board.reveal(contest, ME)
-    note()
-    board.commit(contest, 1, ME)
-    board.now += 1
-    board.commit(contest, 0, LIAR)
-    bout = board.bout(contest, LIAR, ME)
-    while bout.state.phase is not Phase.RESOLVABLE:
-        note()
-        board.now += 1
-        bout = board.fight(bout, ME)
-    note()
-    assert count == len(keys) == 8

@@ -1,0 +1,170 @@
+"""The outer tree of an own result, node by node: call roots are kept, a duelled call is run again.
+
+Levels count from the records: a position is level 5, a call level 16, the trace 24.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from oyez.derivation import replay
+from oyez.derivation.history import Batch
+from oyez.engines.base import Engine
+from oyez.protocol import assertions, trace
+from oyez.protocol.constants import (
+    LAST_CALL,
+    LAST_POSITION,
+    LAST_SLOT,
+    OUTER_HEIGHT,
+    POSITION_BITS,
+    SLOT_BITS,
+)
+from oyez.protocol.merkle import compute_sha256_node
+from oyez.protocol.state import State
+from oyez.protocol.transition import CallRecords, Execution, list_call_records
+from oyez.protocol.types import Claim, Entry, Hash32, Manifest
+
+CALL_LEVEL = POSITION_BITS + SLOT_BITS
+#: Results whose trees are held at once.
+KEPT = 4
+
+#: Layers and sampler of each position from 1 on.
+Positions = Sequence[tuple[Sequence[Hash32], Hash32]]
+
+
+class OuterTree:
+    """A batch's 24 levels over records."""
+
+    height = OUTER_HEIGHT
+
+    def __init__(
+        self,
+        calls: Sequence[CallRecords],
+        last_record: Hash32,
+        retrace: Callable[[int], Positions],
+    ) -> None:
+        """Take what is known of each call; `retrace` runs one again for its positions' records."""
+        self._calls = calls
+        self._last_record = last_record
+        self._retrace = retrace
+        self._positions: dict[int, Positions] = {}
+        self._nodes: dict[tuple[int, int], Hash32] = {}
+
+    def get_node(self, level: int, index: int) -> Hash32:
+        """Return a node: of the whole tree, a call, a position, or down to a record.
+
+        Rule: CHAL-45
+        """
+        found = self._nodes.get((level, index))
+        if found is None:
+            found = self._compute(level, index)
+            self._nodes[level, index] = found
+        return found
+
+    def _compute(self, level: int, index: int) -> Hash32:
+        if not self._is_alive(level, index):
+            return trace.record_tree().empty[level]
+        if level == SLOT_BITS:
+            call, position = index >> POSITION_BITS, index & LAST_POSITION
+            roots = self._calls[call].positions if call < len(self._calls) else ()
+            if 1 <= position <= len(roots):
+                return roots[position - 1]
+        if level == 0:
+            return self._get_record(index)
+        left = self.get_node(level - 1, 2 * index)
+        return compute_sha256_node(left, self.get_node(level - 1, 2 * index + 1))
+
+    def _is_alive(self, level: int, index: int) -> bool:
+        """Tell whether any record below a node may be other than PAD."""
+        last = index == (1 << (OUTER_HEIGHT - level)) - 1
+        if level >= CALL_LEVEL or last:
+            return last or index << (level - CALL_LEVEL) < len(self._calls)
+        call = index >> (CALL_LEVEL - level)
+        if call >= len(self._calls):
+            return False
+        inside = index & ((1 << (CALL_LEVEL - level)) - 1)
+        first = inside << level >> SLOT_BITS
+        end = (((inside + 1) << level) - 1) >> SLOT_BITS
+        return first <= len(self._calls[call].positions) or end == LAST_POSITION
+
+    def _get_record(self, index: int) -> Hash32:
+        call, position, slot = (
+            index >> CALL_LEVEL,
+            index >> SLOT_BITS & LAST_POSITION,
+            index & LAST_SLOT,
+        )
+        if (call, position, slot) == (LAST_CALL, LAST_POSITION, LAST_SLOT):
+            return self._last_record
+        empty = trace.record_tree().empty[0]
+        if call >= len(self._calls):
+            return empty
+        records = self._calls[call]
+        slots, sampler = records.prologue, records.first_sampler
+        if position == LAST_POSITION:
+            slots, sampler = records.epilogue, empty
+        elif position:
+            layers, sampler = self._get_positions(call)[position - 1]
+            slots = tuple(layers)
+        if slot == LAST_SLOT:
+            return sampler
+        return slots[slot] if slot < len(slots) else empty
+
+    def _get_positions(self, call: int) -> Positions:
+        if call not in self._positions:
+            self._positions[call] = self._retrace(call)
+        return self._positions[call]
+
+
+class Results(Protocol):
+    """A service's own results of closed batches."""
+
+    def fetch_executed(self, batch: int) -> tuple[State, Batch, Sequence[Execution], Claim]:
+        """Return the state before a batch, the batch, its executions in order, and the claim."""
+        ...
+
+    def collect(self, entries: Sequence[Entry]) -> dict[Hash32, Manifest]:
+        """Return the manifests of these entries, and of the cells they meet."""
+        ...
+
+    def fetch_manifest(self, manifest_hash: Hash32) -> Manifest:
+        """Return a manifest."""
+        ...
+
+
+class OuterTraces:
+    """The trees of the own results, made when a duel asks for one."""
+
+    def __init__(self, engine: Engine, results: Results) -> None:
+        """Take the engine that runs duelled calls again, and the service's results."""
+        self._engine = engine
+        self._results = results
+        self._trees: dict[Hash32, OuterTree] = {}
+
+    def open_outer(self, batch: int) -> OuterTree:
+        """Return the tree of a batch's own result; one of another history is made anew."""
+        state, closed, executions, claim = self._results.fetch_executed(batch)
+        tree = self._trees.get(claim.trace_root)
+        if tree is None:
+            manifests = self._results.collect(closed.entries)
+            for execution in executions:
+                if execution.cell_before is not None:
+                    before = execution.cell_before.manifest_hash
+                    manifests[before] = self._results.fetch_manifest(before)
+            calls = list_call_records(
+                state=state,
+                header=closed.header,
+                executions=executions,
+                manifests=manifests,
+                outbox_root=assertions.compute_empty_outbox_root(),
+            )
+            last = trace.build_last_record(claim.state_root, claim.outbox_root, claim.receipts_root)
+            tree = OuterTree(calls, last, self._build_retrace(executions))
+            kept = list(self._trees.items())[-(KEPT - 1) :]
+            self._trees = {**dict(kept), claim.trace_root: tree}
+        return tree
+
+    def _build_retrace(self, executions: Sequence[Execution]) -> Callable[[int], Positions]:
+        return lambda call: replay.retrace(
+            executions[call], self._results.fetch_manifest, self._engine
+        )
