@@ -25,7 +25,7 @@ from oyez.dispute.rules import decide
 from oyez.dispute.view import GameView, View
 from oyez.protocol import codec
 from oyez.protocol.types import ZERO_HASH, Address, Hash32
-from tests.unit.dispute.board import Board, T
+from tests.unit.dispute.board import GENESIS, SEQUENCER, Board, T, who
 
 ME, LIAR, OTHER, THIRD = who(7), who(8), who(9), who(10)
 LATENCY = 15
