@@ -1,4 +1,4 @@
-"""One step of the challenger: read, replay one call, build one batch, judge what can be judged."""
+"""One step of the challenger: read, replay calls, build one batch, judge what can be judged."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ from oyez.service import Log
 
 #: Every rollup lists a model here; a node with another file must not even start.
 FIRST_MODEL = 0
+#: Calls that are handed to the replayer before earlier ones have ended.
+MOST_CALLS = 32
 #: Receives what is decided, as JSON: {"event": "verdict", ...}.
 Report = Callable[[dict[str, Any]], None]  # Any: JSON
 
@@ -128,31 +130,31 @@ class ChallengerService:
         return True
 
     def _replay(self) -> bool:
-        entries = self._deriver.entries
-        if not entries:
+        entries, replayer = self._deriver.entries, self._replayer
+        while entries and replayer.waiting < MOST_CALLS:
+            header = self._deriver.find_header(entries[0].call_id)
+            if not replayer.can_run(entries[0], header):
+                break
+            replayer.add(entries[0], header)
+            entries.popleft()
+        if not replayer.waiting:
             return False
-        header = self._deriver.find_header(entries[0].call_id)
-        if not self._replayer.can_run(entries[0], header):
-            return False
-        execution, is_new = self._replayer.run(entries[0], header)
-        entries.popleft()
-        self._parts.log(
-            "replayed",
-            call=execution.entry.call_id,
-            outcome=execution.outcome.name,
-            code=execution.code.name,
-            positions=execution.positions,
-            source="model" if is_new else "store",
-        )
+        for ended in replayer.run():
+            execution = ended.execution
+            self._parts.log(
+                "replayed",
+                call=execution.entry.call_id,
+                outcome=execution.outcome.name,
+                code=execution.code.name,
+                positions=execution.positions,
+                source="model" if ended.is_new else "store",
+            )
         return True
 
     def _build(self) -> bool:
         """Build the next batch, once its calls are replayed."""
-        batches, entries = self._deriver.batches, self._deriver.entries
-        if not batches:
-            return False
-        last = batches[0].entries[-1].call_id
-        if entries and entries[0].call_id <= last:
+        batches = self._deriver.batches
+        if not batches or not self._replayer.has_all(batches[0].entries):
             return False
         result = self._replayer.build(batches[0])
         batch = batches.popleft()
@@ -228,7 +230,7 @@ class ChallengerService:
             self.rewind()
             raise
         except Temporary as error:
-            if not self._deriver.entries:
+            if not self._deriver.entries and not self._replayer.waiting:
                 raise
             # Replaying waits for no transaction: what is signed is sent again at the next block.
             self._agent.put_off(facts)

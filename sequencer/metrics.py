@@ -18,11 +18,15 @@ class Metrics:
             "transactions_sent": 0.0,
         }
 
-    def add_call(self, positions: int, seconds: float) -> None:
+    def add_call(self, positions: int) -> None:
         """Count an executed call."""
         with self._lock:
             self._counts["calls_executed"] += 1
             self._counts["positions_run"] += positions
+
+    def add_seconds(self, seconds: float) -> None:
+        """Count time in which calls ran."""
+        with self._lock:
             self._counts["execution_seconds"] += seconds
 
     def add_transaction(self) -> None:

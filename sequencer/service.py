@@ -105,7 +105,7 @@ class SequencerService:
         )
 
     def step(self) -> bool:
-        """Read a window, run at most one call, build at most one batch, send at most one action.
+        """Read a window, run calls until one ends, build at most one batch, do at most one action.
 
         Rule: SEQ-1
         """

@@ -48,6 +48,8 @@ class Store(SqlJournal):
         super().__init__(engine)
         t.metadata.create_all(engine)
         self.assertions = Assertions(engine)
+        #: How often this process went back: what it knows of the chain by heart may be wrong then.
+        self.rewinds = 0
 
     def claim_for(self, names: Mapping[str, str]) -> None:
         """Bind the store to a rollup; Fatal when it belongs to another one.
@@ -118,6 +120,7 @@ class Store(SqlJournal):
 
         Rule: SEQ-3
         """
+        self.rewinds += 1
         block = -1 if to is None else to.number
         calls, batches = select(t.entries.c.call_id), select(t.batches.c.number)
         opened = select(func.min(t.batches.c.first_call)).where(t.batches.c.block > block)
@@ -210,8 +213,18 @@ class Store(SqlJournal):
     # What was made of it
 
     def count_executions(self) -> int:
-        """Return the number of executed calls: they are the first ones of the inbox."""
+        """Return the number of executed calls."""
         return self._count(t.executions)
+
+    def list_unexecuted(self, limit: int) -> list[Entry]:
+        """Return the first calls of the inbox without an execution, in order."""
+        found = (
+            select(t.entries)
+            .where(t.entries.c.call_id.not_in(select(t.executions.c.call_id)))
+            .order_by(t.entries.c.call_id)
+            .limit(limit)
+        )
+        return [parse_entry(row) for row in self._select(found)]
 
     def put_execution(self, execution: Execution) -> None:
         """Keep an execution; it is never made again.

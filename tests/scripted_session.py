@@ -101,6 +101,11 @@ class ScriptedSession:
         del index
         return ()
 
+    def position_root(self, index: int, sampler: Hash32) -> Hash32:
+        """Return the sampler's root alone: this model has no layers."""
+        del index
+        return sampler
+
 
 def build_adversary(mode: str, seed: int) -> Score:
     """Return a scorer that prefers the worst tokens of its kind."""

@@ -207,3 +207,7 @@ class _ChoiceRecorder:
     def layer_roots(self, index: int) -> Sequence[Hash32]:
         """Return the roots of a token's layer records."""
         return self._session.layer_roots(index)
+
+    def position_root(self, index: int, sampler: Hash32) -> Hash32:
+        """Return the trace root of a token's position."""
+        return self._session.position_root(index, sampler)

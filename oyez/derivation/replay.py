@@ -7,30 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
+from oyez.derivation import calls
+from oyez.derivation.calls import Calls, Ended, get_cell_key
 from oyez.derivation.history import Batch
 from oyez.engines import base
 from oyez.engines.base import Engine
-from oyez.protocol import assertions, codec, masks, transition
+from oyez.protocol import assertions, transition
 from oyez.protocol.errors import Invalid
-from oyez.protocol.execution import begin_call, list_position_records
-from oyez.protocol.machine import Machine, MachineState
+from oyez.protocol.execution import list_position_records
 from oyez.protocol.state import State
 from oyez.protocol.transition import BatchResult, Execution
 from oyez.protocol.types import BatchHeader, CallId, Cell, Entry, Hash32, Manifest, Outcome
-from oyez.protocol.vocabulary import Vocabulary
 
-
-@runtime_checkable
-class Masked(Protocol):
-    """An engine with a faster mask than the reference, equal to it."""
-
-    def allowed(
-        self, machine: Machine, state: MachineState, vocabulary: Vocabulary
-    ) -> Sequence[int]:
-        """Return the tokens that keep the machine alive, ascending."""
-        ...
+#: Calls of consecutive batches that are run together, at least, if there are as many.
+CALLS_TOGETHER = 64
+#: Blocks that one step of a service runs at most.
+MOST_BLOCKS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +50,9 @@ def execute(
     engine: Engine,
     header: BatchHeader | None = None,
 ) -> Execution:
-    """Run one call on its cell; never raises for a valid entry.
-
-    `fetch_manifest` gives the entry's manifest, and the one the cell was stored under; `header`
-    is that of the entry's batch, None while it is open: only a call that is not bound to its batch
-    (SAMPLE-7) runs then.
-    """
-    allowed = engine.allowed if isinstance(engine, Masked) else masks.allowed_tokens
-    manifest = fetch_manifest(entry.manifest_hash)
-    return transition.execute_call(
-        entry=entry,
-        manifest=manifest,
-        cell=cell,
-        engine=engine,
-        allowed=allowed,
-        previous=None if cell is None else fetch_manifest(cell.manifest_hash),
-        seed=transition.find_noise_seed(manifest, entry.call_id, header),
-    )
+    """Run one call on its cell, alone; the arguments are those of `calls.begin`."""
+    call = calls.begin(entry, cell, fetch_manifest, engine, header)
+    return call if isinstance(call, Execution) else call.run(engine)
 
 
 def retrace(
@@ -83,27 +62,14 @@ def retrace(
 
     `fetch_manifest` as for `execute`. Empty where the model never ran.
     """
-    entry, cell = execution.entry, execution.cell_before
-    allowed = engine.allowed if isinstance(engine, Masked) else masks.allowed_tokens
-    call = begin_call(
-        entry=entry,
-        manifest=fetch_manifest(entry.manifest_hash),
-        cell=cell,
-        engine=engine,
-        allowed=allowed,
-        previous=None if cell is None else fetch_manifest(cell.manifest_hash),
-        seed=execution.seed,
+    call = calls.begin_seeded(
+        execution.entry, execution.cell_before, fetch_manifest, engine, execution.seed
     )
     if isinstance(call, Execution):
         return []
     session = engine.open(call.prefix)
     decoded = base.drive(call.steps(), session)
     return list_position_records(session, len(call.tokens), decoded)[1]
-
-
-def get_cell_key(entry: Entry, manifest: Manifest) -> Hash32:
-    """Return the key of the cell that a call meets."""
-    return codec.compute_cell_key(entry.action_id, manifest.cell_kind, entry.caller, entry.cell)
 
 
 def execute_all(
@@ -114,24 +80,45 @@ def execute_all(
     known: Mapping[CallId, Execution] | None = None,
     header: BatchHeader | None = None,
 ) -> list[Execution]:
-    """Run entries in order on a state; what is `known` already is not run again.
+    """Run entries on a state, as if in order; what is `known` already is not run again.
 
     `manifests` holds those of the entries and of the cells they meet; `header` is that of the
     entries' batch, None while it is open.
     """
-    known = known or {}
-    changed: dict[Hash32, Cell] = {}
-    executions = []
-    for entry in entries:
-        execution = known.get(entry.call_id)
-        if execution is None:
-            key = get_cell_key(entry, manifests[entry.manifest_hash])
-            cell = changed.get(key, state.get(key))
-            execution = execute(entry, cell, manifests.__getitem__, engine, header)
-        if execution.cell_after is not None:
-            changed[execution.cell_key] = execution.cell_after
-        executions.append(execution)
-    return executions
+    done = execute_together(state, [(entry, header) for entry in entries], manifests, engine, known)
+    return [done[entry.call_id] for entry in entries]
+
+
+def execute_together(
+    state: State,
+    entries: Iterable[tuple[Entry, BatchHeader | None]],
+    manifests: Mapping[Hash32, Manifest],
+    engine: Engine,
+    known: Mapping[CallId, Execution] | None = None,
+) -> dict[CallId, Execution]:
+    """Run entries, each with its batch's header or None, on a state; return executions by call."""
+    ready = known or {}
+    running = Calls(
+        engine,
+        manifests.__getitem__,
+        lambda key, _entry: state.get(key),
+        lambda entry, _cell, _header: ready.get(entry.call_id),
+    )
+    for entry, header in entries:
+        running.add(entry, header)
+    done: dict[CallId, Execution] = {}
+    while len(running):
+        done |= {ended.execution.entry.call_id: ended.execution for ended in running.run()}
+    return done
+
+
+def run_until_one_ends(running: Calls) -> list[Ended]:
+    """Run calls until one ends, for 32 blocks at most, so that a service's step stays short."""
+    for _ in range(MOST_BLOCKS):
+        ended = running.run()
+        if ended:
+            return ended
+    return []
 
 
 def fold_state(
@@ -180,11 +167,26 @@ def derive_all(
     """
     state = State.empty()
     manifests: dict[Hash32, Manifest] = {}
+    for some in _gather(batches):
+        entries = [(entry, batch.header) for batch in some for entry in batch.entries]
+        manifests |= collect([entry for entry, _ in entries])
+        known = execute_together(state, entries, manifests, engine)
+        for batch in some:
+            result = derive(state, batch, manifests, engine, known)
+            state = result.state
+            yield result
+
+
+def _gather(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """Yield runs of batches with enough calls to keep the engine busy, if there are as many."""
+    some: list[Batch] = []
     for batch in batches:
-        manifests |= collect(batch.entries)
-        result = derive(state, batch, manifests, engine)
-        state = result.state
-        yield result
+        some.append(batch)
+        if sum(len(each.entries) for each in some) >= CALLS_TOGETHER:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def replay_cell(

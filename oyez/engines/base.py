@@ -41,6 +41,13 @@ class Session(Protocol):
         """Return the roots of the layer records of the token at `index`, one per layer."""
         ...
 
+    def position_root(self, index: int, sampler: Hash32) -> Hash32:
+        """Return the trace root of the position of the token at `index`.
+
+        `sampler` is the root of the sampler's record there; the layers' are the session's own.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Extend:

@@ -191,6 +191,10 @@ class LlamaSession:
         """Refuse: no other machine would find the same."""
         _refuse("no records of layers")
 
+    def position_root(self, index: int, sampler: Hash32) -> NoReturn:
+        """Refuse: no other machine would find the same."""
+        _refuse("no records of layers")
+
     def _round(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return scores in Q16, half to even, within 32 bits."""
         if self._scores is None:

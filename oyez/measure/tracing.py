@@ -6,9 +6,13 @@ import time
 from collections.abc import Sequence
 
 from oyez.engines.exact.engine import ExactEngine
+from oyez.engines.exact.session import ExactSession
 from oyez.measure.spread import Comparison, compare
+from oyez.protocol.types import Hash32
 
 NAMES = ("untraced", "traced")
+#: A sampler's record; which one makes no difference to the work.
+SAMPLER = Hash32(bytes(32))
 
 
 def compare_trace(
@@ -41,24 +45,33 @@ def compare_trace(
 def run_decode(engine: ExactEngine, prompt: Sequence[int], new: int, *, traced: bool) -> float:
     """Return the seconds of decoding tokens behind a cached prompt."""
     everything = range(engine.shape.vocabulary)
-    session = engine.open(prompt)
+    session = _open(engine, prompt, traced=traced)
     session.best(everything)
     start = time.perf_counter()
     for _ in range(new):
         session.extend([session.best(everything)])
+    session.settle()
     if traced:
         for index in range(len(prompt), len(prompt) + new):
-            session.layer_roots(index)
+            session.position_root(index, SAMPLER)
     return time.perf_counter() - start
 
 
 def run_prefill(engine: ExactEngine, text: Sequence[int], *, traced: bool) -> float:
     """Return the seconds of running a text, up to the best token after it."""
-    session = engine.open([])
+    session = _open(engine, [], traced=traced)
     start = time.perf_counter()
     session.extend(text)
     session.best(range(engine.shape.vocabulary))
     if traced:
         for index in range(len(text)):
-            session.layer_roots(index)
+            session.position_root(index, SAMPLER)
     return time.perf_counter() - start
+
+
+def _open(engine: ExactEngine, prefix: Sequence[int], *, traced: bool) -> ExactSession:
+    before, engine.traced = engine.traced, traced
+    try:
+        return engine.open(prefix)
+    finally:
+        engine.traced = before

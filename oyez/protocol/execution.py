@@ -105,10 +105,7 @@ def execute_call(
         previous=previous,
         seed=seed,
     )
-    if isinstance(call, Execution):
-        return call
-    session = engine.open(call.prefix)
-    return call.finish(session, base.drive(call.steps(), session))
+    return call if isinstance(call, Execution) else call.run(engine)
 
 
 def begin_call(
@@ -243,6 +240,11 @@ class Running:
             )
         )
 
+    def run(self, engine: Engine) -> Execution:
+        """Run the call, alone."""
+        session = engine.open(self.prefix)
+        return self.finish(session, base.drive(self.steps(), session))
+
     def finish(self, session: Session, decoded: Decoded) -> Execution:
         """Return the call's end from what its steps came to on a session."""
         call = self.call
@@ -284,9 +286,9 @@ def compute_position_roots(
 
     Rule: TRANSITION-8
     """
-    first, positions = list_position_records(session, prompt_length, decoded)
+    first, samplers = _list_samplers(prompt_length, decoded)
     return first, tuple(
-        trace.compute_position_root(layers, sampler) for layers, sampler in positions
+        session.position_root(index, sampler) for index, sampler in enumerate(samplers)
     )
 
 
@@ -294,10 +296,14 @@ def list_position_records(
     session: Session, prompt_length: int, decoded: Decoded
 ) -> tuple[Hash32, list[tuple[Sequence[Hash32], Hash32]]]:
     """Return the sampler record of position 0, and the layers and sampler of positions 1 on."""
-    samplers = trace_records.build_samplers(decoded.steps)
-    first = trace.record_tree().empty[0]
-    if prompt_length:
-        samplers = [trace_records.compute_prompt_sampler()] * (prompt_length - 1) + samplers
-    else:
-        first, *samplers = samplers
+    first, samplers = _list_samplers(prompt_length, decoded)
     return first, [(session.layer_roots(index), sampler) for index, sampler in enumerate(samplers)]
+
+
+def _list_samplers(prompt_length: int, decoded: Decoded) -> tuple[Hash32, list[Hash32]]:
+    """Return the sampler record of position 0, and those of positions 1 on."""
+    samplers = trace_records.build_samplers(decoded.steps)
+    if prompt_length:
+        before = [trace_records.compute_prompt_sampler()] * (prompt_length - 1)
+        return trace.record_tree().empty[0], before + samplers
+    return samplers[0], samplers[1:]

@@ -231,6 +231,11 @@ def compute_position_root(layers: Sequence[Hash32], sampler: Hash32) -> Hash32:
     return merkle.fold_with_last(layers, sampler, SLOT_BITS, record_tree())[0]
 
 
+def fold_sampler(siblings: Sequence[Hash32], sampler: Hash32) -> Hash32:
+    """Return a token position's root from the siblings of the last slot, the sampler's."""
+    return merkle.fold_proof(sampler, LAST_SLOT, siblings, record_tree())
+
+
 def compute_call_root(prologue: Hash32, positions: Sequence[Hash32], epilogue: Hash32) -> Hash32:
     """Return a call's root: prologue, token positions from 1 on, epilogue in the last position.
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from oyez.protocol import codec
+from oyez.protocol import codec, trace
 from oyez.protocol.noise import Noise, find_best
 from oyez.protocol.types import Hash32, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
@@ -99,6 +99,10 @@ class ScriptedSession:
         """Return made-up roots of the token's layers: functions of the tokens up to it."""
         digest = self._digests[index + 1]
         return [codec.sha256(bytes([layer]) + digest) for layer in range(self._engine.shape.layers)]
+
+    def position_root(self, index: int, sampler: Hash32) -> Hash32:
+        """Return the root of the token's position, from its layers' and the sampler's."""
+        return trace.compute_position_root(self.layer_roots(index), sampler)
 
 
 class ScriptedEngine:

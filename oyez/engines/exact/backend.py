@@ -8,13 +8,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oyez.engines.exact import spec
+from oyez.engines.exact import spec, trace
 from oyez.engines.exact.weights import Model
 
 #: int32 [tokens, layers, width]: every layer's output x, Q14.
 Residuals = NDArray[np.int32]
 #: int16 [tokens, layers, 2 * kv_heads * head_size]: every layer's k, then v.
 Lanes = NDArray[np.int16]
+#: uint8 [tokens, layers, 32]: roots of the layers' records.
+Roots = NDArray[np.uint8]
+#: uint8 [tokens, 5, 32]: siblings of the sampler's record in the tree of its position.
+Siblings = NDArray[np.uint8]
 
 
 class Cache(Protocol):
@@ -27,6 +31,14 @@ class Cache(Protocol):
 
     def fork(self) -> Cache:
         """Return an independent copy."""
+        ...
+
+    def fill(self, lanes: Lanes) -> None:
+        """Take over the lanes of positions that ran before; the cache is empty."""
+        ...
+
+    def get_lanes(self) -> Lanes:
+        """Return the lanes of all positions, as `fill` takes them."""
         ...
 
 
@@ -69,6 +81,14 @@ class Backend(Protocol):
         """Return the logits of some tokens after x; Q16."""
         ...
 
+    def compute_roots(self, residuals: Residuals, lanes: Lanes) -> Roots:
+        """Return the roots of the layers' records of what ran; the model is traceable."""
+        ...
+
+    def compute_siblings(self, roots: Roots) -> Siblings:
+        """Return what each position's sampler folds with, from its layers' roots."""
+        ...
+
 
 class ReferenceCache:
     """Keys and values as plain lanes, int64 [positions, layers, k then v]."""
@@ -85,6 +105,14 @@ class ReferenceCache:
     def fork(self) -> ReferenceCache:
         """Return an independent copy; lanes are never written in place."""
         return ReferenceCache(self.lanes)
+
+    def fill(self, lanes: Lanes) -> None:
+        """Take over lanes; see `Cache.fill`."""
+        self.lanes = lanes.astype(np.int64)
+
+    def get_lanes(self) -> Lanes:
+        """Return all lanes; see `Cache.get_lanes`."""
+        return self.lanes.astype(np.int16)
 
 
 class Reference:
@@ -121,3 +149,11 @@ class Reference:
     def logits_of(self, x: NDArray[np.int32], tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return some logits; see `Backend.logits_of`."""
         return spec.compute_logits(self.model, x.astype(np.int64), tokens.tolist()).astype(np.int32)
+
+    def compute_roots(self, residuals: Residuals, lanes: Lanes) -> Roots:
+        """Return record roots; see `Backend.compute_roots`."""
+        return trace.compute_roots(residuals, lanes)
+
+    def compute_siblings(self, roots: Roots) -> Siblings:
+        """Return siblings; see `Backend.compute_siblings`."""
+        return trace.compute_siblings(roots)

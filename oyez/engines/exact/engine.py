@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+
+from oyez.engines.base import Answer, Best, Request, Session, answer
 from oyez.engines.exact import kernels, known, locate, model_tree
 from oyez.engines.exact.backend import Backend
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.masks import Masks
 from oyez.engines.exact.prefix_cache import PrefixCache
-from oyez.engines.exact.session import Context, ExactSession
+from oyez.engines.exact.session import FEW_TOKENS, Context, ExactSession, advance, choose
 from oyez.engines.exact.tokens import (
     TokenizerMetadata,
     build_vocabulary,
@@ -33,6 +36,7 @@ class ExactEngine:
         model: the weights and tables.
         backend: what runs it.
         prefix_cache: contexts of constant prefixes, shared by all sessions.
+        traced: whether sessions that are opened keep record roots; without, none can be asked for.
         tokenizer: what an author's tokenizer is built from.
     """
 
@@ -42,10 +46,17 @@ class ExactEngine:
         tokenizer: TokenizerMetadata,
         backend: Backend,
         root: Hash32 | None = None,
+        *,
+        prefix_cache: PrefixCache | None = None,
+        traced: bool = True,
     ) -> None:
-        """Put the parts together; without a root it is computed at first use."""
+        """Put the parts together; without a root it is computed at first use.
+
+        No `prefix_cache` means a usual one; PrefixCache(0) turns it off.
+        """
         self.tokenizer = tokenizer
-        self.prefix_cache = PrefixCache()
+        self.prefix_cache = PrefixCache() if prefix_cache is None else prefix_cache
+        self.traced = traced
         self.model = model
         self.backend = backend
         self._root = root
@@ -75,15 +86,35 @@ class ExactEngine:
     def open(self, prefix: Sequence[int]) -> ExactSession:
         """Start a context with a constant prefix, cached or not."""
         key = tuple(map(int, prefix))
-        context = self.prefix_cache.get(key) if key else None
-        if context is None:
-            context = Context(self.backend, self.model)
-            if not key:
-                return ExactSession(context)
-            context.extend(key)
-            context.settle()
-            self.prefix_cache.put(key, context)
-        return ExactSession(context.fork())
+        context = self.prefix_cache.get(key, traced=self.traced) if key else None
+        if context is not None:
+            return ExactSession(context.fork(traced=self.traced))
+        context = Context(self.backend, self.model, traced=self.traced)
+        keeper = self.prefix_cache if self.prefix_cache.takes(key) else None
+        return ExactSession(context, key, keeper)
+
+    def advance(self, sessions: Sequence[Session]) -> list[int]:
+        """Run one block of what sessions wait for; see `oyez.engines.together.Joint`."""
+        own = [session for session in sessions if isinstance(session, ExactSession)]
+        advance(own)
+        return [len(s.waiting) if isinstance(s, ExactSession) else 0 for s in sessions]
+
+    def answer(self, asked: Sequence[tuple[Session, Request]]) -> list[Answer]:
+        """Answer requests at once; see `oyez.engines.together.Joint`."""
+        whole: list[tuple[int, ExactSession, Best]] = []
+        for index, pair in enumerate(asked):
+            match pair:
+                case ExactSession() as session, Best() as best if len(best.allowed) > FEW_TOKENS:
+                    whole.append((index, session, best))
+        found: dict[int, Answer] = {}
+        if whole:
+            rows = np.stack([session.get_last() for _, session, _ in whole])
+            for (index, _, best), logits in zip(whole, self.backend.logits(rows), strict=True):
+                ids = np.ascontiguousarray(best.allowed, np.int32)
+                found[index] = choose(ids, logits[ids], best.noise)
+        return [
+            found[index] if index in found else answer(*pair) for index, pair in enumerate(asked)
+        ]
 
     def allowed(
         self, machine: Machine, state: MachineState, vocabulary: Vocabulary

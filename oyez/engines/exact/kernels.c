@@ -137,6 +137,7 @@ i32 oyez_has_path(i32 path) {
 }
 
 #include "kernels_layer.h"
+#include "kernels_sha.h"
 
 // The path's ops, with the attention that this head size allows.
 static operations choose(const model *m) {

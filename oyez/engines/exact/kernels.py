@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oyez.engines.exact import blocks, selftest, sources, tables
-from oyez.engines.exact.backend import Backend, Cache, Lanes, Reference, Residuals
+from oyez.engines.exact.backend import (
+    Backend,
+    Cache,
+    Lanes,
+    Reference,
+    Residuals,
+    Roots,
+    Siblings,
+)
 from oyez.engines.exact.blocks import Matrix
 from oyez.engines.exact.kernel_cache import KernelCache
 from oyez.engines.exact.library import (
@@ -30,6 +38,8 @@ from oyez.engines.exact.library import (
     PlaceLayout,
 )
 from oyez.engines.exact.weights import Model, Norm
+from oyez.protocol import trace
+from oyez.protocol.constants import RECORD_HEIGHT, SLOT_BITS
 from oyez.protocol.errors import Fatal, Invalid
 
 LOG = logging.getLogger(__name__)
@@ -46,12 +56,18 @@ class Kernels:
     """
 
     def __init__(
-        self, library: Library, model: Model, path: int | None = None, threads: int = 1
+        self,
+        library: Library,
+        model: Model,
+        path: int | None = None,
+        threads: int = 1,
+        sha: int | None = None,
     ) -> None:
         """Repack a model for the kernels.
 
         `path` forces one; models whose sums need int64 always take the portable one. `threads`
-        are asked for; the attribute says how many the system gave.
+        are asked for; the attribute says how many the system gave. `sha` forces a kind of
+        SHA-256 among `Library.sha_kinds`.
 
         Raises:
             Fatal: no memory for the working space.
@@ -61,6 +77,7 @@ class Kernels:
         self._lock = threading.Lock()
         self._kept: list[object] = []
         self.path = library.fastest_path if path is None else path
+        self._sha = library.sha_kinds[-1] if sha is None else sha
         if model.bound >= blocks.FLOAT_BOUND:
             self.path = PORTABLE
         self._structure = self._build_structure()
@@ -140,6 +157,42 @@ class Kernels:
                 out.ctypes.data,
             )
         return out
+
+    def compute_roots(self, residuals: Residuals, lanes: Lanes) -> Roots:
+        """Return record roots; see `Backend.compute_roots`."""
+        count, layers, width = residuals.shape
+        residuals, lanes = np.ascontiguousarray(residuals), np.ascontiguousarray(lanes)
+        roots = np.empty((count, layers, 32), np.uint8)
+        with self._lock:
+            self._library.oyez_record_roots(
+                self._scratch,
+                self._sha,
+                count * layers,
+                width,
+                lanes.shape[2],
+                residuals.ctypes.data,
+                lanes.ctypes.data,
+                b"".join(trace.pad_tree().empty[:RECORD_HEIGHT]),
+                roots.ctypes.data,
+            )
+        return roots
+
+    def compute_siblings(self, roots: Roots) -> Siblings:
+        """Return siblings; see `Backend.compute_siblings`."""
+        count, layers, _ = roots.shape
+        roots = np.ascontiguousarray(roots)
+        siblings = np.empty((count, SLOT_BITS, 32), np.uint8)
+        with self._lock:
+            self._library.oyez_position_siblings(
+                self._scratch,
+                self._sha,
+                count,
+                layers,
+                roots.ctypes.data,
+                b"".join(trace.record_tree().empty[:SLOT_BITS]),
+                siblings.ctypes.data,
+            )
+        return siblings
 
     def _build_structure(self) -> ModelLayout:
         """Return the kernels' view of the model; what it points to is kept alive by self."""

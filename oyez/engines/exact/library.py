@@ -100,6 +100,9 @@ class Library:
             ("oyez_run", None, [pointer] * 3 + [int32] + [pointer] * 3),
             ("oyez_logits", None, [pointer] * 3 + [int32, pointer]),
             ("oyez_logits_of", None, [pointer] * 4 + [int32, pointer]),
+            ("oyez_sha_kinds", int32, []),
+            ("oyez_record_roots", None, [pointer, int32] + [int64] * 3 + [pointer] * 4),
+            ("oyez_position_siblings", None, [pointer, int32] + [int64] * 2 + [pointer] * 3),
         ):
             function = getattr(self.functions, name)
             function.restype, function.argtypes = result, arguments
@@ -116,3 +119,9 @@ class Library:
     def fastest_path(self) -> int:
         """The last of `paths`."""
         return self.paths[-1]
+
+    @property
+    def sha_kinds(self) -> tuple[int, ...]:
+        """Kinds of SHA-256 that this machine has, by their numbers there, the fastest last."""
+        kinds = int(self.functions.oyez_sha_kinds())
+        return tuple(kind for kind in range(kinds.bit_length()) if kinds >> kind & 1)

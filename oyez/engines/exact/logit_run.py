@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 
 from oyez.engines.exact.backend import Backend, Residuals
 from oyez.engines.exact.prefix_cache import PrefixCache
-from oyez.engines.exact.session import Context
+from oyez.engines.exact.session import BLOCK, Context
 from oyez.engines.exact.weights import Model
 from oyez.protocol.errors import Fatal, Invalid
-
-#: Positions that pass through the layers together at most.
-BLOCK = 128
 
 #: Takes logits int32 [tokens, vocabulary], Q16, and the index of the first of these tokens.
 Receiver = Callable[[NDArray[np.int32], int], None]
@@ -71,21 +68,22 @@ def run_tokens(
     check_tokens(model, tokens)
     digest = hashlib.sha256()
     prefix = tuple(tokens[: len(tokens) // 2]) if prefix_cache is not None else ()
-    contexts = [Context(backend, model) for _ in range(batch)]
+    contexts = [Context(backend, model, traced=False) for _ in range(batch)]
+
+    def run(contexts: Sequence[Context], begin: int, end: int, step: int) -> None:
+        for at in range(begin, end, step):
+            part = tokens[at : min(at + step, end)]
+            residuals, _ = backend.run_together([(context.cache, part) for context in contexts])
+            copies = residuals.reshape(len(contexts), len(part), *residuals.shape[1:])
+            if (copies != copies[0]).any():
+                raise Fatal("copies of one context differ: this machine computes wrong")
+            _digest(backend, copies[0], at, digest.update, receive)
+
     if prefix_cache is not None and prefix:
-        first = contexts[0]
-        first.extend(prefix)
-        prefix_cache.put(prefix, first)
-        _digest(backend, first.blocks[0].residuals, 0, digest.update, receive)
+        run(contexts[:1], 0, len(prefix), BLOCK)
+        prefix_cache.put(prefix, contexts[0])
         contexts = [_fork(prefix_cache, prefix) for _ in range(batch)]
-    step = BLOCK if batch == 1 else 1
-    for at in range(len(prefix), len(tokens), step):
-        part = tokens[at : at + step]
-        residuals, _ = backend.run_together([(context.cache, part) for context in contexts])
-        copies = residuals.reshape(batch, len(part), *residuals.shape[1:])
-        if (copies != copies[0]).any():
-            raise Fatal("copies of one context differ: this machine computes wrong")
-        _digest(backend, copies[0], at, digest.update, receive)
+    run(contexts, len(prefix), len(tokens), BLOCK if batch == 1 else 1)
     rest = len(tokens) - len(prefix)
     block = max(min(len(prefix), BLOCK), min(rest, BLOCK) if batch == 1 else min(batch, BLOCK))
     return LogitRun(

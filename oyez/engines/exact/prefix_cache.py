@@ -26,18 +26,23 @@ class PrefixCache:
         self._contexts: OrderedDict[tuple[int, ...], Context] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, prefix: tuple[int, ...]) -> Context | None:
-        """Return a prefix's context, to be forked, or None."""
+    def takes(self, prefix: tuple[int, ...]) -> bool:
+        """Tell whether a prefix is one to keep: not empty, and not more than there is room for."""
+        return 0 < len(prefix) <= self.limit
+
+    def get(self, prefix: tuple[int, ...], *, traced: bool = False) -> Context | None:
+        """Return a prefix's context, to be forked, or None; one with record roots if `traced`."""
         with self._lock:
             context = self._contexts.get(prefix)
-            if context is not None:
-                self._contexts.move_to_end(prefix)
-                self.hits += 1
+            if context is None or traced > context.traced:
+                return None
+            self._contexts.move_to_end(prefix)
+            self.hits += 1
             return context
 
     def put(self, prefix: tuple[int, ...], context: Context) -> None:
         """Keep a prefix's context, which nobody extends any more."""
-        if len(prefix) > self.limit:
+        if not self.takes(prefix):
             return
         with self._lock:
             self._contexts[prefix] = context

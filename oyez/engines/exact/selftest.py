@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from oyez.engines.exact import blocks, known, tables, weights
+from oyez.engines.exact import blocks, known, tables, trace, weights
 from oyez.engines.exact.backend import Backend
 from oyez.engines.exact.blocks import Matrix
 from oyez.engines.exact.gguf import BLOCK_LAYOUT, BlockType
@@ -113,11 +113,28 @@ def verify(library: Library, paths: Collection[int]) -> None:
 
     for model, expected in zip(build_models(), known.SELF_TEST, strict=True):
         for path in paths:
-            if compute_answer(Kernels(library, model, path), model.vocabulary) != expected:
+            kernels = Kernels(library, model, path)
+            if compute_answer(kernels, model.vocabulary) != expected or not has_right_roots(
+                kernels, len(model.layers)
+            ):
                 raise Fatal(
                     "the compiled kernels give wrong answers: rebuild them with another compiler "
                     "(CC=clang python -m oyez.engines.exact.build)"
                 )
+
+
+def has_right_roots(backend: Backend, layers: int) -> bool:
+    """Tell whether a backend hashes records as the plain code does, on hashed lanes."""
+    count, width, kv = 3, 600, 700
+    residuals = _hashed(b"x", 4 * count * layers * width).view("<i4").astype(np.int32)
+    lanes = _hashed(b"kv", 2 * count * layers * kv).view("<i2").astype(np.int16)
+    x, kept = residuals.reshape(count, layers, width), lanes.reshape(count, layers, kv)
+    roots = trace.compute_roots(x, kept)
+    siblings = trace.compute_siblings(roots)
+    return bool(
+        (backend.compute_roots(x, kept) == roots).all()
+        and (backend.compute_siblings(roots) == siblings).all()
+    )
 
 
 def _build(plan: Plan) -> Model:

@@ -14,6 +14,8 @@ SOURCES = (
     "kernels_neon.h",
     "kernels_pool.h",
     "kernels_rows.h",
+    "kernels_sha.h",
+    "kernels_sha_lanes.h",
     "kernels_x86.h",
 )
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-shared", "-fPIC", "-pthread")

@@ -1,40 +1,62 @@
 """Builds the roots of layer records from a block's lanes, many positions at once.
 
 The vectorised twin of `oyez.protocol.trace`: chunks of x (int32), then of k and v as one run
-(int16, quad order, fields reversed), filler lanes at the type's minimum, the rest PAD.
+(int16, quad order, fields reversed), filler lanes at the type's minimum, the rest PAD. The
+compiled kernels have a faster one (kernels_sha.h), equal to this.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oyez.engines.exact.backend import Lanes, Residuals
-from oyez.protocol import trace
-from oyez.protocol.constants import CHUNK_BYTES, RECORD_HEIGHT
+from oyez.protocol import merkle, trace
+from oyez.protocol.constants import CHUNK_BYTES, RECORD_HEIGHT, SLOT_BITS
 from oyez.protocol.trace import INT16_LANES, INT32_LANES, PAD_INT16, PAD_INT32, ChunkType
 from oyez.protocol.types import Hash32
+
+if TYPE_CHECKING:
+    from oyez.engines.exact.backend import Lanes, Residuals, Roots, Siblings
 
 _LEAF_BYTES = CHUNK_BYTES + 2
 #: Positions whose chunks are built at once: a long prompt costs time, not memory.
 _POSITIONS = 128
 
 
-def compute_layer_roots(residuals: Residuals, lanes: Lanes) -> list[tuple[Hash32, ...]]:
-    """Return the record roots of every position of a block, one per layer.
+def compute_roots(residuals: Residuals, lanes: Lanes) -> Roots:
+    """Return the record roots of every position of a block.
 
     Rule: ENGINE-22
     """
-    return [
-        roots
-        for at in range(0, len(residuals), _POSITIONS)
-        for roots in _compute_some(residuals[at : at + _POSITIONS], lanes[at : at + _POSITIONS])
+    steps = range(0, len(residuals), _POSITIONS)
+    return np.concatenate(
+        [
+            _compute_some(residuals[at : at + _POSITIONS], lanes[at : at + _POSITIONS])
+            for at in steps
+        ]
+    )
+
+
+def compute_siblings(roots: Roots) -> Siblings:
+    """Return the siblings of every position's last slot, the sampler's, from the leaf upwards.
+
+    They do not depend on what stands in that slot (TRACE-11).
+    """
+    tree = trace.record_tree()
+    found = [
+        merkle.fold_with_last([Hash32(root.tobytes()) for root in layers], _ANY, SLOT_BITS, tree)[1]
+        for layers in roots
     ]
+    return np.frombuffer(b"".join(map(b"".join, found)), np.uint8).reshape(-1, SLOT_BITS, 32)
 
 
-def _compute_some(residuals: Residuals, lanes: Lanes) -> list[tuple[Hash32, ...]]:
+_ANY = Hash32(bytes(32))
+
+
+def _compute_some(residuals: Residuals, lanes: Lanes) -> Roots:
     positions, layers, _ = residuals.shape
     records = positions * layers
     chunks = np.concatenate(
@@ -59,8 +81,8 @@ def _compute_some(residuals: Residuals, lanes: Lanes) -> list[tuple[Hash32, ...]
             if len(level) % 2:
                 level.append(empty[height])
             level = [sha256(level[i] + level[i + 1]).digest() for i in range(0, len(level), 2)]
-        roots.append(Hash32(level[0]))
-    return [tuple(roots[at : at + layers]) for at in range(0, records, layers)]
+        roots.append(level[0])
+    return np.frombuffer(b"".join(roots), np.uint8).reshape(positions, layers, 32)
 
 
 def _encode_int32(lanes: NDArray[np.int32]) -> NDArray[np.uint8]:

@@ -170,8 +170,15 @@ def test_calls_are_replayed_on_this_nodes_own_cells(tmp_path: Path) -> None:
     for is_new in (True, False):
         manifests: Any = Manifests()
         replayer = Replayer(ENGINE, manifests, store)
-        runs = [replayer.run(entry) for entry in ENTRIES]
-        assert [execution for execution, _ in runs] == expected
-        assert [new for _, new in runs] == [is_new] * 4
+        for entry in ENTRIES:
+            replayer.add(entry)
+        ended = []
+        while replayer.waiting:
+            assert not all(replayer.has_all(batch.entries) for batch in BATCHES)
+            ended += replayer.run()
+        ended.sort(key=lambda each: each.execution.entry.call_id)
+        assert [each.execution for each in ended] == expected
+        assert [each.is_new for each in ended] == [is_new] * 4
+        assert all(replayer.has_all(batch.entries) for batch in BATCHES)
         assert [replayer.build(batch).claim for batch in BATCHES] == [r.claim for r in results]
     store.close()

@@ -129,7 +129,7 @@ def test_nothing_that_only_bits_can_prove_is_answered(exact: ExactEngine) -> Non
     floats = build(exact, ExactFloats(exact))
     session = floats.open([1, 2])
     with pytest.raises(Fatal, match="no records of layers"):
-        session.layer_roots(0)
+        session.position_root(0, Hash32(bytes(32)))
     with pytest.raises(Fatal, match="no model root"):
         _ = floats.model_root
 

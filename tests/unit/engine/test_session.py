@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oyez.engines.base import Engine
-from oyez.engines.exact import ExactEngine, known, load_engine, trace
+from oyez.engines.exact import ExactEngine, build, known, load_engine, selftest, trace
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.gguf import open_gguf
+from oyez.engines.exact.kernels import Kernels
+from oyez.engines.exact.library import Library
 from oyez.engines.exact.tokens import parse_tokenizer_metadata
 from oyez.engines.exact.weights import load_model
 from oyez.protocol import decoding, masks
 from oyez.protocol import trace as protocol_trace
 from oyez.protocol.errors import Fatal
 from oyez.protocol.machine import Machine
-from oyez.protocol.types import Field, FieldType, Role
+from oyez.protocol.types import Field, FieldType, Hash32, Role
 from oyez.protocol.vocabulary import Vocabulary
 
 TOKENS = [72, 105, 299, 44, 32, 280, 120, 99, 0, 255]
@@ -93,14 +96,12 @@ def test_cache_drops_the_least_recently_used(engine: ExactEngine) -> None:
     # Rule: ENGINE-24
     cache = engine.prefix_cache
     cache.limit = 8
-    engine.open([1, 2, 3])
-    engine.open([4, 5, 6])
-    engine.open([1, 2, 3])
-    engine.open([7, 8, 9])
+    for prefix in ([1, 2, 3], [4, 5, 6], [1, 2, 3], [7, 8, 9]):
+        engine.open(prefix).settle()
     assert len(cache) == 2
     assert cache.get((4, 5, 6)) is None
     assert cache.get((1, 2, 3)) is not None
-    engine.open(range(9))
+    engine.open(range(9)).settle()
     assert len(cache) == 2
 
 
@@ -137,22 +138,72 @@ def test_wrong_use_is_refused(engine: ExactEngine) -> None:
     session.extend([1] * 63)
 
 
+SIZES = [(576, 384), (64, 64), (256, 512), (300, 1_032), (36, 20), (2_048, 1_030)]
+
+
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32), st.sampled_from([(576, 384), (64, 64), (256, 512), (300, 1_032)]))
-def test_layer_roots_are_those_of_the_reference(seed: int, sizes: tuple[int, int]) -> None:
-    # Rule: ENGINE-22
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from(SIZES),
+    st.sampled_from([(1, 1), (2, 3), (6, 2), (1, 31)]),
+)
+def test_layer_roots_are_those_of_the_reference(
+    seed: int, sizes: tuple[int, int], counts: tuple[int, int]
+) -> None:
+    """The plain code and every kind of SHA-256 in the kernels; position siblings too.
+
+    Rule: ENGINE-22
+    """
     rng = np.random.default_rng(seed)
     width, kv = sizes
-    residuals = rng.integers(-(2**31) + 1, 2**31, (2, 3, width)).astype(np.int32)
-    lanes = rng.integers(-32_767, 32_768, (2, 3, kv)).astype(np.int16)
-    actual = trace.compute_layer_roots(residuals, lanes)
-    for position in range(2):
-        for layer in range(3):
+    residuals = rng.integers(-(2**31) + 1, 2**31, (*counts, width)).astype(np.int32)
+    lanes = rng.integers(-32_767, 32_768, (*counts, kv)).astype(np.int16)
+    roots = trace.compute_roots(residuals, lanes)
+    siblings = trace.compute_siblings(roots)
+    for backend in hashers():
+        assert (backend.compute_roots(residuals, lanes) == roots).all()
+        assert (backend.compute_siblings(roots) == siblings).all()
+    for position in range(counts[0]):
+        expected = []
+        for layer in range(counts[1]):
             both = lanes[position, layer].tolist()
             chunks = protocol_trace.build_layer_record(
                 residuals[position, layer].tolist(), both[: kv // 2], both[kv // 2 :]
             )
-            assert actual[position][layer] == protocol_trace.compute_record_root(chunks)
+            expected.append(protocol_trace.compute_record_root(chunks))
+        assert [root.tobytes() for root in roots[position]] == expected
+        sampler = Hash32(rng.bytes(32))
+        own = [Hash32(part.tobytes()) for part in siblings[position]]
+        folded = protocol_trace.fold_sampler(own, sampler)
+        assert folded == protocol_trace.compute_position_root(expected, sampler)
+
+
+@functools.cache
+def hashers() -> list[Kernels]:
+    """Kernels with every kind of SHA-256 that this machine has."""
+    library, model = Library(build.build_library()), next(iter(selftest.build_models()))
+    return [
+        Kernels(library, model, threads=threads, sha=kind)
+        for kind in library.sha_kinds
+        for threads in (1, 2)
+    ]
+
+
+def test_many_records_have_the_roots_that_few_have() -> None:
+    """Blocks of any number of positions, on one thread and on two.
+
+    Rule: ENGINE-22
+    """
+    rng = np.random.default_rng(5)
+    residuals = rng.integers(-(2**31) + 1, 2**31, (128, 2, 300)).astype(np.int32)
+    lanes = rng.integers(-32_767, 32_768, (128, 2, 40)).astype(np.int16)
+    expected = trace.compute_roots(residuals, lanes)
+    siblings = trace.compute_siblings(expected)
+    for backend in hashers():
+        for count in (1, 7, 8, 9, 31, 33, 127, 128):
+            roots = backend.compute_roots(residuals[:count], lanes[:count])
+            assert (roots == expected[:count]).all()
+            assert (backend.compute_siblings(roots) == siblings[:count]).all()
 
 
 def test_real_engine(real_engine: ExactEngine) -> None:

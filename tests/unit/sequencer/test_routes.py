@@ -151,7 +151,8 @@ def test_cells_are_named_by_the_actions_kind(tmp_path: Path, serve: Callable[...
 
 def test_metrics_are_counted(store: Store, serve: Callable[..., Http]) -> None:
     metrics = Metrics()
-    metrics.add_call(60, 0.5)
+    metrics.add_call(60)
+    metrics.add_seconds(0.5)
     metrics.add_transaction()
     text = serve(store, metrics).get("/metrics").text
     assert "oyez_sequencer_calls_executed_total 1\n" in text
