@@ -15,6 +15,10 @@ _ROLLUP = (
     *("test_rollup", "test_branches", "test_forks", "test_stakes", "test_proofs"),
     *("test_rollup_edges", "test_rollup_machine"),
 )
+_DUEL = (
+    *("test_duel_deploy", "test_duel_rules", "test_duel_clock", "test_duel_phases"),
+    *("test_duel_leaves", "test_duel_padding", "test_duel_pay", "test_duel", "test_duel_machine"),
+)
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
 
 #: Contract -> test files under tests/, cheapest first.
@@ -29,6 +33,14 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"contracts/{name}.py" for name in ("test_codec", *_REGISTRY, "test_inbox", "test_batches")
     ),
     "ModelRegistry": tuple(f"contracts/{name}.py" for name in ("test_codec", *_REGISTRY)),
+    "DuelGame": (
+        *(f"contracts/{name}.py" for name in ("test_lanes", *_DUEL)),
+        *("clocks/test_attacks.py", "clocks/test_search.py"),
+    ),
+    "MovePay": tuple(
+        f"contracts/{name}.py"
+        for name in ("test_duel_deploy", "test_duel_pay", "test_duel_machine")
+    ),
     "ManifestGate": (
         "contracts/test_manifest_gate.py",
         "differential/test_manifest_gate.py",
