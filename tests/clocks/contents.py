@@ -7,17 +7,18 @@ trace nobody knows. An inner tree is the content's own, or has one garbage leaf 
 from __future__ import annotations
 
 TRUTH, NOISE, SAME_TRACE = 0, -1, 9
-#: content => the first record that is false, and the number that stands there
-LIES = {1: (2, 5), 2: (2, 6), 3: (3, 5)}
+#: content => the first record that is false, and the number that stands there; none is true
+LIES = {1: (2, -5), 2: (2, -6), 3: (3, -5)}
 #: from here on contents are lies of one place, each with another number
 FIRST_OF_MANY = 100
-#: where in its record a lie is, and where garbage is: leaf and lane
-LIE_AT, GARBAGE_AT = (2, 37), (1, 7)
+#: where in its record a lie is, and where garbage is: leaf and lane. Behind the leaf of bytes no
+#: two numbers become one again, so that every lie reaches the record's root
+LIE_AT, GARBAGE_AT = (5, 37), (1, 7)
 
 
 def find_lie(content: int) -> tuple[int, int] | None:
     """The record and the number of a lie; None for what is none."""
-    return LIES.get(content, (2, content) if content >= FIRST_OF_MANY else None)
+    return LIES.get(content, (2, -content) if content >= FIRST_OF_MANY else None)
 
 
 def find_record(one: int, other: int) -> int:

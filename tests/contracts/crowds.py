@@ -8,10 +8,10 @@ from oyez.testing import toy
 from tests.contracts.duelling import (
     HONEST,
     LIAR,
+    Arena,
     Bout,
     Play,
     Side,
-    make_arena,
     make_side,
     post,
 )
@@ -22,25 +22,30 @@ T = 600
 CHANGE = (2, 2, 37, 5)
 
 
+class Metered(Arena):
+    """`spent` is the last transaction's gas, views left out."""
+
+    spent = 0
+
+    def call(self, *arguments: Any, **options: Any) -> bytes:
+        output = super().call(*arguments, **options)
+        if not options["view"]:
+            self.spent = self.gas
+        return output
+
+
 class Crowd:
     """Plays one duel whole among so many others, and notes what each call spends."""
 
     def __init__(self, siblings: int, depth: int) -> None:
-        self.arena = make_arena(
-            HONEST,
-            LIAR,
-            STRANGER,
-            CALLER,
-            max_batch_seconds=0,
-            min_batch_seconds=0,
-            sequencer_grace=10**6,
-        )
+        self.arena = Metered(max_batch_seconds=0, min_batch_seconds=0, sequencer_grace=10**6)
+        self.arena.staked(SEQUENCER, HONEST, LIAR, STRANGER, CALLER)
         self.arena.fund(CALLER, 10**6 * ETHER)
         self.gas: dict[str, int] = {}
         self.siblings, self.depth = siblings, depth
 
     def see(self, name: str) -> None:
-        self.gas[name] = self.arena.gas
+        self.gas[name] = self.arena.spent
 
     def noise(self, who: bytes, salt: object, parent: bytes | None = None) -> Side:
         """A lie that nobody can play for; whoever posts it gets a stake first."""

@@ -32,4 +32,5 @@ def test_many_rivals_win_no_more_time_than_one(rivals: int) -> None:
     outcome = play_rivals(rivals)
     assert not outcome.broken, outcome.show()
     assert outcome.chain.final_at[1] <= T + 12 + 2
-    assert outcome.honest.sent.total() == 2 + 9 * rivals
+    # of champions of one second the greater address moves first: nine transactions a rival, or ten
+    assert 2 + 9 * rivals <= outcome.honest.sent.total() <= 2 + 10 * rivals
