@@ -85,11 +85,14 @@ def test_a_full_batch_leaves_nothing_behind() -> None:
     world.pass_time(1)
     leaves = [submit(world, action_id)]
     assert world.event("BatchClosed")["count"] == 256
+    first = world.event("BatchClosed")["first_call"]
     leaves += [submit(world, action_id) for _ in range(2)]
     world.pass_time(10)
     world.inbox.close_batch()
 
-    check_closed(world, world.event("BatchClosed"), leaves)
+    closed = world.event("BatchClosed")
+    assert closed["first_call"] == first + 256
+    check_closed(world, closed, leaves)
 
 
 def test_closing_binds_the_closing_block(world: World, ballot: bytes) -> None:
