@@ -13,7 +13,7 @@ from tests.actors.duels.forkers import SiblingSpammer
 from tests.actors.duels.liars import WrongAtRecord
 from tests.actors.duels.moves import Act
 from tests.actors.duels.party import Liar, find_truth, is_true
-from tests.actors.duels.stage import BLOCK, HONEST, Stage, T
+from tests.actors.duels.stage import BLOCK, HONEST, PAID, Stage, T, find_arena
 from tests.contracts.harness import ETHER, GRAVE, SEQUENCER, Reverted
 
 PLACES = [
@@ -49,8 +49,10 @@ def the_bout(stage: Stage) -> rec.Bout:
 
 @pytest.mark.parametrize(("name", "liar_first"), PLACES)
 def test_an_adversary_harms_nobody_but_itself(name: str, liar_first: bool) -> None:
-    """Invariant 1, Invariant 20, Invariant 26, Invariant 27."""
-    assert play(name, seed=2, liar_first=liar_first).board.slashed
+    """Invariant 1, Invariant 20, Invariant 26, Invariant 27: against both honest parties."""
+    for make_honest in catalog.HONEST_PARTIES.values():
+        stage = catalog.set_stage([name], seed=2, liar_first=liar_first, make_honest=make_honest)
+        assert catalog.play(stage).board.slashed
 
 
 @pytest.mark.parametrize("name", ["Withholder", "ZeroNodes"])
@@ -61,7 +63,7 @@ def test_who_cannot_show_a_node_runs_out_of_time(name: str) -> None:
     assert duel.descent.phase <= rec.DESCENT
     assert not duel.champions
     done = {name for who, name in stage.report.done if who == HONEST}
-    assert done <= {"deposit_stake", "propose", "open_duel", "start", "defeat", "finalize"}
+    assert done <= {"deposit_stake", "propose", "open_duel", "start", "defeat", "finalize", *PAID}
 
 
 def test_a_tree_of_zeros_plays_to_its_record_and_has_no_champion() -> None:
@@ -192,8 +194,9 @@ def test_one_stake_champions_one_lie_of_a_fork() -> None:
 def test_honest_work_is_linear_in_the_lies(lies: int) -> None:
     """Invariant 22: 8 transactions a lie and 3 a champion at most, and one bound of time."""
     liar = SiblingSpammer(sequencer=SEQUENCER, stakes=2 * lies)
-    honest = catalog.make_reference(HONEST, False)
-    stage = catalog.play(Stage(honest, [liar], sequencer=SEQUENCER))
+    arena = find_arena(SEQUENCER)
+    honest = catalog.make_solver(HONEST, catalog.read_terms(arena), False)
+    stage = catalog.play(Stage(honest, [liar], arena))
     # a stake, the truth and its finalization
     assert stage.report.count(HONEST) <= 3 + 8 * lies + 3 * lies
     assert len(stage.board.slashed) == 2 * lies
@@ -321,7 +324,7 @@ def test_a_contract_that_takes_no_ether_blocks_nobody() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_adversaries_together(seed: int) -> None:
     """Invariant 48: two to four at once, the honest party censored for up to T - D."""
-    catalog.play_random(seed)
+    catalog.play_random(seed, tuple(catalog.HONEST_PARTIES.values())[seed % 2])
 
 
 def test_the_catalog_is_whole() -> None:

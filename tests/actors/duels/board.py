@@ -35,6 +35,7 @@ class Board:
 
     def __init__(self, genesis: bytes) -> None:
         self.now = 0
+        self.history: list[Seen] = []
         self.genesis = self.head = genesis
         self.batches: dict[int, Batch] = {}
         self.assertions: dict[bytes, Assertion] = {}
@@ -94,6 +95,7 @@ class Board:
 
     def apply(self, seen: Seen) -> None:
         """Take one event, in the chain's order."""
+        self.history.append(seen)
         args, name = seen.args, seen.name
         if name in FATES:
             self._end(args["assertion_id"], FATES[name], seen.time)

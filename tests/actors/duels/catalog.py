@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from tests.actors.duels import champions, forkers, judge, liars, meddlers
 from tests.actors.duels.honest import Honest
 from tests.actors.duels.party import Adversary, Liar, Party
-from tests.actors.duels.stage import HONEST, Stage, T
+from tests.actors.duels.solver import Solver, Terms
+from tests.actors.duels.stage import HONEST, Recorder, Stage, find_arena
 from tests.contracts.harness import SEQUENCER
 
 ADVERSARIES: dict[str, type[Adversary]] = {
@@ -25,12 +26,37 @@ HELPERS = ("ContractWallet",)
 #: Blocks of a play in which the honest party may be censored, T - D in all.
 CENSORABLE = 96
 
-MakeHonest = Callable[[bytes, bool], Party]
+#: Address, a deployment's terms, and whether it is the sequencer -> an honest party.
+MakeHonest = Callable[[bytes, Terms, bool], Party]
 
 
-def make_reference(address: bytes, is_sequencer: bool, window: int = T) -> Party:
-    """The honest party of these tests."""
-    return Honest(address, is_sequencer=is_sequencer, window=window)
+def make_reference(address: bytes, terms: Terms, is_sequencer: bool) -> Party:
+    """An honest party written for these tests, apart from the shipped one."""
+    return Honest(address, is_sequencer=is_sequencer, window=terms.window)
+
+
+def make_solver(address: bytes, terms: Terms, is_sequencer: bool) -> Party:
+    """The shipped client; who is the sequencer stands in the terms."""
+    return Solver(address, terms)
+
+
+def read_terms(arena: Recorder) -> Terms:
+    """What an arena's deployment fixed."""
+    settings = arena.settings
+    return Terms(
+        chain_id=1,
+        rollup=arena.rollup.address,
+        game=arena.game.address,
+        pay=arena.pay.address,
+        sequencer=settings.sequencer,
+        window=settings.challenge_window,
+        response=settings.response_window,
+        first_child=settings.max_batch_seconds + settings.sequencer_grace,
+        stake=settings.stake,
+    )
+
+
+HONEST_PARTIES: dict[str, MakeHonest] = {"reference": make_reference, "solver": make_solver}
 
 
 def set_stage(
@@ -38,7 +64,7 @@ def set_stage(
     *,
     seed: int = 0,
     liar_first: bool = True,
-    make_honest: MakeHonest = make_reference,
+    make_honest: MakeHonest = make_solver,
 ) -> Stage:
     """A stage with these adversaries; with `liar_first` the first of them is the sequencer."""
     adversaries = [
@@ -47,8 +73,10 @@ def set_stage(
     ]
     if set(names) <= set(HELPERS):
         adversaries.append(Liar(seed, sequencer=SEQUENCER if liar_first else None))
-    honest = make_honest(HONEST if liar_first else SEQUENCER, not liar_first)
-    return Stage(honest, adversaries, sequencer=SEQUENCER, seed=seed)
+    arena = find_arena(SEQUENCER)
+    address = HONEST if liar_first else SEQUENCER
+    honest = make_honest(address, read_terms(arena), not liar_first)
+    return Stage(honest, adversaries, arena, seed=seed)
 
 
 def play(stage: Stage, censored: Sequence[int] = ()) -> Stage:
@@ -63,7 +91,7 @@ def play(stage: Stage, censored: Sequence[int] = ()) -> Stage:
     return stage
 
 
-def play_random(seed: int, make_honest: MakeHonest = make_reference) -> Stage:
+def play_random(seed: int, make_honest: MakeHonest = make_solver) -> Stage:
     """Two to four adversaries together, the honest party censored for up to T - D in pieces."""
     rng = random.Random(f"combination {seed}")
     names = rng.sample(sorted(ADVERSARIES), rng.randrange(2, 5))

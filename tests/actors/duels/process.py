@@ -23,6 +23,7 @@ from tests.actors.duels import records as rec
 from tests.actors.duels.board import Board
 from tests.actors.duels.moves import Act
 from tests.actors.duels.party import Liar, Party
+from tests.actors.duels.solver import Terms
 
 LOOK_SECONDS = 0.05
 NAMES = {"inbox": "Inbox", "rollup": "Rollup", "game": "DuelGame", "pay": "MovePay"}
@@ -35,7 +36,20 @@ class Seat:
         self.chain: Chain = connect(place.rpc, place.chain_id)
         self.addresses = {name: place.address(file) for name, file in NAMES.items()}
         rollup = contracts.Rollup(self.chain, place)
-        self.settings = rollup.fetch_settings()
+        settings = rollup.fetch_settings()
+        open_seconds = contracts.Inbox(self.chain, place).fetch_period("max_batch_seconds")
+        self.terms = Terms(
+            chain_id=place.chain_id,
+            rollup=rollup.address,
+            game=place.address("DuelGame"),
+            pay=place.address("MovePay"),
+            sequencer=rollup.fetch_sequencer(),
+            window=settings.challenge_window,
+            response=settings.response_window,
+            first_child=contracts.Inbox(self.chain, place).fetch_period("max_batch_seconds")
+            + grace,
+            stake=settings.stake,
+        )
         self.board = Board(rollup.fetch_final_id(0))
         self.next = place.deployment_block
         self._senders = {
@@ -76,10 +90,10 @@ class Seat:
         return True
 
 
-def make_party(options: argparse.Namespace, own: tuple[bytes, ...], window: int) -> Party:
+def make_party(options: argparse.Namespace, own: tuple[bytes, ...], terms: Terms) -> Party:
     """The party of a role."""
-    if options.role == "honest":
-        return catalog.make_reference(own[0], False, window)
+    if options.role in catalog.HONEST_PARTIES:
+        return catalog.HONEST_PARTIES[options.role](own[0], terms, options.sequencer)
     sequencer = own[0] if options.sequencer else None
     made = catalog.ADVERSARIES[options.role](options.seed, sequencer=sequencer, stakes=own)
     if isinstance(made, Liar) and made.late is not None:
@@ -90,7 +104,9 @@ def make_party(options: argparse.Namespace, own: tuple[bytes, ...], window: int)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deployment", type=Path, required=True)
-    parser.add_argument("--role", choices=("honest", *catalog.ADVERSARIES), required=True)
+    parser.add_argument(
+        "--role", choices=(*catalog.HONEST_PARTIES, *catalog.ADVERSARIES), required=True
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sequencer", action="store_true", help="the first key is its")
     parser.add_argument("--late", type=int, default=5, help="seconds that are the last moment")
@@ -98,9 +114,9 @@ def main() -> None:
     own = [keys.Key(bytes.fromhex(text[2:])) for text in os.environ["OYEZ_KEYS"].split(",")]
     seat = Seat(deployment.load_deployment(options.deployment), own)
     addresses = tuple(bytes(key.address) for key in own)
-    party = make_party(options, addresses, seat.settings.challenge_window)
+    party = make_party(options, addresses, seat.terms)
     for address in addresses:
-        deposit = Act(address, "rollup", "deposit_stake", value=seat.settings.stake)
+        deposit = Act(address, "rollup", "deposit_stake", value=seat.terms.stake)
         assert seat.perform(deposit)
     said = -1
     while True:
