@@ -204,8 +204,13 @@ class LlamaSession:
         return rounded
 
 
-def load_engine(path: Path | None = None, *, threads: int = 1) -> LlamaEngine:
+def load_engine(path: Path | None = None, *, threads: int = 1, flash: bool = True) -> LlamaEngine:
     """Load a model file into llama.cpp; the file is one that the exact engine can run too.
+
+    Args:
+        path: the GGUF file; None finds it as the exact engine does.
+        threads: that share a call's work.
+        flash: attention in one fused operation.
 
     Raises:
         Fatal: there is no model file.
@@ -214,7 +219,7 @@ def load_engine(path: Path | None = None, *, threads: int = 1) -> LlamaEngine:
     path = path or locate.find_model()
     file = open_gguf(path)
     vocabulary = build_vocabulary(parse_tokenizer_metadata(file))
-    settings = llama_context.Settings(POSITIONS, SEQUENCES, threads)
+    settings = llama_context.Settings(POSITIONS, SEQUENCES, threads, flash=flash)
     context = llama_context.LlamaContext(llama_context.LlamaWeights(path), settings)
     return LlamaEngine(
         context, vocabulary, build_shape(load_model(file), vocabulary), block=settings.block

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from oyez.author import compiler, tokenizer
-from oyez.engines import base, llama
+from oyez.engines import base
 from oyez.engines.base import Engine
 from oyez.engines.exact.engine import ExactEngine
+from oyez.engines.llama import LlamaEngine
 from oyez.measure.spread import compare, round_to
 from oyez.protocol import execution
 from oyez.protocol.decoding import Allowed
@@ -37,7 +38,9 @@ INPUT = (
 TOKENS_OUT = 20
 
 
-def measure_calls(path: Path, exact: ExactEngine, threads: int) -> dict[str, Any]:  # Any: JSON
+def measure_calls(
+    path: Path, exact: ExactEngine, floats: LlamaEngine
+) -> dict[str, Any]:  # Any: JSON
     """Return the ratio of whole calls a second: "call_ratio", and what belongs to it.
 
     What the exact engine alone does besides, its trace, is in `call_traced_ratio`.
@@ -47,7 +50,6 @@ def measure_calls(path: Path, exact: ExactEngine, threads: int) -> dict[str, Any
     """
     author = tokenizer.load_author_model(path)
     manifest = compiler.compile_yaml(FILE.read_text(), model=author).manifest
-    floats = llama.load_engine(path, threads=threads)
     spoken = {
         name: run_call(manifest, engine, engine.allowed)[1]
         for name, engine in (("oyez", exact), ("llama.cpp", floats))

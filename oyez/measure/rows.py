@@ -6,9 +6,11 @@ Ratios are medians of interleaved pairs; the spreads of a ratio and of both rate
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
+from oyez.engines import llama as llama_engine
 from oyez.measure import calls, machine, peer, processes, quality, tracing
 from oyez.measure.bench import SIZES, THREADS, Bench, Found
 from oyez.measure.parties import decode_in_turn
@@ -101,8 +103,9 @@ def measure_batch(bench: Bench) -> Found:
 
 def measure_calls(bench: Bench) -> Found:
     """A whole call against llama.cpp behind the same seam."""
-    assert bench.peer
-    return calls.measure_calls(bench.path, bench.engine, THREADS)
+    flash = bench.tune("decode", 1).flash
+    floats = llama_engine.load_engine(bench.path, threads=THREADS, flash=flash)
+    return calls.measure_calls(bench.path, bench.engine, floats)
 
 
 def measure_avx2(bench: Bench) -> Found:
@@ -204,6 +207,7 @@ def measure_peer(bench: Bench) -> Found:
                 "threads": THREADS,
                 "block": 512,
                 "kv": "f16",
+                "openmp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "libgomp's default"),
                 "flash_attention": {
                     name: "on" if seconds["on"] <= seconds["off"] else "off"
                     for name, seconds in flash.items()
