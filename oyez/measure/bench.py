@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from oyez.engines.exact.shape import Shape
 from oyez.engines.exact.tokens import read_tokenizer_metadata
 from oyez.engines.exact.weights import load_model
 from oyez.engines.llama_context import LlamaContext, LlamaWeights, Settings
-from oyez.measure import machine, peer, random_model, texts
+from oyez.measure import machine, peer, processes, random_model, texts
 from oyez.measure.parties import Exact, Llama, repeat
 
 #: Both sides' threads.
@@ -61,6 +62,7 @@ class Bench:
     """What measurements share, each part loaded when it is first needed."""
 
     report: Report
+    waits: Found = field(default_factory=dict)
 
     @cached_property
     def path(self) -> Path:
@@ -96,8 +98,12 @@ class Bench:
 
     @cached_property
     def peer(self) -> peer.Peer:
-        """The built llama.cpp, importable from now on."""
-        return peer.open_peer(self.report)
+        """The built llama.cpp, importable from now on, its threads set to wait as is best."""
+        found = peer.open_peer(self.report)
+        wait, self.waits = processes.choose_wait(THREADS)
+        if wait is not None:
+            os.environ[processes.WAIT_VARIABLE] = wait
+        return found
 
     @cached_property
     def weights(self) -> LlamaWeights:

@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "llama.txt"
 PACKAGE = "llama-cpp-python"
 
-#: How llama.cpp is configured; everything else is its own default. On the machine where this was
-#: chosen, OpenMP and ggml's own threads were equal within the noise (docs/decisions).
+#: How llama.cpp is configured; everything else is its own default. OpenMP is: its threads can be
+#: told how to wait (`processes.choose_wait`), ggml's own always spin.
 SETTINGS = {
     "CMAKE_BUILD_TYPE": "Release",
     "BUILD_SHARED_LIBS": "ON",

@@ -1,4 +1,4 @@
-"""Start-up and memory: measured on processes that load the engine once and end."""
+"""What has to be measured on processes of their own: start-up, memory, how threads wait."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from oyez.engines.exact import locate
 from oyez.measure.spread import Spread
 from oyez.protocol.errors import Fatal
 
+#: How threads of OpenMP wait for each other: its variable, and what it may say; None is unset.
+WAIT_VARIABLE = "OMP_WAIT_POLICY"
+WAITS = (None, "ACTIVE", "PASSIVE")
 #: Starts with warm caches, and first loads.
 STARTS, FIRST_LOADS = 9, 3
 
@@ -61,6 +64,23 @@ def measure_start(threads: int) -> dict[str, Any]:  # Any: see measure_memory
             },
         },
     }
+
+
+def choose_wait(threads: int) -> tuple[str | None, dict[str, Any]]:  # Any: see measure_memory
+    """Return how llama.cpp's threads wait for each other best here and now, and all seconds.
+
+    The user's own choice stands. On a quiet machine spinning is best; beside a busy neighbour it
+    may be ten times slower than sleeping. Best is the least product of prefill and decode.
+    """
+    chosen = os.environ.get(WAIT_VARIABLE)
+    if chosen is not None:
+        return chosen, {}
+    found = {}
+    for wait in WAITS:
+        variable = {} if wait is None else {WAIT_VARIABLE: wait}
+        found[wait] = run_child(["peer", str(threads)], **variable)[1]
+    best = min(WAITS, key=lambda wait: found[wait]["prefill_s"] * found[wait]["decode_s"])
+    return best, {wait or "unset": found[wait] for wait in WAITS}
 
 
 def run_child(

@@ -207,7 +207,8 @@ def measure_peer(bench: Bench) -> Found:
                 "threads": THREADS,
                 "block": 512,
                 "kv": "f16",
-                "openmp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "libgomp's default"),
+                "openmp_wait_policy": os.environ.get(processes.WAIT_VARIABLE, "unset"),
+                "openmp_wait_policy_seconds": bench.waits,
                 "flash_attention": {
                     name: "on" if seconds["on"] <= seconds["off"] else "off"
                     for name, seconds in flash.items()
