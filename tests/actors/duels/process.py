@@ -46,8 +46,7 @@ class Seat:
             sequencer=rollup.fetch_sequencer(),
             window=settings.challenge_window,
             response=settings.response_window,
-            first_child=contracts.Inbox(self.chain, place).fetch_period("max_batch_seconds")
-            + grace,
+            first_child=open_seconds + settings.sequencer_grace,
             stake=settings.stake,
         )
         self.board = Board(rollup.fetch_final_id(0))
