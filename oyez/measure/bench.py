@@ -84,12 +84,13 @@ class Bench:
     @cached_property
     def exact(self) -> Exact:
         """The exact engine's side."""
-        return Exact(self.engine.backend)
+        return Exact(self.engine.backend, self.engine.model)
 
     @cached_property
     def exact_avx2(self) -> Exact:
         """The exact engine's side on its AVX2 path."""
-        return Exact(kernels.open_kernel(self.engine.model, "avx2", THREADS))
+        model = self.engine.model
+        return Exact(kernels.open_kernel(model, "avx2", THREADS), model)
 
     @cached_property
     def texts(self) -> Mapping[str, tuple[int, ...]]:
@@ -152,9 +153,10 @@ class Bench:
             path = Path(folder) / f"{name}.gguf"
             metadata = read_tokenizer_metadata(self.path)
             random_model.write_random_model(path, SIZES[name], metadata, seed=1)
-            backend = kernels.open_backend(load_model(open_gguf(path)), THREADS)
+            model = load_model(open_gguf(path))
+            exact = Exact(kernels.open_backend(model, THREADS), model)
             context = LlamaContext(LlamaWeights(path), Settings(1_024, threads=THREADS))
-            yield Exact(backend), Llama(context), float(path.stat().st_size)
+            yield exact, Llama(context), float(path.stat().st_size)
 
 
 def run_rows(

@@ -38,7 +38,7 @@ def run_engine(threads: int, *, fill: bool) -> dict[str, float]:
 
     loaded = read_peak_memory()
     tokens = repeat(engine.vocabulary.greedy(b"The ferry left at six. "), engine.shape.context)
-    Exact(engine.backend).decode(tokens[:-LAST], LAST)
+    Exact(engine.backend, engine.model).decode(tokens[:-LAST], LAST)
     peak = read_peak_memory()
     return {"peak_bytes": peak, "loaded_bytes": loaded, "positions": len(tokens)}
 

@@ -9,12 +9,20 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from oyez.engines.exact.backend import Backend, Cache
+from oyez.engines import base
+from oyez.engines.base import Session, Steps
+from oyez.engines.exact.backend import Backend
+from oyez.engines.exact.engine import ExactEngine
+from oyez.engines.exact.session import Context, run_together
+from oyez.engines.exact.weights import Model
 from oyez.engines.llama_context import LlamaContext, Part
+from oyez.engines.together import Together
 
 #: Any token: what stands before everything when a decode begins at position 0.
 FIRST = 1
@@ -39,19 +47,19 @@ class Party(Protocol):
 
 
 class Exact:
-    """The exact engine."""
+    """The exact engine, without its trace."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, model: Model) -> None:
         """Take a loaded one."""
-        self._backend = backend
+        self._backend, self._model = backend, model
 
     def prefill(self, tokens: Tokens) -> float:
         """See `Party.prefill`."""
-        self._append([self._backend.new_cache()], [FIRST])
-        cache = self._backend.new_cache()
+        self._append([self._open()], [FIRST])
+        context = self._open()
         start = time.perf_counter()
-        residuals, _ = self._backend.run(cache, tokens)
-        self._backend.logits(np.ascontiguousarray(residuals[-1, -1]))
+        context.extend(tokens)
+        self._choose([context])
         return time.perf_counter() - start
 
     def decode(self, prompt: Tokens, count: int) -> float:
@@ -60,24 +68,78 @@ class Exact:
 
     def decode_together(self, prompts: Sequence[Tokens], count: int) -> float:
         """See `Party.decode_together`."""
-        self._append([self._backend.new_cache()], [FIRST])
-        caches = [self._backend.new_cache() for _ in prompts]
-        for cache, prompt in zip(caches, prompts, strict=True):
-            if prompt:
-                self._backend.run(cache, prompt)
+        self._append([self._open()], [FIRST])
+        contexts = [self._open() for _ in prompts]
+        for context, prompt in zip(contexts, prompts, strict=True):
+            context.extend(prompt)
         best = [FIRST] * len(prompts)
         start = time.perf_counter()
         for _ in range(count):
-            best = self._append(caches, best)
+            best = self._append(contexts, best)
         return time.perf_counter() - start
 
-    def _append(self, caches: Sequence[Cache], tokens: Tokens) -> list[int]:
-        """Append one token to each cache and return the best ones after them."""
-        parts = [(cache, [token]) for cache, token in zip(caches, tokens, strict=True)]
-        residuals, _ = self._backend.run_together(parts)
-        logits = self._backend.logits(np.ascontiguousarray(residuals[:, -1]))
-        best: list[int] = logits.argmax(axis=1).tolist()
+    def _open(self) -> Context:
+        return Context(self._backend, self._model, traced=False)
+
+    def _append(self, contexts: Sequence[Context], tokens: Tokens) -> list[int]:
+        """Append one token to each context and return the best ones after them."""
+        run_together([(each, [t]) for each, t in zip(contexts, tokens, strict=True)])
+        return self._choose(contexts)
+
+    def _choose(self, contexts: Sequence[Context]) -> list[int]:
+        """Return the best token after each context."""
+        rows = np.stack([each.last for each in contexts if each.last is not None])
+        best: list[int] = self._backend.logits(rows).argmax(axis=1).tolist()
         return best
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A program for the engine's scheduler: tokens after a prompt, each the best of all."""
+
+    prefix: tuple[int, ...]
+    count: int
+    everything: NDArray[np.int32]
+
+    @property
+    def most_positions(self) -> int:
+        """Positions that it comes to hold."""
+        return len(self.prefix) + self.count
+
+    def steps(self) -> Steps[int]:
+        """Choose a token, then append and choose `count` times; return the last one."""
+        allowed = cast("Sequence[int]", self.everything)
+        token = yield from base.best(allowed)
+        for _ in range(self.count):
+            yield from base.extend([token])
+            token = yield from base.best(allowed)
+        return token
+
+    def finish(self, session: Session, found: int) -> int:
+        """Return the last token."""
+        return found
+
+
+def decode_scheduled(engine: ExactEngine, prompts: Sequence[Tokens], count: int) -> float:
+    """Return the seconds in which the services' scheduler appends `count` tokens to each prompt.
+
+    Prompts are cached prefixes; the first round, which opens the contexts, is not timed.
+    """
+    everything = np.arange(engine.shape.vocabulary, dtype=np.int32)
+    traced, engine.traced = engine.traced, False
+    try:
+        for prompt in prompts:
+            engine.open(prompt).settle()
+        calls: Together[int, int] = Together(engine, most_calls=len(prompts))
+        for key, prompt in enumerate(prompts):
+            calls.add(key, Continuation(tuple(prompt), count, everything))
+        calls.run_round()
+        start = time.perf_counter()
+        while len(calls):
+            calls.run_round()
+        return time.perf_counter() - start
+    finally:
+        engine.traced = traced
 
 
 class Llama:

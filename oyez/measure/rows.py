@@ -13,7 +13,7 @@ from functools import partial
 from oyez.engines import llama as llama_engine
 from oyez.measure import calls, machine, peer, processes, quality, tracing
 from oyez.measure.bench import SIZES, THREADS, Bench, Found
-from oyez.measure.parties import decode_in_turn
+from oyez.measure.parties import decode_in_turn, decode_scheduled
 from oyez.measure.spread import Comparison, compare, round_to
 
 #: Decoded tokens of a run, and the prompt that `prefill` runs.
@@ -92,7 +92,7 @@ def measure_batch(bench: Bench) -> Found:
     unified = seconds[True] <= seconds[False]
     batch = sides[unified]
 
-    run_ours = partial(bench.exact.decode_together, prompts, OUT)
+    run_ours = partial(decode_scheduled, bench.engine, prompts, OUT)
     found: Found = {"batch16": {"llama_kv_unified": unified}}
     work = CALLS * OUT
     turn = compare(run_ours, partial(decode_in_turn, alone, prompts, OUT), work)

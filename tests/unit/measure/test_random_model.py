@@ -16,7 +16,6 @@ from oyez.engines.exact.tokens import parse_tokenizer_metadata
 from oyez.engines.exact.weights import load_model
 from oyez.measure import random_model
 from oyez.measure.bench import SIZES
-from oyez.measure.parties import Exact
 from tests.unit.engine import tiny
 
 SHAPE = shape.Shape(
@@ -76,22 +75,6 @@ def test_it_runs_on_the_fast_paths_and_is_what_its_seed_says(tmp_path: Path) -> 
     residuals, _ = backend.run(backend.new_cache(), [1, 2, 3])
     logits = backend.logits(residuals[:, -1])
     assert len(np.unique(logits)) > 300
-
-
-def test_the_sides_do_all_of_the_work(tmp_path: Path) -> None:
-    class Counting(Reference):
-        ran = 0
-
-        def run(self, cache, tokens):  # type: ignore[no-untyped-def]  # as the base's
-            self.ran += len(tokens)
-            return super().run(cache, tokens)
-
-    backend = Counting(load_model(open_gguf(write(tmp_path))))
-    side = Exact(backend)
-    assert side.prefill([1, 2, 3]) > 0
-    assert backend.ran == 1 + 3
-    assert side.decode_together([[5, 6], [7, 8, 9]], 4) > 0
-    assert backend.ran == 1 + 3 + 1 + 5 + 2 * 4
 
 
 def test_the_sizes_have_as_many_weights_as_they_are_called_after() -> None:
