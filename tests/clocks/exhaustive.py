@@ -3,8 +3,10 @@
 Second by second the adversary chooses whether the honest party is cut off (within a budget), when
 the rival joins, each of its reveals, and its champion's commit; whatever it can strike it strikes
 at once. Duels share no clock, and the honest party moves in all of them in one second, so one
-rival with one champion is the worst for the clocks. States that are alike are visited once. The
-worst schedule comes out as data that plays again on the model and on the contracts.
+rival with one champion is the worst for the clocks. A fork that one rival alone disputes never
+opens again, since neither dies before T after the truth came: that is for the random schedules.
+States that are alike are visited once. The worst schedule comes out as data that plays again on
+the model and on the contracts.
 """
 
 from __future__ import annotations

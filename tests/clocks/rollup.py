@@ -94,6 +94,7 @@ class Rollup:
         self.championed: dict[tuple[str, int], int] = {}
         self.finals, self.final_at = [0], [0]
         self.slashed: list[str] = []
+        self.joined_again = 0
         self.log: list[tuple[object, ...]] = []
 
     def say(self, *words: object) -> None:
@@ -225,6 +226,7 @@ class Rollup:
 
         if not living:
             self.started_at[parent] = self.now
+        self.joined_again += bool(living) and self.now >= self.started_at[parent] + self.T
         truth = above.is_true and content == contents.TRUTH
         made = Assertion(
             *(len(self.assertions), parent, n, attempt, content, who),

@@ -11,7 +11,7 @@ from tests.clocks.exhaustive import LOST, Task, play_again, search
 from tests.clocks.genome import make
 from tests.clocks.mirror import Mirror
 from tests.clocks.schedule import LATENCIES
-from tests.clocks.search import GRACE, run_on
+from tests.clocks.search import GRACE, SEEDS, run_on
 from tests.clocks.search import search as search_randomly
 
 #: seconds of T, and the least D: eight latencies of a second, and `elapsed < rem` is strict
@@ -28,6 +28,7 @@ def test_no_random_schedule_breaks_the_game() -> None:
     found = search_randomly(random.Random(0), 300)
     assert found.failure is None, (found.failure[0], found.failure[1].show())
     assert found.counts["forks with a lie"] > 200
+    assert found.counts["joins of a young survivor's fork"] > 0
     assert found.margin > 0
 
 
@@ -53,6 +54,20 @@ def test_random_schedules_agree_on_the_contracts(seed: int) -> None:
     outcome = run_on(chain, genome)
     assert not outcome.broken, (genome, outcome.show())
     chain.check()
+
+
+@pytest.mark.parametrize("seed", range(len(SEEDS)))
+def test_the_seeds_of_the_search_agree_on_the_contracts(seed: int) -> None:
+    """Overlapping forks, censorship, true children of others, a fork that opens again.
+
+    Invariant 19, Invariant 21
+    """
+    genome = SEEDS[seed]
+    chain = Mirror(window=T, response=D, grace=GRACE, batches=3, gap=genome.gap)
+    outcome = run_on(chain, genome)
+    assert not outcome.broken, outcome.show()
+    chain.check()
+    assert chain.joined_again == (seed == 3)
 
 
 @ORDERS

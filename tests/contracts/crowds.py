@@ -63,6 +63,7 @@ class Crowd:
         arena = self.arena
         for _ in range(self.depth + 1):
             close_batch_of(arena, arena.action)
+            arena.pass_time(1)  # the inbox lets so much in a second
         truth, lie = (make_side(toy.run(arena.batch_hash, 4, change)) for change in (None, CHANGE))
         post(arena, truth, SEQUENCER)
         arena.pass_time(1)
