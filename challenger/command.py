@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from challenger.service import ChallengerService, Parts
+from challenger.parts import Parts
+from challenger.service import ChallengerService
 from challenger.store import Store, open_store
 from oyez import service
 from oyez.chain.client import Chain, connect

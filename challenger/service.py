@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from challenger import reports, stakes
 from challenger.deriver import Deriver
+from challenger.parts import Parts
 from challenger.replayer import Replayer
-from challenger.store import Store
+from challenger.results import OwnResults
 from challenger.verdict import Verdict, judge
 from challenger.watcher import Watcher
-from oyez.chain.client import Chain
 from oyez.chain.contracts import Inbox, Rollup
-from oyez.chain.deployment import Deployment
-from oyez.chain.sender import Sender
 from oyez.derivation import history
 from oyez.derivation.follow import Window
 from oyez.derivation.history import Batch
 from oyez.derivation.manifests import ManifestSource
 from oyez.dispute import agent
+from oyez.dispute.duels import begin_duels
+from oyez.dispute.outer import OuterTraces
 from oyez.dispute.view import Own
-from oyez.engines.base import Engine
+from oyez.dispute.witness import open_witness
 from oyez.protocol import codec
 from oyez.protocol.errors import Invalid, Temporary
 from oyez.protocol.transition import BatchResult
 from oyez.protocol.types import Hash32
-from oyez.service import Log
 
 #: Every rollup lists a model here; a node with another file must not even start.
 FIRST_MODEL = 0
 #: Calls that are handed to the replayer before earlier ones have ended.
 MOST_CALLS = 32
-#: Receives what is decided, as JSON: {"event": "verdict", ...}.
-Report = Callable[[dict[str, Any]], None]  # Any: JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a challenger is made of; each is a seam that a test can replace.
-
-    Without a `sender` it only watches.
-    """
-
-    chain: Chain
-    deployment: Deployment
-    engine: Engine
-    store: Store
-    sender: Sender | None
-    log: Log
-    report: Report
 
 
 class ChallengerService:
@@ -67,6 +44,7 @@ class ChallengerService:
         self._watcher = Watcher(parts.chain, parts.deployment)
         self._manifests = ManifestSource(parts.chain, parts.deployment, parts.engine)
         self._manifests.fetch_model(FIRST_MODEL)
+        self._no_duels = begin_duels(parts.chain, parts.deployment)
         self._agent = self._build_agent()
         self._begin()
         self._write()
@@ -101,7 +79,8 @@ class ChallengerService:
 
     def _begin(self) -> None:
         parts = self._parts
-        self._deriver = Deriver(codec.compute_genesis_id(self._chain_id, self._rollup))
+        genesis_id = codec.compute_genesis_id(self._chain_id, self._rollup)
+        self._deriver = Deriver(genesis_id, self._no_duels)
         self._own: dict[int, Own] = {}
         self._seen: Window | None = None
         self._is_dirty = True
@@ -199,14 +178,20 @@ class ChallengerService:
             return None
         rollup = Rollup(parts.chain, parts.deployment)
         stakes.verify_stake(rollup, sender)
+        own = OwnResults(parts.engine, self._manifests, parts.store, self._get_result)
+        traces = OuterTraces(parts.engine, own)
         return agent.Agent(
             rollup,
             agent.fetch_periods(rollup, Inbox(parts.chain, parts.deployment)),
             sender,
             parts.store,
-            lambda batch: self._results[batch - 1][1],
+            lambda batch: self._get_result(batch)[1],
             parts.log,
+            open_witness(parts.chain, parts.deployment, traces, parts.machine),
         )
+
+    def _get_result(self, batch: int) -> tuple[Batch, BatchResult]:
+        return self._results[batch - 1]
 
     def _act(self) -> bool:
         """Make one move, if the chain asks for one; the next block shows what it came to.
@@ -223,6 +208,7 @@ class ChallengerService:
             own=self._own,
             head_is_true=self._is_true(tree.head_id),
             is_complete=not self._deriver.batches,
+            duels=self._deriver.duels,
         )
         try:
             done = self._agent.act(facts)

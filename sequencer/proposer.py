@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from oyez.derivation.follow import Checkpoint
 from oyez.dispute.agent import Facts
+from oyez.dispute.duels import Duels
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Hash32
 from sequencer.rows import Contradiction
 from sequencer.store import Store
 
 
-def gather(store: Store, genesis_id: Hash32, checkpoint: Checkpoint) -> Facts:
+def gather(
+    store: Store, genesis_id: Hash32, checkpoint: Checkpoint, duels: Duels | None = None
+) -> Facts:
     """Return the chain as it was read and the results that were built, for a decision.
 
     Raises:
@@ -28,6 +31,7 @@ def gather(store: Store, genesis_id: Hash32, checkpoint: Checkpoint) -> Facts:
         # Every final batch that was built here has its own roots: `verify_head` holds that.
         head_is_true=tree.head <= built,
         is_complete=built == store.count_batches(),
+        duels=duels,
     )
 
 

@@ -13,7 +13,11 @@ from oyez.derivation import history
 from oyez.derivation.follow import Checkpoint
 from oyez.derivation.manifests import ManifestSource
 from oyez.dispute import agent
+from oyez.dispute.duels import begin_duels
+from oyez.dispute.outer import OuterTraces
+from oyez.dispute.traces import Machine
 from oyez.dispute.view import LIVE
+from oyez.dispute.witness import open_witness
 from oyez.engines.base import Engine
 from oyez.protocol import codec
 from oyez.protocol.errors import Fatal, Temporary
@@ -21,9 +25,11 @@ from oyez.protocol.types import ZERO_HASH
 from oyez.service import Log
 from sequencer import batcher, proposer
 from sequencer.builder import Builder
+from sequencer.duel_reader import DuelReader
 from sequencer.executor import Executor
 from sequencer.inbox_reader import InboxReader
 from sequencer.metrics import Metrics
+from sequencer.results import OwnResults
 from sequencer.rows import Result
 from sequencer.store import Store
 
@@ -37,7 +43,10 @@ FIRST_MODEL = 0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a sequencer is made of; each is a seam that a test can replace."""
+    """What a sequencer is made of; each is a seam that a test can replace.
+
+    Without a `machine` it plays all of a duel but champions' moves.
+    """
 
     chain: Chain
     deployment: Deployment
@@ -47,6 +56,7 @@ class Parts:
     metrics: Metrics
     clock: Callable[[], float]
     log: Log
+    machine: Machine | None = None
 
 
 class SequencerService:
@@ -75,6 +85,11 @@ class SequencerService:
         )
         self._genesis_id = codec.compute_genesis_id(chain.chain_id, self._rollup.address)
         self._refused: Checkpoint | None = None
+        self._policy = policy or batcher.Policy(self._inbox.fetch_period("min_batch_seconds"))
+        self._reader = InboxReader(chain, deployment, parts.store, parts.log)
+        manifests = ManifestSource(chain, deployment, parts.engine)
+        manifests.fetch_model(FIRST_MODEL)
+        traces = OuterTraces(parts.engine, OwnResults(parts.store, manifests))
         self._agent = agent.Agent(
             self._rollup,
             agent.fetch_periods(self._rollup, self._inbox),
@@ -82,11 +97,10 @@ class SequencerService:
             parts.store,
             self._fetch_proposal,
             parts.log,
+            open_witness(chain, deployment, traces, parts.machine),
         )
-        self._policy = policy or batcher.Policy(self._inbox.fetch_period("min_batch_seconds"))
-        self._reader = InboxReader(chain, deployment, parts.store, parts.log)
-        manifests = ManifestSource(chain, deployment, parts.engine)
-        manifests.fetch_model(FIRST_MODEL)
+        no_duels = begin_duels(chain, deployment)
+        self._duels = None if no_duels is None else DuelReader(chain, deployment, no_duels)
         self._executor = Executor(
             store=parts.store,
             manifests=manifests,
@@ -118,6 +132,8 @@ class SequencerService:
         """Go back to what the chain still holds."""
         self._reader.rewind()
         self._agent.reset()
+        if self._duels is not None:
+            self._duels.reset()
 
     def _fetch_proposal(self, batch: int) -> Result:
         result = self._store.get_result(batch)
@@ -147,9 +163,12 @@ class SequencerService:
     def _follow_branch(self, checkpoint: Checkpoint) -> bool:
         """Make one move on the true branch: propose, step down, finalize, void or answer a lie."""
         try:
-            facts = proposer.gather(self._store, self._genesis_id, checkpoint)
+            duels = None if self._duels is None else self._duels.read(checkpoint)
+            facts = proposer.gather(self._store, self._genesis_id, checkpoint, duels)
             done = self._agent.act(facts)
         except history.SkippedLog:
+            if self._duels is not None:
+                self._duels.reset()
             first_open = self._store.assertions.get_head() + 1
             self._reader.read_again(self._store.get_closing_block(first_open))
             raise

@@ -20,7 +20,9 @@ from oyez.protocol.manifest import build_constants, encode_manifest
 from oyez.protocol.manifest_layout import OpCode
 from oyez.protocol.transition import BatchResult
 from oyez.protocol.types import (
+    ZERO_ADDRESS,
     ZERO_HASH,
+    Address,
     CellKind,
     Expression,
     Field,
@@ -90,7 +92,9 @@ def build_counter(kind: CellKind = CellKind.SHARED, *, name: bytes = b"counter")
 class LocalRollup:
     """Five contracts on anvil, a scripted model, and the sequencer's key."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_game: bool = False) -> None:
+        """With `has_game` there is a DuelGame over the toy's step table; else account 9 is it."""
+        self.has_game = has_game
         self.engine = ScriptedEngine(seed=3)
         self.anvil = Anvil()
 
@@ -100,7 +104,10 @@ class LocalRollup:
         self.chain = chain_client.connect(self.anvil.rpc, self.anvil.chain_id)
         listed = deploy.ListedModel(self.engine.model_root, self.engine.shape)
         settings = deploy.DeploySettings(
-            sequencer=self.keys[0].address, models=(listed,), game=self.keys[9].address
+            sequencer=self.keys[0].address,
+            models=(listed,),
+            game=self.keys[9].address,
+            steps=self._deploy_steps() if self.has_game else ZERO_ADDRESS,
         )
         self.deployment = deploy.deploy(self.chain, self.keys[0], settings)
         self.sequencer = self.client(0)
@@ -114,6 +121,13 @@ class LocalRollup:
         trace: TracebackType | None,
     ) -> None:
         self.anvil.stop()
+
+    def _deploy_steps(self) -> Address:
+        code = deploy.compile_contract("contracts/mocks/ToyMachine.vy").bytecode
+        way = sender.Sender(self.chain, self.keys[8], sender.MemoryJournal())
+        created = way.send("steps", contracts.Transaction(None, code)).created
+        assert created is not None
+        return created
 
     def client(self, index: int, *, rpc: str | None = None) -> Client:
         """Return a client that signs with an account's key."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from challenger import parts as challenger_parts
 from challenger import service as challenger_service
 from challenger import store as challenger_store
 from oyez.chain import client
@@ -135,6 +136,7 @@ class ChallengerActor:
         rpc: str | None = None,
         key: int | None = None,
         patience: float = PATIENCE_SECONDS,
+        engine: Any = None,
     ) -> None:
         self.rollup = rollup
         self.home = home
@@ -143,7 +145,7 @@ class ChallengerActor:
         self.rpc = rpc or rollup.anvil.rpc
         self.log = Lines()
         self.reports: list[dict[str, Any]] = []
-        self.engine = Counting(rollup.engine)
+        self.engine = Counting(rollup.engine if engine is None else engine)
         self.restart()
 
     def restart(self) -> None:
@@ -154,7 +156,7 @@ class ChallengerActor:
             key = self.rollup.keys[self.key]
             sender = Sender(chain, key, self.store, pause=lambda _: None, patience=self.patience)
         self.service = challenger_service.ChallengerService(
-            challenger_service.Parts(
+            challenger_parts.Parts(
                 chain=chain,
                 deployment=self.rollup.deployment,
                 engine=self.engine,

@@ -1,4 +1,4 @@
-"""Compiles the contracts and deploys a rollup: five contracts whose links are checked on chain.
+"""Compiles the contracts and deploys a rollup: contracts whose links are checked on chain.
 
 Inbox and Rollup name each other as immutables, so Rollup's address is predicted from the deployer's
 nonce; Rollup's constructor, the last, reverts if the prediction was wrong.
@@ -31,7 +31,7 @@ from oyez.protocol.types import ZERO_ADDRESS, Address, EngineKind, Hash32, Model
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ("ModelRegistry", "ManifestGate", "ActionRegistry", "Inbox", "Rollup")
-#: Compiled, with their ABI, but not deployed until the real machine's verifiers are there.
+#: Deployed after them where there is a step table.
 GAME = ("DuelGame", "MovePay")
 EXAMPLES = ("BallotReader",)
 
@@ -73,7 +73,9 @@ class DeploySettings:
         max_batch_work: work of a batch and burst of the bucket.
         leak_per_second: work per second that the bucket lets out.
         stake: wei.
-        game: the DuelGame; zero until duels exist.
+        game: what may defeat assertions, where `steps` is zero; zero is nobody.
+        steps: the step table of a DuelGame to deploy with the rollup; zero deploys none.
+        inner_height: levels of an inner trace.
         curator, model_delay: who may list more models, after how many seconds; zero is nobody.
     """
 
@@ -88,6 +90,8 @@ class DeploySettings:
     leak_per_second: int = constants.LEAK_PER_SECOND
     stake: int = 10**18
     game: Address = ZERO_ADDRESS
+    steps: Address = ZERO_ADDRESS
+    inner_height: int = 12
     curator: Address = ZERO_ADDRESS
     model_delay: int = 0
 
@@ -139,8 +143,13 @@ def encode_arguments(abi: Abi, arguments: tuple[Any, ...]) -> bytes:  # Any: any
 def plan_deployment(
     settings: DeploySettings, deployer: Address, nonce: int
 ) -> list[tuple[str, Address, bytes]]:
-    """Decide the five creations, in order: (name, predicted address, creation code)."""
-    at = {name: compute_create_address(deployer, nonce + i) for i, name in enumerate(CONTRACTS)}
+    """Decide the creations, in order: (name, predicted address, creation code).
+
+    Five; with a step table two more, DuelGame and MovePay, which the Rollup before them names.
+    """
+    has_game = settings.steps != ZERO_ADDRESS
+    names = (*CONTRACTS, *GAME) if has_game else CONTRACTS
+    at = {name: compute_create_address(deployer, nonce + i) for i, name in enumerate(names)}
     models = [(m.root, int(m.engine), compute_shape_words(m.shape)) for m in settings.models]
     arguments: dict[str, tuple[Any, ...]] = {
         "ModelRegistry": (settings.curator, settings.model_delay, models),
@@ -156,7 +165,7 @@ def plan_deployment(
         ),
         "Rollup": (
             at["Inbox"],
-            settings.game,
+            at["DuelGame"] if has_game else settings.game,
             settings.sequencer,
             settings.challenge_window,
             settings.response_window,
@@ -164,6 +173,9 @@ def plan_deployment(
             settings.stake,
         ),
     }
+    if has_game:
+        links = (at["Rollup"], settings.steps, at["MovePay"], settings.inner_height)
+        arguments |= {"DuelGame": links, "MovePay": (at["DuelGame"],)}
     compiled = compile_contracts()
     return [
         (
@@ -171,7 +183,7 @@ def plan_deployment(
             at[name],
             compiled[name].bytecode + encode_arguments(compiled[name].abi, arguments[name]),
         )
-        for name in CONTRACTS
+        for name in names
     ]
 
 

@@ -12,8 +12,11 @@ from enum import Enum
 from types import MappingProxyType
 
 from oyez.chain import duel_states
+from oyez.chain.client import Chain
+from oyez.chain.deployment import Deployment
 from oyez.chain.duel_states import Champion, Descent, Duel, Leaf
 from oyez.chain.events import Event, Place, StakeChanged
+from oyez.chain.game import Game
 from oyez.chain.game_events import (
     ChampionOut,
     ChampionReleased,
@@ -271,6 +274,13 @@ class Duels:
         if found is None:
             raise SkippedLog(f"the node's logs lack the opening of duel 0x{key.hex()}")
         return found
+
+
+def begin_duels(chain: Chain, deployment: Deployment) -> Duels | None:
+    """Return a deployment's game before its first duel; None where there is no game."""
+    if not deployment.has_game:
+        return None
+    return Duels(Game(chain, deployment).fetch_settings().inner_levels)
 
 
 def verify_chain(movers: Hash32, mover: Address, state: Descent) -> None:

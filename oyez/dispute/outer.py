@@ -119,8 +119,12 @@ class OuterTree:
 class Results(Protocol):
     """A service's own results of closed batches."""
 
-    def fetch_executed(self, batch: int) -> tuple[State, Batch, Sequence[Execution], Claim]:
-        """Return the state before a batch, the batch, its executions in order, and the claim."""
+    def fetch_claim(self, batch: int) -> Claim:
+        """Return the claim of a batch's own result."""
+        ...
+
+    def fetch_executed(self, batch: int) -> tuple[State, Batch, Sequence[Execution]]:
+        """Return the state before a batch, the batch, and its executions in order."""
         ...
 
     def collect(self, entries: Sequence[Entry]) -> dict[Hash32, Manifest]:
@@ -143,9 +147,10 @@ class OuterTraces:
 
     def open_outer(self, batch: int) -> OuterTree:
         """Return the tree of a batch's own result; one of another history is made anew."""
-        state, closed, executions, claim = self._results.fetch_executed(batch)
+        claim = self._results.fetch_claim(batch)
         tree = self._trees.get(claim.trace_root)
         if tree is None:
+            state, closed, executions = self._results.fetch_executed(batch)
             manifests = self._results.collect(closed.entries)
             for execution in executions:
                 if execution.cell_before is not None:

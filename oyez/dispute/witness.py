@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oyez.chain.client import Chain
 from oyez.chain.contracts import Transaction
+from oyez.chain.deployment import Deployment
 from oyez.chain.duel_states import (
     HEX,
     HEX_BITS,
@@ -139,6 +141,15 @@ class Witness:
         if self.machine is None:
             raise UnfoundedMove("this node has no machine that makes inner traces")
         return self.machine
+
+
+def open_witness(
+    chain: Chain, deployment: Deployment, traces: TraceSource, machine: Machine | None
+) -> Witness | None:
+    """Return a deployment's game with this node's traces; None where there is no game."""
+    if not deployment.has_game:
+        return None
+    return Witness(Game(chain, deployment), MovePay(chain, deployment), traces, machine)
 
 
 def choose(tree: NodeTree, state: Descent, theirs: tuple[Hash32, ...]) -> Choice:
