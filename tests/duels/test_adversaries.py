@@ -330,3 +330,11 @@ def test_adversaries_together(seed: int) -> None:
 def test_the_catalog_is_whole() -> None:
     assert len(catalog.ADVERSARIES) >= 22
     assert all(issubclass(c, Liar) for n, c in catalog.ADVERSARIES.items() if n != "ContractWallet")
+
+
+def test_one_stake_stands_behind_one_lie_of_a_fork() -> None:
+    """Audit 2 K2"""
+    stage = play("Sprayer")
+    assert stage.report.refused["rollup: stake bound to its tip"] >= 4
+    lies = [a for a in stage.board.assertions.values() if a.status == rec.DEFEATED]
+    assert len(lies) == 1

@@ -13,8 +13,6 @@ from tests.actors.duels.moves import Act
 from tests.actors.duels.party import Liar, Plan, find_truth, make_truth, on_head
 from tests.contracts.duelling import Side
 
-WINDOW = 600
-
 
 class GarbageChampion(Liar):
     """Gets a garbage tree that ends in the true record committed before the honest one.
@@ -34,6 +32,13 @@ class GarbageChampion(Liar):
         return self.stakes[2]
 
     def foresee(self, board: Board, pending: Sequence[Act]) -> Iterator[Act]:
+        yield from self.litter(board)
+
+    def decide(self, board: Board) -> Iterator[Act]:
+        yield from self.litter(board)
+        yield from super().decide(board)
+
+    def litter(self, board: Board) -> Iterator[Act]:
         for duel in board.duels.values():
             lies = [i for i in duel.ids if i in self.sides]
             if len(lies) != 1 or duel.descent.phase != rec.COMMIT or board.is_moot(duel):
@@ -72,7 +77,7 @@ class SilentProposer(Liar):
 
     def __init__(self, seed: int = 0, **how: Any) -> None:
         super().__init__(seed, **how)
-        self.delay = (WINDOW - 10, 0, WINDOW // 2)[seed % 3]
+        self.delay = (self.window - 10, 0, self.window // 2)[seed % 3]
 
     def make_plans(self) -> Iterable[Plan]:
         yield Plan(self.stakes[0], make_truth, on_head, is_defended=False)

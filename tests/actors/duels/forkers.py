@@ -12,8 +12,6 @@ from tests.actors.duels.moves import Act
 from tests.actors.duels.party import Liar, Plan, find_truth, is_true, make_truth, on_head
 from tests.contracts.duelling import Side
 
-WINDOW = 600
-
 
 class SiblingSpammer(Liar):
     """As many lies as it has pairs of stakes, each with a champion, all at once."""
@@ -47,7 +45,7 @@ class ReRivaller(SiblingSpammer):
         own = [a for a in board.assertions.values() if self.find_plan(a) is not None]
         first = min((a.created_at for a in board.living(board.genesis)), default=board.now)
         is_last = len(own) == len(self.plans) - 1
-        if own and is_last and board.now < first + WINDOW - 5:
+        if own and is_last and board.now < first + self.window - 5:
             return None
         if own and not is_last and not self.is_beaten(board, own[-1]):
             return None
@@ -156,3 +154,16 @@ class OverlappingForks(Liar):
     def wants(self, board: Board, state: rec.Descent, side: int, game: rec.Duel | rec.Bout) -> bool:
         in_time = isinstance(game, rec.Duel) or state.deadline(side) - board.now <= 5
         return in_time and super().wants(board, state, side, game)
+
+
+class Sprayer(Liar):
+    """One stake that would stand behind many lies of one fork at once."""
+
+    def decide(self, board: Board) -> Iterator[Act]:
+        yield from super().decide(board)
+        parent, batch = on_head(board), board.batch_after(board.genesis)
+        if parent is None or batch is None or not board.is_live(self.stakes[0]):
+            return
+        for value in range(200, 204):
+            other = trees.make_run(batch.hash, (1, 3, 700, value), salt=value)
+            yield moves.propose(self.stakes[0], parent, batch, other)

@@ -13,8 +13,6 @@ from tests.actors.duels.board import Board
 from tests.actors.duels.party import Liar, Plan, on_head
 from tests.contracts.duelling import Side
 
-WINDOW = 600
-
 
 class Withholder(Liar):
     """Its trace root is noise: it can never show a node."""
@@ -144,6 +142,6 @@ class RightStateWrongTrace(Liar):
 
     def find_late_place(self, board: Board) -> bytes | None:
         first = self.find_own(board, self.stakes[0])
-        if first is None or board.now < first.created_at + WINDOW - self.lead:
+        if first is None or board.now < first.created_at + self.window - self.lead:
             return None
         return first.parent

@@ -39,7 +39,7 @@ class OutOfGasCaller(Liar):
 
 
 class Reorger(Liar):
-    """Lies, and has the newest blocks undone, their acts coming again in another order."""
+    """Lies, and has the newest blocks undone, half of their acts lost, half reordered."""
 
     #: Blocks that it undoes in all; they count as censored.
     budget = 24

@@ -129,6 +129,8 @@ class Liar(Adversary):
     late: int | None = None
     #: Moves made in a descent, by anyone, after which it falls silent; in a bout.
     patience, bout_patience = 99, 99
+    #: Seconds in which an assertion may be answered.
+    window = 600
     #: A lane that every record has; record, leaf, lane, value.
     change: trees.Change = (2, 3, 700, 250)
 
@@ -166,6 +168,7 @@ class Liar(Adversary):
                 self.sides[assertion.id] = plan.make(board.batches[assertion.batch])
             if plan.is_defended:
                 yield from self.defend(board, assertion, plan)
+                yield from self.finalize(board, assertion)
 
     def find_plan(self, assertion: rec.Assertion) -> Plan | None:
         named = (assertion.proposer, assertion.batch)
@@ -207,6 +210,12 @@ class Liar(Adversary):
                 act = moves.move_outer(plan.staker, duel, self.sides[lie.id].tree)
                 if act is not None:
                     yield act
+
+    def finalize(self, board: Board, lie: rec.Assertion) -> Iterator[Act]:
+        """Make a lie final that nobody has answered."""
+        alone = lie.parent == board.head and len(board.living(lie.parent)) == 1
+        if alone and board.now >= lie.created_at + self.window:
+            yield Act(lie.proposer, "rollup", "finalize", (lie.id,))
 
     def wants(self, board: Board, state: rec.Descent, side: int, game: rec.Duel | rec.Bout) -> bool:
         """Whether to make the move that is due."""

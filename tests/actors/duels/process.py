@@ -95,8 +95,10 @@ def make_party(options: argparse.Namespace, own: tuple[bytes, ...], terms: Terms
         return catalog.HONEST_PARTIES[options.role](own[0], terms, options.sequencer)
     sequencer = own[0] if options.sequencer else None
     made = catalog.ADVERSARIES[options.role](options.seed, sequencer=sequencer, stakes=own)
-    if isinstance(made, Liar) and made.late is not None:
-        made.late = options.late
+    if isinstance(made, Liar):
+        made.window = terms.window
+        if made.late is not None:
+            made.late = options.late
     return made
 
 
