@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from oyez.engines import base
+from oyez.engines.base import Best, Request, Session
 from oyez.engines.exact import noise as fast
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.engine import ExactEngine, load_engine
@@ -222,3 +224,20 @@ def test_neither_cache_nor_cuts_nor_kernel_change_a_draw(tiny_paths: dict[str, P
     for other in (engine, plain):
         assert observe(other, tokens[:4], [tokens[4:]]) == expected
         assert observe(other, tokens[:2], [[token] for token in tokens[2:]]) == expected
+
+
+def test_calls_that_are_answered_together_draw_as_alone(tiny_paths: dict[str, Path]) -> None:
+    """Some above temperature 0 and some at it, all over more tokens than rows are read for.
+
+    Rule: SAMPLE-1
+    """
+    engine = load_engine(tiny_paths["plain"], sha256=None)
+    asked: list[tuple[Session, Request]] = []
+    for call in range(24):
+        session = engine.open([])
+        session.extend([72, 105, 30 + call % 3])
+        some = noise.build_noise(HOT, SEED, call) if call % 4 else None
+        asked.append((session, Best(range(call % 5, 300), some)))
+    alone = [base.answer(*pair) for pair in asked]
+    assert engine.answer(asked) == alone
+    assert len(set(map(str, alone))) > 8
