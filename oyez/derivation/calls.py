@@ -147,7 +147,7 @@ class Calls:
         if key in self._behind:
             self._behind[key].append(queued)
         else:
-            cell = self._get_cell(key, entry)
+            cell = self._find_cell(key, entry)
             self._behind[key] = deque()
             heapq.heappush(self._ready, (entry.call_id, queued, cell))
         self._count += 1
@@ -162,6 +162,13 @@ class Calls:
             self._end(queued, done, is_new=True)
         ended, self._ended = self._ended, []
         return ended
+
+    def _find_cell(self, key: Hash32, entry: Entry) -> Cell | None:
+        """Return the cell as the calls that ended left it, those that nobody heard of included."""
+        for ended in reversed(self._ended):
+            if ended.execution.cell_key == key:
+                return ended.execution.cell_after
+        return self._get_cell(key, entry)
 
     def _begin_ready(self) -> None:
         """Begin calls; those that are known, or need no model, end at once."""
