@@ -64,6 +64,8 @@ class Executor:
         """Begin with no call under way."""
         self._rewinds = self._store.rewinds
         self._added: dict[int, float] = {}
+        #: All calls below are executed: so long as nothing is forgotten, nobody looks there again.
+        self._first = 0
         self._calls = Calls(self._engine, self._manifests.fetch, self._get_cell)
 
     def _add(self) -> None:
@@ -75,7 +77,9 @@ class Executor:
         """
         if len(self._calls) >= FEW_CALLS:
             return
-        for entry in self._store.list_unexecuted(MOST_CALLS):
+        found = self._store.list_unexecuted(MOST_CALLS, self._first)
+        self._first = found[0].call_id if found else self._store.count_calls()
+        for entry in found:
             if entry.call_id in self._added:
                 continue
             manifest = self._manifests.fetch(entry.manifest_hash)

@@ -216,10 +216,11 @@ class Store(SqlJournal):
         """Return the number of executed calls."""
         return self._count(t.executions)
 
-    def list_unexecuted(self, limit: int) -> list[Entry]:
-        """Return the first calls of the inbox without an execution, in order."""
+    def list_unexecuted(self, limit: int, since: int = 0) -> list[Entry]:
+        """Return the first calls of the inbox, from `since` on, without an execution, in order."""
         found = (
             select(t.entries)
+            .where(t.entries.c.call_id >= since)
             .where(t.entries.c.call_id.not_in(select(t.executions.c.call_id)))
             .order_by(t.entries.c.call_id)
             .limit(limit)

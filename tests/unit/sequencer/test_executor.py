@@ -175,6 +175,34 @@ def test_a_reorg_among_calls_that_run_loses_nothing(
     store.close()
 
 
+def test_what_is_executed_is_not_gone_through_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search begins where the last one found something, however long the history.
+
+    Rule: SEQ-4
+    """
+    store = open_store(tmp_path / "sequencer.db")
+    queue(store, build_entries(random.Random(3), 0, 12), 1)
+    executor = build_executor(store, Manifests(random.Random(1)))
+    asked, right = [], store.list_unexecuted
+
+    def watch(limit: int, since: int = 0) -> list[Entry]:
+        asked.append(since)
+        return right(limit, since)
+
+    monkeypatch.setattr(store, "list_unexecuted", watch)
+    while executor.run_next():
+        pass
+    executor.run_next()
+    assert (asked[0], asked[-1]) == (0, 12)
+    assert asked == sorted(asked)
+    store.rewind(checkpoint(5))
+    executor.run_next()
+    assert asked[-1] == 0
+    store.close()
+
+
 def test_calls_on_other_cells_do_not_wait_for_a_long_one(tmp_path: Path) -> None:
     """Rule: SEQ-1, SEQ-4."""
     entries = [
