@@ -49,7 +49,7 @@ def watch(settings: options.Settings, home: Path | None, watch_only: bool) -> No
     chain = connect(deployment.rpc, deployment.chain_id)
     with service.lock_home(home), contextlib.closing(open_store(home)) as store:
         log("loading", home=home, rpc=deployment.rpc)
-        engine = load_engine(settings.model)
+        engine = load_engine(settings.model, prefixes=home / "prefixes")
         challenger = ChallengerService(
             Parts(
                 chain=chain,

@@ -62,7 +62,7 @@ def serve(
         contextlib.closing(open_store(home / "sequencer.db")) as store,
     ):
         log("loading", home=home, rpc=deployment.rpc, sequencer=key.address)
-        engine = load_engine(settings.model)
+        engine = load_engine(settings.model, prefixes=home / "prefixes")
         metrics = Metrics()
         sequencer = SequencerService(
             Parts(

@@ -47,7 +47,7 @@ def make_quick(rollup: LocalRollup, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits for a clock, no model is loaded, and a service that starts ends at once."""
     monkeypatch.setattr(Client, "load_engine", lambda _: rollup.engine)
     for module in (sequencer.command, challenger.command):
-        monkeypatch.setattr(module, "load_engine", lambda *_: rollup.engine)
+        monkeypatch.setattr(module, "load_engine", lambda *_, **__: rollup.engine)
     write = keys.write_keystore
     monkeypatch.setattr(keys, "write_keystore", lambda p, s, w: write(p, s, w, iterations=2))
     monkeypatch.setattr(service, "run", lambda *_: None)

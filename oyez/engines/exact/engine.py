@@ -14,6 +14,7 @@ from oyez.engines.exact.backend import Backend
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.masks import Masks
 from oyez.engines.exact.prefix_cache import PrefixCache
+from oyez.engines.exact.prefix_files import PrefixFiles
 from oyez.engines.exact.session import FEW_TOKENS, Context, ExactSession, advance, choose
 from oyez.engines.exact.tokens import (
     TokenizerMetadata,
@@ -86,7 +87,7 @@ class ExactEngine:
     def open(self, prefix: Sequence[int]) -> ExactSession:
         """Start a context with a constant prefix, cached or not."""
         key = tuple(map(int, prefix))
-        context = self.prefix_cache.get(key, traced=self.traced) if key else None
+        context = self.prefix_cache.find(key, traced=self.traced) if key else None
         if context is not None:
             return ExactSession(context.fork(traced=self.traced))
         context = Context(self.backend, self.model, traced=self.traced)
@@ -131,7 +132,11 @@ MOST_MISSING = 32
 
 
 def load_engine(
-    path: Path | None = None, *, sha256: str | None = known.SMOLLM2_SHA256, threads: int = 1
+    path: Path | None = None,
+    *,
+    sha256: str | None = known.SMOLLM2_SHA256,
+    threads: int = 1,
+    prefixes: Path | None = None,
 ) -> ExactEngine:
     """Load a model file: check its digest, then everything in it, then the kernels.
 
@@ -141,6 +146,7 @@ def load_engine(
         path: the GGUF file; None finds it (`OYEZ_MODEL`, then the model's wheel).
         sha256: the digest it must have; None takes any file.
         threads: that share a call's work.
+        prefixes: folder that keeps prefixes over the process's end; None keeps none.
 
     Raises:
         Fatal: no file, another digest, or kernels that give wrong answers.
@@ -155,7 +161,12 @@ def load_engine(
     model = load_model(file)
     verify_vocabulary(build_vocabulary(tokenizer), model.vocabulary)
     root = known.MODEL_ROOTS.get((sha256 or "", model.context))
-    return ExactEngine(model, tokenizer, kernels.open_backend(model, threads), root)
+    engine = ExactEngine(model, tokenizer, kernels.open_backend(model, threads), root)
+    if prefixes is not None:
+        engine.prefix_cache.files = PrefixFiles(
+            prefixes, model, engine.backend, lambda: engine.model_root
+        )
+    return engine
 
 
 def verify_vocabulary(vocabulary: Vocabulary, rows: int) -> None:
