@@ -419,6 +419,20 @@ NAMED = (
         'assert block.timestamp <= start + WINDOW, "rollup: too late to join"',
         f"{ATTACKS}[H1]",
     ),
+    game(
+        "Audit 2 H2",
+        "bouts",
+        "if first.type != second.type and true_value == lanes.PAD:",
+        "if first.type == c.CHUNK_PAD and second.type == c.CHUNK_PAD:",
+        f"{HERE}test_duel_padding.py::test_a_word_that_looks_like_pad_is_not_pad",
+    ),
+    game(
+        "Audit 2 H3",
+        "champions",
+        "inner_root = sha256(concat(sibling, inner_root))",
+        "inner_root = sha256(concat(inner_root, sibling))",
+        f"{HERE}test_duel_rules.py::test_who_may_commit_and_what",
+    ),
     rollup(
         "Audit 2 M2",
         "stakes",
