@@ -68,4 +68,4 @@ def mirror(genome: Genome) -> Counter[str]:
     return Counter({"on the contracts, schedules": 1, "on the contracts, calls": chain.calls})
 
 
-PART = Part("clocks", "the clock model of duels, on itself and on the contracts", run, 4, 2_000)
+PART = Part("clocks", "the clock model of duels, on itself and on the contracts", run, 3, 1_500)

@@ -64,5 +64,5 @@ def run_duels(block: Block) -> Result:
     return Result(Counter({"duels, examples": found}))
 
 
-DUELS = Part("duels", "stateful test of Rollup, DuelGame and MovePay together", run_duels, 2, 100)
+DUELS = Part("duels", "stateful test of Rollup, DuelGame and MovePay together", run_duels, 2, 60)
 PART = Part("machines", "stateful tests of Rollup and Inbox against their models", run, 3, 100)

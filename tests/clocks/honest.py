@@ -9,7 +9,7 @@ from tests.clocks import contents
 from tests.clocks.game import ALIVE, BOUT_MOVES, Chain, Champion, Duel
 from tests.clocks.rollup import DEFEATED, PENDING, attempt
 
-#: who must be slower than one latency to be told late
+#: more seconds than any clock has
 FAR = 10**9
 
 

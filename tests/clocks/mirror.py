@@ -8,6 +8,8 @@ then read back from the contracts: statuses, clocks, champions, stakes, credits.
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,13 +33,7 @@ class Mirror(Chain):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.arena = Arena(
-            challenge_window=self.T,
-            response_window=self.D,
-            sequencer_grace=self.G,
-            max_batch_seconds=0,
-            min_batch_seconds=0,
-        )
+        self.arena = self.build()
         self.began = self.arena.now
         self.batches = 1
         self.sides: dict[int, Side] = {}
@@ -47,16 +43,41 @@ class Mirror(Chain):
         self.calls = 0
         self.funded: set[Address] = set()
 
+    def build(self) -> Arena:
+        """Contracts with a first batch that is long enough to lie about."""
+        for wait in itertools.count():
+            arena = Arena(
+                wait,
+                challenge_window=self.T,
+                response_window=self.D,
+                sequencer_grace=self.G,
+                max_batch_seconds=0,
+                min_batch_seconds=0,
+            )
+            if can_be_lied_about(bytes(arena.inbox.batch(1).batch_hash)):
+                return arena
+        raise AssertionError
+
     # --- time and names ---
 
     def wait_until(self, now: int) -> None:
         """Batches close at their seconds."""
         while self.batches < len(self.closed_at) and self.closed_at[self.batches + 1] <= now:
             self.pass_to(self.closed_at[self.batches + 1])
-            close_batch_of(self.arena, self.arena.action)
+            self.close()
             self.batches += 1
         self.pass_to(now)
         super().wait_until(now)
+
+    def close(self) -> None:
+        """Close a batch in a block whose hash makes the machine run long enough."""
+        while True:
+            checkpoint = self.arena.evm.snapshot()
+            n = close_batch_of(self.arena, self.arena.action)
+            if can_be_lied_about(bytes(self.arena.inbox.batch(n).batch_hash)):
+                return
+            self.arena.evm.revert(checkpoint)
+            self.arena.pass_time(0)
 
     def pass_to(self, now: int) -> None:
         seconds = self.began + now - self.arena.now
@@ -396,3 +417,16 @@ class Mirror(Chain):
         live = sum(stake.status == 1 for stake in self.stakes.values())
         assert rollup.total_stakes() == live * ETHER
         arena.check_solvent()
+
+
+@functools.cache
+def can_be_lied_about(batch_hash: bytes) -> bool:
+    """Whether the machine runs through all records, and each lie reaches its record's root."""
+    truth = toy.run(batch_hash, RECORDS)
+    if len(truth.records) < RECORDS:
+        return False
+    for record, value in contents.LIES.values():
+        lie = toy.run(batch_hash, RECORDS, (record, *contents.LIE_AT, value))
+        if lie.records[record].record_root == truth.records[record].record_root:
+            return False
+    return True
