@@ -75,7 +75,7 @@ static void run_tiles(const operations *op, const i64 *n, array *a) {
     matrix m = {(i32)n[1], (i32)whole_groups(n[2]), (i32)n[0], 0, NULL, a[0].data, 0};
     i64 tokens = n[3];
     u8 *tiles = room(oyez_packed_bytes(m.kind, m.rows, n[2]));
-    u8 *unpacked = room(1024 * m.columns / GROUP);
+    u8 *unpacked = room(UNPACKED * m.columns / GROUP);
     oyez_pack(m.kind, m.rows, n[2], a[0].data, tiles);
     m.tiles = tiles;
     activation y = {(i16 *)a[1].data, (i8 *)a[2].data, (i8 *)a[3].data, (double *)a[4].data,

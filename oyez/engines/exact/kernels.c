@@ -41,7 +41,8 @@ typedef struct {
 #undef NAME
 #undef TARGET
 #if OYEZ_X86
-#include "kernels_x86.h"
+#include "kernels_avx2.h"
+#include "kernels_avx512.h"
 #define TARGET TARGET_AVX2
 #define NAME(x) x##_avx2
 #include "kernels_lanes.h"
@@ -144,6 +145,7 @@ static operations choose(const model *m) {
     operations op = OPERATIONS_OF[m->path];
 #if OYEZ_X86
     if (m->path == PATH_AVX2) op.score_keys = score_keys_madd;
+    if (m->path == PATH_AVX2) op.gate = gate_quads;
     if (m->path == PATH_AVX2 && m->head_size % 16 == 0) op.mix_values = mix_values_madd;
     if (m->path == PATH_AVX512) op.score_keys = score_keys_vnni;
     if (m->path == PATH_AVX512 && m->head_size % 16 == 0) op.mix_values = mix_values_madd;

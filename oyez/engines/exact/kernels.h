@@ -51,6 +51,7 @@ enum {
     GROUP = 32,       // columns of a tile
     TILE_ROWS = 16,   // rows packed together
     BLOCK = 128,      // most tokens of one call
+    UNPACKED = 1280,  // bytes that a path may unpack a tile's group of columns to
     MAX_HEAD = 256,   // most lanes of a head
     SCALE_BITS = 24,  // scales are integers of 2^-24
     RESIDUAL = 14,    // formats: fractional bits

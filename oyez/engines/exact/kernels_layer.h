@@ -35,7 +35,7 @@ static int has_desks(const model *m, scratch *s, i64 widest) {
         d->rotated = calloc(MAX_HEAD, sizeof(i16));
         d->scores = calloc((size_t)whole_groups(m->context), sizeof(i64));
         d->weights = calloc((size_t)whole_groups(m->context) + 2, sizeof(i32));
-        d->unpacked = aligned_alloc(64, 1024 * (size_t)(widest / GROUP));
+        d->unpacked = aligned_alloc(64, UNPACKED * (size_t)(widest / GROUP));
         if (!d->rotated || !d->scores || !d->weights || !d->unpacked) return 0;
     }
     return s->desks != NULL;

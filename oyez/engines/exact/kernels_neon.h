@@ -1,6 +1,6 @@
 // Tile products and attention for aarch64: NEON, and SDOT where the machine has it.
 //
-// As in kernels_x86.h the dots are int32 and their sums float64, exact, in units of 2^-24 of real
+// As in kernels_avx2.h the dots are int32 and their sums float64, exact, in units of 2^-24 of real
 // scales. SDOT takes signed bytes, so quants of 8 bits lose 128 first, and get back 128 times the
 // sum of their lanes. No instruction here saturates.
 

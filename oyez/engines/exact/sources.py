@@ -9,6 +9,8 @@ FOLDER = Path(__file__).resolve().parent
 SOURCES = (
     "kernels.c",
     "kernels.h",
+    "kernels_avx2.h",
+    "kernels_avx512.h",
     "kernels_lanes.h",
     "kernels_layer.h",
     "kernels_neon.h",
@@ -16,7 +18,6 @@ SOURCES = (
     "kernels_rows.h",
     "kernels_sha.h",
     "kernels_sha_lanes.h",
-    "kernels_x86.h",
 )
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-shared", "-fPIC", "-pthread")
 
