@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from oyez.chain import contracts, deploy, game
 from oyez.chain.client import Mined
 from oyez.chain.contracts import Transaction
-from oyez.chain.deployment import Deployment
 from oyez.chain.devnet import Devnet
 from oyez.chain.duel_states import Content
 from oyez.gas import duelling, manifests
@@ -22,7 +21,7 @@ from oyez.gas.metered import MeteredChain
 from oyez.gas.world import ETHER, SHAPE
 from oyez.protocol import codec
 from oyez.protocol.errors import Fatal
-from oyez.protocol.types import ZERO_HASH, Address, BatchNumber, Hash32
+from oyez.protocol.types import ZERO_HASH, BatchNumber, Hash32
 from oyez.testing import toy
 
 #: What each may cost at most; the step's own work is not in `resolve` here, a toy's is.
@@ -86,29 +85,17 @@ class DuelWorld(MeteredChain):
         """Deploy on a running chain; `window` and `response` are T and D in seconds."""
         super().__init__(devnet)
         me = self.address(0)
-        at = [deploy.compute_create_address(me, 6 + i) for i in range(2)]
+        self.toy = self.create(deploy.compile_contract(duelling.TOY).bytecode)
         settings = deploy.DeploySettings(
             sequencer=me,
             models=(deploy.ListedModel(codec.keccak(b"weights"), SHAPE),),
-            game=at[0],
+            steps=self.toy,
             max_batch_seconds=BATCH_SECONDS,
             challenge_window=window,
             response_window=response,
         )
-        plain = deploy.deploy(self.chain, self.key(0), settings)
-        rollup = plain.contracts["Rollup"]
-        self.toy = self.create_from(duelling.TOY)
-        created = self.create_from(
-            "contracts/DuelGame.vy", rollup, self.toy, at[1], toy.INNER_HEIGHT
-        )
-        pay = self.create_from("contracts/MovePay.vy", created)
+        self.deployment = deployment = deploy.deploy(self.chain, self.key(0), settings)
         self.create_meter()
-        self.deployment = deployment = Deployment(
-            rpc=plain.rpc,
-            chain_id=plain.chain_id,
-            deployment_block=plain.deployment_block,
-            contracts={**plain.contracts, "DuelGame": created, "MovePay": pay},
-        )
         self.inbox = contracts.Inbox(self.chain, deployment)
         self.rollup = contracts.Rollup(self.chain, deployment)
         self.game = game.Game(self.chain, deployment)
@@ -165,11 +152,6 @@ class DuelWorld(MeteredChain):
         mined = self.send_mined(build, proposer)
         found = Hash32(mined.logs[0].topics[1])
         return Side(machine, tree, claim, proposer, champion, content, found)
-
-    def create_from(self, path: str, *arguments: object) -> Address:
-        """Compile and create a contract."""
-        artifact = deploy.compile_contract(path)
-        return self.create(artifact.bytecode + deploy.encode_arguments(artifact.abi, arguments))
 
     def match(self, older: Side, newer: Side) -> Match:
         """Begin to count for the duel of two siblings."""

@@ -23,7 +23,6 @@ from oyez.protocol.types import Address
 from tests.actors.duels import records as rec
 from tests.actors.duels import trees
 from tests.actors.duels.board import Board
-from tests.actors.duels.catalog import HONEST_PARTIES
 from tests.actors.duels.judge import find_liars
 from tests.actors.duels.party import is_true
 from tests.actors.duels.process import Seat
@@ -40,8 +39,8 @@ ROLES = [
     ("ZeroTree", 1),
     ("BothSides", 2),
     ("SiblingSpammer", 4),
-    ("solver", 1),
-    ("reference", 1),
+    ("agent", 1),
+    ("agent", 1),
 ]
 
 
@@ -160,7 +159,7 @@ def test_two_honest_parties_beat_five_adversaries(conductor: Conductor) -> None:
             keys = [account.key for account in own]
             late = ("--late", str(LATENCY))
             conductor.actors.append(Actor(role, keys, conductor.path, *late, *options))
-            if role in HONEST_PARTIES:
+            if role == "agent":
                 honest.append(Address(bytes.fromhex(own[0].address[2:])))
         board = conductor.play()
     finally:

@@ -11,22 +11,51 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from oyez.chain import contracts, deployment, keys
 from oyez.chain.client import Chain, Reverted, connect
 from oyez.chain.contracts import Transaction
 from oyez.chain.sender import MemoryJournal, Sender
+from oyez.protocol.errors import Rewind, Temporary
 from tests.actors.duels import catalog
 from tests.actors.duels import records as rec
 from tests.actors.duels.board import Board
 from tests.actors.duels.moves import Act
-from tests.actors.duels.party import Liar, Party
+from tests.actors.duels.party import Liar, Party, make_truth
 from tests.actors.duels.solver import Terms
+from tests.duel_node import DuelNode
+from tests.services import Lines
 
 LOOK_SECONDS = 0.05
 NAMES = {"inbox": "Inbox", "rollup": "Rollup", "game": "DuelGame", "pay": "MovePay"}
+
+
+class RemoteNode(DuelNode):
+    """The shipped agent with its sender and journal, its own results those of the toy."""
+
+    def __init__(self, seat: Seat, place: deployment.Deployment, key: keys.Key, home: Path) -> None:
+        seat.look()
+        self.chain, self.key, self.home, self.deployment = seat.chain, key, home, place
+        self.truths = {batch.number: make_truth(batch) for batch in seat.board.batches.values()}
+        self.machine = True
+        self.log = Lines()
+        self.moves = []
+        self.restart()
+
+    def act(self) -> bool:
+        """Make at most one move; what cannot be told now is asked again."""
+        try:
+            return self.step() is not None
+        except Rewind:
+            self.rewind()
+        except Temporary:
+            pass
+        return True
 
 
 class Seat:
@@ -105,24 +134,33 @@ def make_party(options: argparse.Namespace, own: tuple[bytes, ...], terms: Terms
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deployment", type=Path, required=True)
-    parser.add_argument(
-        "--role", choices=(*catalog.HONEST_PARTIES, *catalog.ADVERSARIES), required=True
-    )
+    roles = ("agent", *catalog.HONEST_PARTIES, *catalog.ADVERSARIES)
+    parser.add_argument("--role", choices=roles, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sequencer", action="store_true", help="the first key is its")
     parser.add_argument("--late", type=int, default=5, help="seconds that are the last moment")
     options = parser.parse_args()
     own = [keys.Key(bytes.fromhex(text[2:])) for text in os.environ["OYEZ_KEYS"].split(",")]
-    seat = Seat(deployment.load_deployment(options.deployment), own)
+    place = deployment.load_deployment(options.deployment)
+    seat = Seat(place, own)
     addresses = tuple(bytes(key.address) for key in own)
-    party = make_party(options, addresses, seat.terms)
     for address in addresses:
         deposit = Act(address, "rollup", "deposit_stake", value=seat.terms.stake)
         assert seat.perform(deposit)
+    with tempfile.TemporaryDirectory() as home:
+        if options.role == "agent":
+            node = RemoteNode(seat, place, own[0], Path(home))
+            run(seat, lambda: int(node.act()))
+        party = make_party(options, addresses, seat.terms)
+        run(seat, lambda: sum(seat.perform(act) for act in list(party.decide(seat.board))))
+
+
+def run(seat: Seat, act: Callable[[], int]) -> NoReturn:
+    """Act at every new block, and say at which there was nothing to do."""
     said = -1
     while True:
         number = seat.look()
-        done = sum(seat.perform(act) for act in list(party.decide(seat.board)))
+        done = act()
         if not done and number != said:
             print(f"idle {number}", flush=True)
             said = number

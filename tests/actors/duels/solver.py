@@ -25,13 +25,12 @@ from oyez.dispute.tree import Node, Tree
 from oyez.dispute.view import GameView, Own, Periods, View
 from oyez.dispute.witness import UnfoundedMove, Witness
 from oyez.protocol.types import Address, BatchNumber, Claim, Hash32
-from oyez.testing import toy
 from tests.actors.duels import moves
 from tests.actors.duels import records as rec
 from tests.actors.duels.board import Board
 from tests.actors.duels.moves import Act
 from tests.actors.duels.party import is_true, make_truth
-from tests.contracts.duelling import Side
+from tests.duel_node import ToyTraces
 
 FATES = {
     "AssertionFinalized": Tree.finalize,
@@ -56,43 +55,6 @@ class Terms:
     stake: int
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """A toy tree as the client reads it."""
-
-    tree: toy.Tree
-    inner: toy.Inner | None = None
-
-    @property
-    def height(self) -> int:
-        return self.tree.height
-
-    def get_node(self, level: int, index: int) -> Hash32:
-        return Hash32(self.tree.node(level, index))
-
-    def get_leaf(self, index: int) -> Leaf:
-        assert self.inner is not None
-        return Leaf(*self.inner.leaf(index))
-
-
-class Runs:
-    """The client's own traces: every batch's true run."""
-
-    def __init__(self) -> None:
-        self.sides: dict[int, Side] = {}
-
-    def open_outer(self, batch: int) -> Nodes:
-        return Nodes(self.sides[batch].tree)
-
-    def open_inner(self, batch: int, record: int) -> Nodes:
-        inner = self.sides[batch].machine.inner(record)
-        return Nodes(inner.tree, inner)
-
-    def prove_step(self, batch: int, record: int, leaf: int, lane: int) -> bytes:
-        side = self.sides[batch]
-        return moves.open_inputs(side, side.machine.inner(record), record, leaf, lane)
-
-
 class Solver:
     """One key with one stake, played by `oyez.dispute`."""
 
@@ -100,7 +62,7 @@ class Solver:
         self.address = Address(address)
         self.stakes: tuple[bytes, ...] = (address,)
         self.terms = terms
-        self.runs = Runs()
+        self.runs = ToyTraces({})
         self.unfounded: list[str] = []
         self.board: Board | None = None
         self.read = 0
