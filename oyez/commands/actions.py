@@ -230,7 +230,7 @@ def describe(found: Manifest, data: bytes) -> list[str]:
     if found.temperature:
         when = "runs once its batch is closed" if is_bound_to_batch(found) else "runs at once"
         lines.append(
-            f"temperature {found.temperature / Q16:.5g}, seed {describe_seed(found)}: a call {when}"
+            f"temperature {found.temperature / Q16:.5f}, seed {describe_seed(found)}: a call {when}"
         )
     for field in found.fields:
         lines.append(f"  {field.name.decode()}: {_describe_type(field)}, {field.role.name.lower()}")
