@@ -11,6 +11,7 @@ up the store beside it or the program itself.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import logging
@@ -97,7 +98,7 @@ class PrefixFiles:
             self._make_room()
         except OSError as error:
             LOG.warning("prefix=not_kept file=%s reason=%s", path, error.strerror)
-            if draft.exists():
+            with contextlib.suppress(OSError):  # where nothing can be written nothing is left
                 draft.unlink()
 
     def _get_path(self, key: bytes) -> Path:

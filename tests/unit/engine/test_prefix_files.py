@@ -221,12 +221,17 @@ def test_the_folder_keeps_what_was_used_last(tiny_paths: dict[str, Path], folder
     assert len(list(folder.iterdir())) == 3
 
 
+@pytest.mark.parametrize("is_file", [True, False])
 def test_a_folder_that_cannot_be_written_is_reported(
-    tiny_paths: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tiny_paths: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture, is_file: bool
 ) -> None:
-    """Rule: ENGINE-33."""
-    place = tmp_path / "file"
-    place.write_text("no folder")
+    """A file in the folder's place, and a name that the system refuses, for reads and drafts too.
+
+    Rule: ENGINE-33
+    """
+    place = tmp_path / ("file" if is_file else "x" * 300)
+    if is_file:
+        place.write_text("no folder")
     with caplog.at_level(logging.WARNING):
         assert observe(load(tiny_paths, place)) == observe(load(tiny_paths, None))
     assert "prefix=not_kept" in caplog.text
