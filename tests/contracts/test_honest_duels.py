@@ -11,7 +11,7 @@ from oyez.chain import contracts
 from oyez.chain.duel_states import Phase
 from oyez.chain.keys import Key
 from oyez.derivation.history import SkippedLog
-from oyez.protocol.errors import Temporary
+from oyez.protocol.errors import Rewind, Temporary
 from oyez.protocol.types import Status
 from oyez.testing import toy
 from tests.contracts.duelling import Play, Side, make_side, post
@@ -84,6 +84,9 @@ def act(node: DuelNode) -> bool:
     """Whether a step came to something; what a node cannot tell now is asked again."""
     try:
         return node.step() is not None
+    except Rewind:
+        node.rewind()
+        return True
     except Temporary:
         return True
 
