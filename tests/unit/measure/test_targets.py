@@ -42,6 +42,7 @@ def test_bounds_are_missed_beyond_it() -> None:
     found = judge(build_result(**least, **most, nll_exact={"a": 2.0021}, kl_exact={"a": 1.1e-4}))
     assert {found[name] for name in (*least, *most)} == {"missed"}
     assert found["nll_exact a, off by"] == found["kl_exact a"] == "missed"
+    assert judge(build_result(nll_exact={"a": 1.9}))["nll_exact a, off by"] == "missed"
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
