@@ -71,6 +71,20 @@ def test_calls_and_batches_come_out_as_the_chain_has_them() -> None:
     assert list(deriver.batches) == checked == BATCHES
 
 
+def test_each_call_has_its_own_batchs_header_and_none_while_that_is_open() -> None:
+    """Also while batches before it wait to be built; another's seed would be another draw.
+
+    Rule: CHAL-27
+    """
+    deriver = Deriver(GENESIS)
+    deriver.add(build_window(*build_events()[:-1]), lambda _: None, date)
+    found = [deriver.find_header(entry.call_id) for entry in ENTRIES]
+    assert found == [BATCHES[0].header, BATCHES[0].header, None, None]
+    deriver.add(build_window(build_events()[-1]), lambda _: None, date)
+    found = [deriver.find_header(entry.call_id) for entry in ENTRIES]
+    assert found == [batch.header for batch in BATCHES for _ in batch.entries]
+
+
 @pytest.mark.parametrize("lost", range(5))
 def test_a_lost_event_is_noticed(lost: int) -> None:
     """Rule: CHAL-6."""
