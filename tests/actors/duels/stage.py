@@ -237,7 +237,8 @@ class Stage:
         """Until the last batch is final and nothing is left to do, or for `limit` seconds."""
         end = self.arena.now + limit
         while self.arena.now < end:
+            is_free = not self.is_censored()
             done = self.step()
-            if not done and len(self.board.finals) >= batches:
+            if is_free and not done and len(self.board.finals) >= batches:
                 return
         raise AssertionError(f"not over after {limit} s: {self.report}")
