@@ -9,11 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
+from oyez.chain.events import CallQueued
 from oyez.chain.sender import Signed
+from oyez.derivation import replay
 from oyez.protocol.errors import Fatal
-from oyez.protocol.types import Hash32
+from oyez.protocol.state import State
+from oyez.protocol.types import BatchNumber, Hash32
+from sequencer.rows import ClosedBatch
 from sequencer.store import Store, open_store
-from tests.unit.sequencer.build import Story, checkpoint
+from tests.unit.protocol.actions import build_entry
+from tests.unit.sequencer.build import ACTION, ENGINE, Story, build_batch, checkpoint, place
 
 STORY = Story(4)
 
@@ -100,6 +105,42 @@ def test_a_rewind_leaves_exactly_what_was_known_at_that_block(
     for index in range(len(queued), 4):
         STORY.write(store, index)
     store.close()
+
+
+@pytest.mark.parametrize("block", [3, 7, 8])
+@pytest.mark.parametrize("sampled", [{0, 1, 3}, {2}, {0}, set()])
+def test_a_batch_that_is_open_again_loses_what_its_seed_made(
+    store: Store, sampled: set[int], block: int
+) -> None:
+    """Its first sampled call and all after it; what ran before, or in a batch that stays, is kept.
+
+    Rule: SEQ-22
+    """
+    entries = [build_entry(ACTION, index) for index in range(5)]
+    executions = [
+        replace(each, seed=Hash32(bytes(32)) if each.entry.call_id in sampled else None)
+        for each in replay.execute_all(State.empty(), entries, {ACTION.hash: ACTION}, ENGINE)
+    ]
+    batches = [build_batch(entries[:1], 1), build_batch(entries[1:4], 2)]
+    numbers = [BatchNumber(number) for number in (1, 2, 2, 2, 3)]
+    queued = [CallQueued(e, n, place(0)) for e, n in zip(entries, numbers, strict=True)]
+    # All are queued in block 0, closed in blocks 2 and 8; the last call's batch is open.
+    for at in range(9):
+        closed = {2: batches[:1], 8: batches[1:]}.get(at, [])
+        store.apply_window(
+            queued=[] if at else queued,
+            closed=[ClosedBatch(batch, at) for batch in closed],
+            proposed=[],
+            ended=[],
+            checkpoint=checkpoint(at),
+            time=at,
+        )
+    for execution in executions:
+        store.put_execution(execution)
+    store.rewind(checkpoint(block))
+    lost = [call for call in sampled if call > 0] if block < 8 else []
+    kept = executions[: min(lost, default=5)]
+    assert [e for e in map(store.get_execution, range(5)) if e is not None] == kept
 
 
 def test_signed_transactions_outlive_a_rewind(store: Store) -> None:
