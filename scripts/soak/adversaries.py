@@ -23,4 +23,4 @@ def run(block: Block) -> Result:
     return Result(counts)
 
 
-PART = Part("adversaries", "adversaries of duels, several at once", run, 20, 30)
+PART = Part("adversaries", "adversaries of duels, several at once", run, 10, 20)

@@ -13,7 +13,7 @@ from oyez.chain.deployment import Deployment
 from oyez.chain.duel_states import Champion, Choice, Content, Descent, Duel, Leaf, Phase
 from oyez.chain.game import Game, MovePay
 from oyez.protocol.types import Claim
-from tests.contracts import toy
+from oyez.testing import toy
 from tests.contracts.duelling import (
     HONEST,
     LIAR,
