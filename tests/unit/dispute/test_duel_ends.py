@@ -99,6 +99,7 @@ def test_what_stands_on_the_dead_is_voided_for_its_champion(board: DuelBoard) ->
     assert of(board, ME, moves.Release) == []
     assert [m.assertion_id for m in of(board, ME, MarkVoid)] == [truth]
     board.mark_void(truth)
+    assert of(board, ME, MarkVoid) == []
     assert len(of(board, ME, moves.Release)) == 1
 
 
@@ -188,7 +189,7 @@ def test_the_nearest_deadline_comes_first(board: DuelBoard) -> None:
     truth = board.propose(OTHER, GENESIS)
     board.now += 7
     newest = board.propose(LIAR, GENESIS, content=3)
-    slow, fast = (board.open(truth, lie, ME) for lie in lies)
+    fast, slow = (board.open(truth, lie, ME) for lie in lies)
     fast = board.reveal(fast, ME)
     board.now += 9
     board.reveal(fast, LIAR)
