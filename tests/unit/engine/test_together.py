@@ -27,7 +27,7 @@ from oyez.engines.exact.session import BLOCK, FEW_TOKENS, share_out
 from oyez.engines.exact.tokens import parse_tokenizer_metadata
 from oyez.engines.exact.weights import load_model
 from oyez.engines.together import Together
-from oyez.protocol import decoding
+from oyez.protocol import decoding, trace
 from oyez.protocol.machine import Machine
 from oyez.protocol.manifest import encode_manifest, parse_manifest
 from oyez.protocol.masks import allowed_tokens
@@ -360,6 +360,19 @@ def test_an_untraced_engine_has_no_roots_and_leaves_traced_prefixes_alone() -> N
     engine.traced = False
     assert engine.open([1, 2, 3]).logits([5]) == expected.logits([5])
     assert isinstance(again.get_last(), np.ndarray)
+
+
+def test_a_shared_position_has_the_root_of_each_calls_own_sampler() -> None:
+    """The last position of a prefix may be a prompt's last: what is kept there is not another's.
+
+    Rule: ENGINE-24
+    """
+    engine = build_engine()
+    for byte in (1, 2, 1, 3):
+        session, sampler = engine.open([1, 2, 3]), Hash32(bytes([byte]) * 32)
+        for index in range(3):
+            expected = trace.compute_position_root(session.layer_roots(index), sampler)
+            assert session.position_root(index, sampler) == expected
 
 
 def test_cell_kinds_of_the_cases() -> None:
