@@ -47,3 +47,17 @@ def test_an_end_that_was_not_told_yet_counts_for_the_next_call_of_its_cell() -> 
     assert known.cell_after is not None
     done.sort(key=lambda execution: execution.entry.call_id)
     assert [each.cell_before for each in done] == [None, None, known.cell_after]
+
+
+def test_calls_begin_in_the_inboxs_order_as_far_as_their_cells_are_free() -> None:
+    """The second call, ready once the first has ended, is not put behind those of other cells.
+
+    Rule: DERIVE-13
+    """
+    running = Calls(ENGINE, lambda _: NAMED, lambda *_: None, most_calls=1)
+    for index, cell in enumerate((b"one", b"one", b"two", b"three", b"one")):
+        running.add(build_entry(NAMED, index, cell=cell, input=b"fine"))
+    ended = []
+    while len(running):
+        ended += [each.execution.entry.call_id for each in running.run()]
+    assert ended == [0, 1, 2, 3, 4]

@@ -90,9 +90,13 @@ def test_leaving_out_what_cannot_win_loses_no_winner(temperature: int) -> None:
         assert fast.find_best(some, part, logits[part]) == expected
 
 
-def test_equal_scores_go_to_the_lowest_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rule: SAMPLE-1."""
-    monkeypatch.setattr(fast, "draw", lambda _noise, tokens: np.full(len(tokens), 77, np.int64))
+@pytest.mark.parametrize("drawn", [77, (1 << 20) - 1, (77 << 20) - 1, LAST])
+def test_equal_scores_go_to_the_lowest_id(drawn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of draws whose noise is the most that their upper bits allow.
+
+    Rule: SAMPLE-1
+    """
+    monkeypatch.setattr(fast, "draw", lambda _noise, tokens: np.full(len(tokens), drawn, np.int64))
     some = noise.build_noise(65_536, SEED, 0)
     for count in (4, 2_000):
         logits = np.zeros(count, np.int32)
