@@ -122,7 +122,9 @@ class Delivery:
                 return mined, signed
             if self._chain.fetch_nonce(self._account, "latest") > signed.nonce:
                 return self._await_receipt(signed), signed
-            if poll % FEE_POLLS == FEE_POLLS - 1:
+            # also at the end of a short patience: what a service looks for a few seconds a block
+            # would else wait at its first fee for ever
+            if poll % FEE_POLLS == FEE_POLLS - 1 or poll == self._polls - 1:
                 signed = raise_fee(signed)
             if poll % BROADCAST_POLLS == 0:
                 signed = self.broadcast_at_any_fee(signed, raise_fee)

@@ -88,6 +88,7 @@ class Responder:
 
         Rule: CHAL-19
         """
+        dear: Temporary | None = None
         for move in decision.moves:
             self._verify(move, tree, block)
             facts = {"move": move.kind, "batch": move.batch, "assertion": move.assertion_id}
@@ -101,9 +102,12 @@ class Responder:
             except UnfoundedMove as error:
                 self._log("unfounded", **facts, reason=error.what)
             except InsufficientBalance as error:
-                raise Temporary(f"cannot {move.kind} for batch {move.batch}: {error}") from error
+                # a reveal costs a part of a proposal: what can still be paid is not held up
+                dear = dear or Temporary(f"cannot {move.kind} for batch {move.batch}: {error}")
             else:
                 return Done(move, mined)
+        if dear is not None:
+            raise dear
         return None
 
     def _explain(self, move: Move) -> str:

@@ -201,6 +201,24 @@ def test_a_tip_that_became_too_low_is_raised() -> None:
     assert [tx["maxFeePerGas"] for tx in sent] == [3 * 10**9, 5 * 10**9]
 
 
+def test_a_fee_is_raised_however_short_each_look_is() -> None:
+    """A challenger looks five seconds a block: whoever fills blocks must not outprice it for good.
+
+    Rule: SEQ-6.
+    """
+    journal, chain = MemoryJournal(), MemoryChain(mines=False)
+    with pytest.raises(Temporary, match="not mined yet"):
+        build_sender(chain, journal, patience=5).send("pay", PAY)
+    assert len(chain.broadcast) == 1
+    chain.base_fee = 50 * 10**9
+    for _ in range(2):
+        with pytest.raises(Temporary, match="not mined yet"):
+            build_sender(chain, journal, patience=5).send("pay", PAY)
+    sent = [TypedTransaction.from_bytes(HexBytes(raw)).as_dict() for raw in chain.broadcast]
+    assert [tx["nonce"] for tx in sent] == [0, 0]
+    assert sent[1]["maxFeePerGas"] >= 50 * 10**9
+
+
 def test_what_the_node_refuses_for_its_fee_goes_out_at_a_higher_one() -> None:
     class Dear(MemoryChain):
         def send_raw(self, raw: bytes) -> None:

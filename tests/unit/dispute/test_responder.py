@@ -114,10 +114,26 @@ def test_one_move_is_made_at_a_time(board: Board, journal: SqlJournal) -> None:
 
 def test_an_empty_purse_is_waited_for_and_ends_nothing(board: Board, journal: SqlJournal) -> None:
     """Rule: CHAL-19."""
-    way = Way(InsufficientBalance(SEQUENCER, 0, 10**18))
+    way = Way(*(InsufficientBalance(SEQUENCER, 0, 10**18) for _ in range(2)))
     responder, _, _ = build(board, way, journal)
     with pytest.raises(Temporary, match=r"cannot finalize for batch 1: .* send it at least 1 ETH"):
         responder.perform(decide(board), board.tree, BLOCK)
+
+
+def test_a_move_that_is_too_dear_does_not_hold_up_a_cheaper_one(
+    board: Board, journal: SqlJournal
+) -> None:
+    """Rule: CHAL-19."""
+    decision = decide(board)
+    responder, _, _ = build(board, Way(InsufficientBalance(SEQUENCER, 0, 10**18), None), journal)
+    done = responder.perform(decision, board.tree, BLOCK)
+    assert done is not None
+    assert done.move == decision.moves[1]
+    ends = (InsufficientBalance(SEQUENCER, 0, 10**18), Reverted("rollup: nothing to void"))
+    responder, _, log = build(board, Way(*ends), journal)
+    with pytest.raises(Temporary, match="cannot finalize for batch 1"):
+        responder.perform(decision, board.tree, BLOCK)
+    assert len(log.named("refused")) == 1
 
 
 def test_nothing_is_sent_on_another_status_than_the_logs_told(
