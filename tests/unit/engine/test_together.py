@@ -181,16 +181,18 @@ def test_an_engine_that_runs_nothing_together_is_driven_alike(
     world = World(engine, allowed_tokens, most_tokens=80)
     action = call_fuzz.random_action(rng, world)
     entries = [call_fuzz.random_entry(rng, index, action) for index in range(8)]
-    manifests = {action.hash: action}
+    # Some of the actions are sampled by their batch's seed.
+    manifests, header = {action.hash: action}, build_header(entries)
     cells: dict[Hash32, Cell | None] = {}
     expected = []
     for entry in entries:
         key = calls.get_cell_key(entry, action)
-        expected.append(replay.execute(entry, cells.get(key), manifests.__getitem__, engine))
-        cells[key] = expected[-1].cell_after
+        done_alone = replay.execute(entry, cells.get(key), manifests.__getitem__, engine, header)
+        cells[key] = done_alone.cell_after
+        expected.append(done_alone)
     running = Calls(engine, manifests.__getitem__, lambda *_: None, most_calls=most_calls)
     for entry in entries:
-        running.add(entry)
+        running.add(entry, header)
     done = []
     while len(running):
         done += [ended.execution for ended in running.run()]
