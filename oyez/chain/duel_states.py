@@ -249,6 +249,14 @@ def compute_movers(movers: Iterable[Address]) -> Hash32:
     return hashed
 
 
+def compute_leaves(leaves: Iterable[Leaf]) -> Hash32:
+    """Return the hash chain of the leaves that a bout has shown."""
+    hashed = ZERO_HASH
+    for leaf in leaves:
+        hashed = codec.keccak(hashed + codec.encode_word(leaf.type) + codec.keccak(leaf.raw))
+    return hashed
+
+
 def pack_word(
     *,
     phase: Phase,

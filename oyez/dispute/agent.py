@@ -131,7 +131,7 @@ class Agent:
             game=self._look_at_game(facts),
         )
         if self._witness is not None:
-            duel_check.verify_duels(self._witness.game, view, rules.find_branch(view), at)
+            duel_check.verify_duels(self._witness.game, view, rules.find_branch(view), facts.block)
         return view
 
     def _look_at_game(self, facts: Facts) -> GameView | None:

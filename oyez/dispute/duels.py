@@ -224,6 +224,8 @@ class Duels:
 
     def _commit(self, event: Committed, time: int) -> None:
         found = self._get(event.duel)
+        if not found.state.last <= time < found.state.get_deadline(event.side):
+            raise SkippedLog("the node's logs tell of a champion that came too early or too late")
         champion = Champion(event.staker, event.inner_root, time)
         key = duel_states.compute_champion_key(event.duel, event.side, event.staker)
         made = Fighter(event.side, champion, key, event.children)

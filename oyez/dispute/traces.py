@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from oyez.chain.duel_states import HEX, HEX_BITS, Leaf
+from oyez.protocol import codec
 from oyez.protocol.types import Hash32
 
 
@@ -52,6 +54,16 @@ class Machine(Protocol):
 def list_children(tree: NodeTree, level: int, index: int) -> tuple[Hash32, ...]:
     """Return the 16 nodes four levels below a node."""
     return tuple(tree.get_node(level - HEX_BITS, HEX * index + i) for i in range(HEX))
+
+
+def fold_children(children: Sequence[Hash32]) -> Hash32 | None:
+    """Return the node four levels above 16 nodes; None where there are not 16."""
+    nodes = list(children)
+    if len(nodes) != HEX:
+        return None
+    while len(nodes) > 1:
+        nodes = [codec.sha256(nodes[i] + nodes[i + 1]) for i in range(0, len(nodes), 2)]
+    return nodes[0]
 
 
 def list_siblings(tree: NodeTree, level: int, index: int) -> tuple[Hash32, ...]:

@@ -304,6 +304,50 @@ def test_a_hidden_log_is_noticed_before_a_clock_runs_out(field: Field, event: st
     field.check_won(good, LIAR.address)
 
 
+@pytest.mark.parametrize(
+    ("event", "place"),
+    [("Revealed", -1), ("Committed", 31), ("Committed", -1), ("LeafRevealed", -1)],
+    ids=["children", "inner_root", "inner_children", "leaf"],
+)
+def test_an_altered_log_is_noticed_before_it_makes_a_move(
+    field: Field, event: str, place: int
+) -> None:
+    """What no slot holds is hashed into what one holds: children, inner roots, leaves.
+
+    Rule: CHAL-42
+    """
+    topic = "0x" + contracts.compute_topic("DuelGame", event).hex()
+    lie = post(field.arena, field.run(CHANGE), SEQUENCER)
+    good, bad = field.node(ONE, field.truth), field.node(LIAR, lie)
+    honest, seen = field.chain._eth_getLogs, 0
+
+    def alter(query: dict[str, Any]) -> list[dict[str, Any]]:
+        found = honest(query)
+        for i, log in enumerate(found):
+            if log in marked:
+                data = bytearray.fromhex(log["data"][2:])
+                data[place] ^= 1
+                found[i] = {**log, "data": "0x" + data.hex()}
+        return found
+
+    for _ in range(40):
+        before = len(field.arena.history.logs)
+        active = bad.step() is not None
+        marked = [log for log in field.arena.history.logs[before:] if log["topics"][0] == topic]
+        if marked:
+            field.chain._eth_getLogs = alter  # type: ignore[method-assign]  # a node that alters
+            with pytest.raises(SkippedLog):
+                good.step()
+            field.chain._eth_getLogs = honest  # type: ignore[method-assign]  # as above
+            seen += 1
+        active = good.step() is not None or active
+        if not active:
+            break
+    assert seen
+    field.pass_window(good)
+    field.check_won(good, LIAR.address)
+
+
 def walk_to_record(*nodes: DuelNode) -> None:
     """Play until the record is found; nobody has committed."""
     for _ in range(40):
