@@ -301,6 +301,24 @@ def test_one_call_runs_the_prefix_of_all(monkeypatch: pytest.MonkeyPatch) -> Non
         assert ended == [(0, found)]
 
 
+def test_a_prefix_that_another_finishes_first_is_taken_over_half_way() -> None:
+    """What was run of it by oneself is dropped with the context, what comes after it still waits.
+
+    Rule: ENGINE-24
+    """
+    engine, prefix = build_engine(), [i % 256 for i in range(200)]
+    slow, fast = engine.open(prefix), engine.open(prefix)
+    slow.extend([7, 8, 9])
+    assert engine.advance([slow]) == [75]
+    fast.settle()
+    alone = build_engine(0).open([*prefix, 7, 8, 9])
+    assert (slow.get_last() == alone.get_last()).all()
+    assert slow.count == alone.count == 203
+    for index in (0, 127, 128, 199, 200, 202):
+        assert slow.layer_roots(index) == alone.layer_roots(index)
+    assert engine.prefix_cache.hits == 1
+
+
 def test_the_head_computes_the_rows_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A choice reads its options' rows; forced bytes run as one block, with no rows at all.
 
