@@ -159,6 +159,7 @@ class Liar(Adversary):
     # --- decisions ---
 
     def decide(self, board: Board) -> Iterator[Act]:
+        yield from self.escape(board)
         yield from self.post(board)
         for assertion in list(board.assertions.values()):
             plan = self.find_plan(assertion)
@@ -210,6 +211,17 @@ class Liar(Adversary):
                 act = moves.move_outer(plan.staker, duel, self.sides[lie.id].tree)
                 if act is not None:
                     yield act
+
+    def foresee(self, board: Board, pending: Sequence[Act]) -> Iterable[Act]:
+        return self.escape(board)
+
+    def escape(self, board: Board) -> Iterator[Act]:
+        """Take the stakes of champions back before anyone expels them."""
+        for duel in board.duels.values():
+            for side in (0, 1):
+                for champion in duel.alive(side):
+                    if champion.staker in self.stakes and board.is_moot(duel):
+                        yield moves.release(champion.staker, champion)
 
     def finalize(self, board: Board, lie: rec.Assertion) -> Iterator[Act]:
         """Make a lie final that nobody has answered."""
