@@ -154,6 +154,8 @@ def find_commit(
         return Blocked(move, "it is too late for champions of the truth")
     if view.stake.status != LIVE:
         return Blocked(move, explain_dead(view.stake))
+    if has_championed_sibling(view, game, truth):
+        return Blocked(move, "the stake has championed a sibling: run another key, too")
     if view.stake.requested_at:
         return None  # it is cancelled first
     if not game.has_machine:
@@ -161,6 +163,16 @@ def find_commit(
     if deadline - view.time < view.periods.latency and truth.proposer != view.me:
         return Blocked(move, "too little time is left to play a bout")
     return move
+
+
+def has_championed_sibling(view: View, game: GameView, truth: Node) -> bool:
+    """Tell whether the own stake stood up for another child of that parent: it is bound to it.
+
+    So it is when an earlier attempt of the truth died, or this key once took a lie for true; the
+    game would refuse the champion at every block.
+    """
+    nodes = (view.tree.get(known) for known in game.duels.list_championed(view.me))
+    return any(node and node.parent == truth.parent and node != truth for node in nodes)
 
 
 def explain_dead(stake: Stake) -> str:

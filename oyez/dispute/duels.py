@@ -145,6 +145,7 @@ class Duels:
         self._inner_levels = inner_levels
         self._contests: dict[Hash32, Contest] = {}
         self._bouts: dict[Hash32, Bout] = {}
+        self._championed: dict[Address, frozenset[Hash32]] = {}
         self.slashed: frozenset[Address] = frozenset()
         self.paid: frozenset[Hash32] = frozenset()
         self.drawn: Mapping[Address, int] = MappingProxyType({})
@@ -154,6 +155,7 @@ class Duels:
         made = Duels(self._inner_levels)
         made._contests = dict(self._contests)
         made._bouts = dict(self._bouts)
+        made._championed = dict(self._championed)
         made.slashed, made.paid, made.drawn = self.slashed, self.paid, self.drawn
         return made
 
@@ -165,6 +167,10 @@ class Duels:
     def list_all(self) -> list[Contest]:
         """Return every duel, oldest first."""
         return list(self._contests.values())
+
+    def list_championed(self, staker: Address) -> frozenset[Hash32]:
+        """Return the assertions that a stake ever stood up for, whatever became of them."""
+        return self._championed.get(staker, frozenset())
 
     def get_bout(self, first: Fighter, second: Fighter) -> Bout:
         """Return the bout of two opposed champions, of side 0 and of side 1."""
@@ -230,6 +236,8 @@ class Duels:
         key = duel_states.compute_champion_key(event.duel, event.side, event.staker)
         made = Fighter(event.side, champion, key, event.children)
         self._put(event.duel, found, made)
+        before = self.list_championed(event.staker)
+        self._championed[event.staker] = before | {found.duel.ids[event.side]}
         for other in found.fighters.values():
             if other.side != made.side:
                 pair = (made, other) if made.side == 0 else (other, made)

@@ -12,7 +12,7 @@ from oyez.chain.journal import SqlJournal
 from oyez.chain.sender import InsufficientBalance, Sender
 from oyez.derivation.history import SkippedLog
 from oyez.dispute import duel_check, duel_moves
-from oyez.dispute.duel_moves import DuelMove, OpenDuel, WithdrawPay
+from oyez.dispute.duel_moves import DuelMove, Expel, OpenDuel, WithdrawPay
 from oyez.dispute.moves import (
     CancelWithdrawal,
     Decision,
@@ -23,9 +23,10 @@ from oyez.dispute.moves import (
     StepDown,
 )
 from oyez.dispute.tree import Tree
+from oyez.dispute.view import LIVE
 from oyez.dispute.witness import UnfoundedMove, Witness
 from oyez.protocol.errors import Temporary
-from oyez.protocol.types import Claim, Hash32
+from oyez.protocol.types import Claim, Hash32, Status
 from oyez.service import Log
 
 
@@ -142,6 +143,13 @@ class Responder:
                 raise SkippedLog(
                     f"assertion 0x{assertion_id.hex()} is {status.name} on the chain and "
                     f"{expected.name} by the node's logs: reading again"
+                )
+        if isinstance(move, Expel) and tree.get_status(move.assertion_id) is Status.PENDING:
+            staker = move.fighter.staker
+            if self._rollup.fetch_stake(staker, at=block).status == LIVE:
+                raise SkippedLog(
+                    f"0x{staker.hex()} was slashed by the node's logs and was not on the chain: "
+                    "reading again"
                 )
 
     def _build(self, move: Move) -> Transaction:

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from oyez.chain.contracts import Stake
 from oyez.dispute import duel_ends, duel_rules
+from oyez.dispute.duel_moves import NEVER
 from oyez.dispute.moves import (
     MAX_MOVES,
     MAX_PATH,
@@ -41,6 +42,8 @@ def decide(view: View) -> Decision:
     blocked: list[Blocked] = []
     cancel = find_cancel(view, branch)
     wanted = find_proposal(view, branch)
+    clocked, late = duel_rules.list_duel_moves(view, branch)
+    waiting: list[Move] = [*clocked]
     if cancel is not None:
         moves.append(cancel)
     if isinstance(wanted, Blocked):
@@ -50,9 +53,10 @@ def decide(view: View) -> Decision:
         if isinstance(way, Blocked):
             blocked.append(way)
         else:
-            moves.append(way)
-    clocked, late = duel_rules.list_duel_moves(view, branch)
-    moves += clocked
+            # what answers no lie waits for all that a clock does not wait for
+            before = 0 if wanted.answers else sum(move.deadline < NEVER for move in clocked)
+            waiting.insert(before, way)
+    moves += waiting
     blocked += late
     moves += list_voids(view)
     final = find_final(view, branch)

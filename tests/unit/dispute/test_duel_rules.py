@@ -292,6 +292,34 @@ def test_a_slashed_opponent_is_expelled_not_fought(board: DuelBoard) -> None:
     assert move.deadline == board.bout(contest, LIAR, ME).state.get_deadline()
 
 
+@pytest.mark.parametrize("ended", ["attempt", "lie"])
+def test_a_stake_that_championed_a_sibling_is_not_tried_again_at_each_block(
+    board: DuelBoard, ended: str
+) -> None:
+    """The Rollup binds a stake to one child of a parent for ever. Rule: CHAL-31"""
+    truth, lie = fork(board, lie_first=True, proposer=OTHER)
+    contest = board.reach_record(truth, lie, THIRD)
+    if ended == "lie":
+        board.commit(contest, contest.duel.ids.index(lie), ME)
+    else:
+        board.commit(contest, contest.duel.ids.index(truth), ME)
+        board.defeat(truth)
+        again = board.propose(THIRD, GENESIS, attempt=1)
+        contest = board.reach_record(again, lie, THIRD)
+    assert of(board, ME, moves.Commit) == []
+    assert "the stake has championed a sibling: run another key, too" in why(board)
+    assert [m.kind for m in of(board, LIAR, moves.Commit)] == ["commit"]
+
+
+def test_a_next_batch_waits_for_what_a_clock_does_not_wait_for(board: DuelBoard) -> None:
+    """Batches close all the time; a reveal that is late is lost. Rule: CHAL-39"""
+    truth, lie = fork(board, lie_first=True, proposer=OTHER)
+    board.open(truth, lie, THIRD)
+    assert [move.kind for move in decide(board.view(ME)).moves] == ["start", "propose"]
+    board.propose(LIAR, truth, content=1)
+    assert [move.kind for move in decide(board.view(ME)).moves] == ["propose", "start"]
+
+
 # CHAL-35
 
 

@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 
 from oyez.chain.client import Mined, Reverted
+from oyez.chain.contracts import Stake
+from oyez.chain.duel_states import Champion
 from oyez.chain.journal import SqlJournal, open_database
 from oyez.chain.sender import InsufficientBalance, Signed
 from oyez.derivation.history import SkippedLog
+from oyez.dispute.duel_moves import Expel
+from oyez.dispute.duels import Fighter
 from oyez.dispute.moves import Decision, Finalize, MarkVoid
 from oyez.dispute.responder import Responder
 from oyez.protocol.errors import Temporary
-from oyez.protocol.types import BatchNumber, Hash32, Status
+from oyez.protocol.types import Address, BatchNumber, Hash32, Status
 from tests.services import Lines
 from tests.unit.dispute.board import GENESIS, SEQUENCER, Board
 
@@ -36,6 +40,10 @@ class Chain:
     def fetch_status(self, assertion_id: Hash32, at: Hash32) -> Status:
         assert at == BLOCK
         return self.board._status(assertion_id)
+
+    def fetch_stake(self, staker: Address, at: Hash32) -> Stake:
+        assert at == BLOCK
+        return self.board.stake(staker)
 
     def find_mined(self, digest: bytes) -> Mined | None:
         return mined(digest) if digest in self.receipts else None
@@ -146,6 +154,21 @@ def test_nothing_is_sent_on_another_status_than_the_logs_told(
     board.defeat(next(iter(board.all)))
     with pytest.raises(SkippedLog, match="is DEFEATED on the chain and PENDING by the node's logs"):
         responder.perform(decide(board), told, BLOCK)
+    assert way.sent == []
+
+
+def test_nobody_is_expelled_for_a_slash_that_the_chain_does_not_know(
+    board: Board, journal: SqlJournal
+) -> None:
+    """Else its bout would run out while each block refuses the expulsion. Rule: CHAL-19."""
+    champion = Champion(SEQUENCER, BLOCK, 5)
+    contest: Any = None
+    truth = next(iter(board.all))
+    move = Expel(BatchNumber(1), truth, contest, Fighter(0, champion, BLOCK, ()))
+    way = Way()
+    responder, _, _ = build(board, way, journal)
+    with pytest.raises(SkippedLog, match="was slashed by the node's logs and was not on the chain"):
+        responder.perform(Decision((move,), ()), board.tree, BLOCK)
     assert way.sent == []
 
 
