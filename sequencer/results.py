@@ -13,6 +13,9 @@ from oyez.protocol.transition import Execution
 from oyez.protocol.types import Claim, Entry, Hash32, Manifest
 from sequencer.store import Store
 
+#: States kept, one after each of the last batches that were folded; they share what is the same.
+KEPT = 256
+
 
 class OwnResults:
     """An `oyez.dispute.outer.Results`."""
@@ -21,6 +24,7 @@ class OwnResults:
         """Take where batches and executions stand."""
         self._store = store
         self._manifests = manifests
+        self._states: dict[Hash32, State] = {}
 
     def fetch_claim(self, batch: int) -> Claim:
         """Return the claim of a batch's own result."""
@@ -30,16 +34,9 @@ class OwnResults:
         return result.claim
 
     def fetch_executed(self, batch: int) -> tuple[State, Batch, Sequence[Execution]]:
-        """Return the state before a batch, folded anew, the batch, and its executions in order."""
-        state = State.empty()
-        for number in range(1, batch):
-            earlier = self._get(number)
-            manifests = self.collect(earlier.entries)
-            state = replay.fold_state(
-                state, self._store.list_executions(earlier.entries), manifests
-            )
+        """Return the state before a batch, the batch, and its executions in order."""
         closed = self._get(batch)
-        return state, closed, self._store.list_executions(closed.entries)
+        return self._find_after(batch - 1), closed, self._store.list_executions(closed.entries)
 
     def collect(self, entries: Sequence[Entry]) -> dict[Hash32, Manifest]:
         """Return the manifests of these entries, and of the cells they meet."""
@@ -48,6 +45,28 @@ class OwnResults:
     def fetch_manifest(self, manifest_hash: Hash32) -> Manifest:
         """Return a manifest."""
         return self._manifests.fetch(manifest_hash)
+
+    def _find_after(self, batch: int) -> State:
+        """Return the state after a batch, folded from the nearest one that is kept.
+
+        Why kept: a duel's clock runs while the whole history is folded, and duels on several
+        batches would have it folded for each move. A root names a state whatever a re-org did.
+        """
+        first, state = 1, State.empty()
+        for number in range(batch, max(0, batch - KEPT), -1):
+            found = self._states.get(self.fetch_claim(number).state_root)
+            if found is not None:
+                first, state = number + 1, found
+                break
+        for number in range(first, batch + 1):
+            entries = self._get(number).entries
+            executions = self._store.list_executions(entries)
+            state = replay.fold_state(state, executions, self.collect(entries))
+            self._states.pop(state.root, None)
+            self._states[state.root] = state
+            if len(self._states) > KEPT:
+                del self._states[next(iter(self._states))]
+        return state
 
     def _get(self, number: int) -> Batch:
         batch = self._store.get_batch(number)
