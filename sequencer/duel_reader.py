@@ -9,6 +9,9 @@ from oyez.derivation.follow import Checkpoint
 from oyez.dispute.duels import Duels
 from oyez.protocol.errors import Rewind
 
+#: Blocks that were read whose duels are kept; a longer re-org has all read again.
+KEPT = 64
+
 
 class DuelReader:
     """Follows the store's checkpoint."""
@@ -21,9 +24,17 @@ class DuelReader:
         self.reset()
 
     def reset(self) -> None:
-        """Read everything again: the chain changed, or a log was lost."""
-        self._duels = self._empty
-        self._last: Checkpoint | None = None
+        """Read everything again: a log was lost, who knows when."""
+        self._kept: list[tuple[Checkpoint, Duels]] = []
+
+    def rewind(self) -> None:
+        """Go back to the newest kept block that is still in the chain; a short re-org costs little.
+
+        Rule: SEQ-31
+        """
+        places = (place for place, _ in reversed(self._kept))
+        common = follow.find_common(self._chain, places)
+        self._cut(-1 if common is None else common.number)
 
     def read(self, until: Checkpoint) -> Duels:
         """Return the duels as they stood at a block.
@@ -35,19 +46,24 @@ class DuelReader:
 
         Rule: SEQ-30
         """
-        if self._last is not None and self._last.number > until.number:
-            self.reset()
-        while self._last is None or self._last.number < until.number:
-            window = follow.fetch_window(
-                self._chain, self._deployment, self._last, until=until.number
-            )
+        self._cut(until.number)
+        last, duels = self._get_last()
+        while last is None or last.number < until.number:
+            window = follow.fetch_window(self._chain, self._deployment, last, until=until.number)
             if window is None:
                 break
-            duels = self._duels.copy()
+            duels = duels.copy() if window.events else duels
             for event in window.events:
                 duels.add(event, lambda place: follow.fetch_time(self._chain, place))
-            self._duels, self._last = duels, window.last
-        if self._last != until:
-            self.reset()
+            last = window.last
+            self._kept = [*self._kept[1 - KEPT :], (last, duels)]
+        if last != until:
+            self.rewind()
             raise Rewind(until.number)
-        return self._duels
+        return duels
+
+    def _get_last(self) -> tuple[Checkpoint | None, Duels]:
+        return self._kept[-1] if self._kept else (None, self._empty)
+
+    def _cut(self, number: int) -> None:
+        self._kept = [item for item in self._kept if item[0].number <= number]

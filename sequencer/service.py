@@ -133,7 +133,7 @@ class SequencerService:
         self._reader.rewind()
         self._agent.reset()
         if self._duels is not None:
-            self._duels.reset()
+            self._duels.rewind()
 
     def _fetch_proposal(self, batch: int) -> Result:
         result = self._store.get_result(batch)
