@@ -88,36 +88,26 @@ TARGET_AVX512 static inline void store512(const __m512d *total, int tokens, i64 
     }
 }
 
-// One to three tokens: read the tile once, unpacking as it comes, prefetching ahead.
+// One to four tokens from `first` on: the tile is unpacked as it comes; where it is read for the
+// first time, what follows is fetched ahead.
 TARGET_AVX512 static inline __attribute__((always_inline)) void
-stream512(const u8 *tile, format f, int sets, const activation *y, i64 columns, int tokens,
-          i64 *out) {
+stream512(const u8 *tile, format f, int sets, const activation *y, i64 columns, i64 first,
+          int tokens, i64 *out) {
     __m512d total[8];
     i64 size = tile_bytes(f);
     UNROLL for (int i = 0; i < 2 * tokens; i++) total[i] = _mm512_setzero_pd();
     for (i64 g = 0; g < columns / GROUP; g++, tile += size) {
         __m512i quants[8];
         __m512d scales[8];
-        for (i64 line = 0; line < size; line += 64)
-            _mm_prefetch((const char *)tile + 8 * size + line, _MM_HINT_T0);
+        if (first == 0)
+            for (i64 line = 0; line < size; line += 64)
+                _mm_prefetch((const char *)tile + 8 * size + line, _MM_HINT_T0);
         unpack512(tile, f.nibbles, quants);
         for (int set = 0; set < sets; set++)
             scales512(tile + quant_bytes(f) + set * set_bytes(f), f, scales + 4 * set);
-        add_tile512(quants, sets, scales, y, columns, g, 0, tokens, total);
+        add_tile512(quants, sets, scales, y, columns, g, first, tokens, total);
     }
-    store512(total, tokens, out);
-}
-
-// Four tokens (or one of the rest) against a tile that is already unpacked.
-TARGET_AVX512 static inline __attribute__((always_inline)) void
-reuse512(const __m512i *quants, int sets, const __m512d *scales, const activation *y, i64 columns,
-         i64 first, int tokens, i64 *out) {
-    __m512d total[8];
-    UNROLL for (int i = 0; i < 2 * tokens; i++) total[i] = _mm512_setzero_pd();
-    for (i64 g = 0; g < columns / GROUP; g++)
-        add_tile512(quants + 8 * g, sets, scales + 4 * sets * g, y, columns, g, first, tokens,
-                    total);
-    store512(total, tokens, out);
+    store512(total, tokens, out + first * TILE_ROWS);
 }
 
 // One to four tokens against F16 weights, in float64: 11 bits times 15.
@@ -139,45 +129,66 @@ halves512(const u8 *tile, const activation *y, i64 columns, i64 first, int token
     store512(total, tokens, out);
 }
 
-// A tile of one set or two (a constant of the caller) against any number of tokens.
+// A tile of one set or two (a constant of the caller) against any number of tokens, four at a time.
+// The tile lies in the first cache from the second reading on: unpacking it again costs less than
+// reading it unpacked, which takes more than twice the room.
 TARGET_AVX512 static inline __attribute__((always_inline)) void
 quants512(const u8 *tile, format f, int sets, const activation *y, i64 columns, i64 tokens,
-          u8 *unpacked, i64 *out) {
-    if (tokens == 1) {
-        stream512(tile, f, sets, y, columns, 1, out);
-    } else if (tokens == 2) {
-        stream512(tile, f, sets, y, columns, 2, out);
-    } else if (tokens == 3) {
-        stream512(tile, f, sets, y, columns, 3, out);
-    } else {
-        i64 groups = columns / GROUP, t = 0;
-        __m512i *quants = (__m512i *)unpacked;
-        __m512d *scales = (__m512d *)(unpacked + 512 * groups);
-        for (i64 g = 0; g < groups; g++, tile += tile_bytes(f)) {
-            unpack512(tile, f.nibbles, quants + 8 * g);
-            for (int set = 0; set < sets; set++)
-                scales512(tile + quant_bytes(f) + set * set_bytes(f), f,
-                          scales + 4 * (sets * g + set));
-        }
-        for (; t + 4 <= tokens; t += 4)
-            reuse512(quants, sets, scales, y, columns, t, 4, out + t * TILE_ROWS);
-        for (; t < tokens; t++)
-            reuse512(quants, sets, scales, y, columns, t, 1, out + t * TILE_ROWS);
-    }
+          i64 *out) {
+    i64 t = 0;
+    for (; t + 4 <= tokens; t += 4) stream512(tile, f, sets, y, columns, t, 4, out);
+    if (tokens - t == 3) stream512(tile, f, sets, y, columns, t, 3, out);
+    if (tokens - t == 2) stream512(tile, f, sets, y, columns, t, 2, out);
+    if (tokens - t == 1) stream512(tile, f, sets, y, columns, t, 1, out);
 }
 
 TARGET_AVX512 static void tile_avx512(const matrix *m, const u8 *tile, const activation *y,
                                       i64 tokens, u8 *unpacked, i64 *out) {
     const format f = format_of(m->kind);
     i64 columns = m->columns, t = 0;
+    (void)unpacked;
     if (f.group == GROUP) {
-        quants512(tile, f, 1, y, columns, tokens, unpacked, out);
+        quants512(tile, f, 1, y, columns, tokens, out);
     } else if (f.group == 16) {
-        quants512(tile, f, 2, y, columns, tokens, unpacked, out);
+        quants512(tile, f, 2, y, columns, tokens, out);
     } else {
         for (; t + 4 <= tokens; t += 4) halves512(tile, y, columns, t, 4, out + t * TILE_ROWS);
         for (; t < tokens; t++) halves512(tile, y, columns, t, 1, out + t * TILE_ROWS);
     }
+}
+
+// As exponential256, eight lanes.
+TARGET_AVX512 static inline __m512i exponential512(__m512i z, const i64 *c) {
+    __m512i fraction = _mm512_and_si512(z, _mm512_set1_epi64(0xffff));
+    __m512i result = _mm512_set1_epi64(c[3]);
+    UNROLL for (int i = 2; i >= 0; i--)
+        result = _mm512_add_epi64(_mm512_set1_epi64(c[i]),
+                                  _mm512_srli_epi64(_mm512_mul_epi32(fraction, result), 16));
+    result = _mm512_and_si512(result, _mm512_set1_epi64(0xffffffff));
+    return _mm512_srlv_epi64(result, _mm512_srli_epi64(z, 16)); // 0 from 31 on: it has 30 bits
+}
+
+// As gate, eight lanes a step; gcc does not vectorise the plain one.
+TARGET_AVX512 static void gate_octets(const i32 *restrict g, const i32 *restrict u, i32 count,
+                                      const i64 *exponential, i64 *restrict t) {
+    const __m512i most = _mm512_set1_epi64(1 << 21), half = _mm512_set1_epi64(1 << 15);
+    const __m512i log2e = _mm512_set1_epi64(LOG2E_Q16), one = _mm512_set1_epi64(ONE_Q30);
+    i32 i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __m512i lane = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(g + i)));
+        __m512i other = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(u + i)));
+        __m512i magnitude = _mm512_min_epu64(_mm512_abs_epi64(lane), most);
+        __m512i z = _mm512_add_epi64(_mm512_mul_epi32(magnitude, log2e), half);
+        __m512i e = exponential512(_mm512_srli_epi64(z, 16), exponential);
+        __m512i numerator = _mm512_mask_mov_epi64(one, _mm512_movepi64_mask(lane), e);
+        __m512d quotient =
+            _mm512_div_pd(_mm512_cvtepi64_pd(_mm512_slli_epi64(numerator, 16)),
+                          _mm512_cvtepi64_pd(_mm512_add_epi64(one, e)));
+        __m512i product = _mm512_mul_epi32(lane, _mm512_cvttpd_epi64(quotient));
+        product = _mm512_srli_epi64(_mm512_add_epi64(product, half), 16);
+        _mm512_storeu_si512(t + i, _mm512_mul_epi32(product, other));
+    }
+    gate_portable(g + i, u + i, count - i, exponential, t + i);
 }
 
 TARGET_AVX512 static inline __m512i pair512(const i16 *at) {
