@@ -356,11 +356,17 @@ def test_at_least_one_call_is_let_in_and_no_more_than_there_is_room_for() -> Non
         together.add(index, Prompted((), [1] * 8, 2))
     together.run_round()
     assert len(opened) == 2
+    roomy: Together[int, Any] = Together(engine, most_calls=3)
+    for index in range(6):
+        roomy.add(index, Prompted((), [1] * 8, 2))
+    roomy.run_round()
+    assert len(opened) == 2 + 3
+    assert len(roomy) == 6
     alone: Together[int, Any] = Together(engine, most_positions=1)
     alone.add(0, Prompted((), [1] * 8, 2))
     while len(alone):
         alone.run_round()
-    assert len(opened) == 3
+    assert len(opened) == 2 + 3 + 1
 
 
 def test_an_untraced_engine_has_no_roots_and_leaves_traced_prefixes_alone() -> None:
