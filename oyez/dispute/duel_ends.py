@@ -31,10 +31,13 @@ def list_expels(view: View, branch: Sequence[Hash32], contest: Contest) -> Itera
     """Yield the champions of a fallen lie that are still counted alive.
 
     Why: a champion falls with its assertion, or a liar would stall until its lie dies elsewhere and
-    keep the stakes. Who stood up for the truth does it; others pay for nothing.
+    keep the stakes. Who stood up for the truth does it; others pay for nothing. A stake that is
+    gone is left alone unless own moves against it are unpaid: it may have stood up at any height.
 
     Rule: CHAL-36
     """
+    if view.game is None:
+        return
     for side, assertion_id in enumerate(contest.duel.ids):
         truth = view.tree.get(contest.duel.ids[1 - side])
         if view.tree.get_status(assertion_id) is not Status.DEFEATED or truth is None:
@@ -44,7 +47,16 @@ def list_expels(view: View, branch: Sequence[Hash32], contest: Contest) -> Itera
         mine = contest.get_fighter(1 - side, view.me)
         if mine is not None or truth.proposer == view.me:
             for fighter in contest.list_alive(side):
-                yield Expel(truth.batch, assertion_id, contest, fighter)
+                if fighter.staker not in view.game.duels.slashed or earns(view, mine, fighter):
+                    yield Expel(truth.batch, assertion_id, contest, fighter)
+
+
+def earns(view: View, mine: Fighter | None, fallen: Fighter) -> bool:
+    """Tell whether the own moves in a bout would be paid once its other champion is out."""
+    if view.game is None or mine is None:
+        return False
+    bout = view.game.duels.get_bout(*order(mine, fallen))
+    return is_owed(view, view.game, bout.key, fallen.staker, list_earners(bout, fallen.side))
 
 
 def is_true(view: View, branch: Sequence[Hash32], assertion_id: Hash32) -> bool:

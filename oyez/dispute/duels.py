@@ -35,6 +35,7 @@ from oyez.protocol.types import ZERO_HASH, Address, Hash32
 
 #: Side and staker: who a champion is within a duel.
 Seat = tuple[int, Address]
+REPEATED = "repeat what happens once in a duel"
 
 
 class Standing(Enum):
@@ -205,6 +206,7 @@ class Duels:
             case ChampionReleased():
                 self._end(event.duel, event.side, event.staker, Standing.RELEASED)
             case MovesPaid():
+                verify(event.game not in self.paid, REPEATED)
                 self.paid |= {event.game}
                 total = self.drawn.get(event.loser, 0) + event.amount
                 self.drawn = MappingProxyType({**self.drawn, event.loser: total})
@@ -213,6 +215,7 @@ class Duels:
                     self.slashed |= {event.staker}
 
     def _open(self, event: DuelOpened) -> None:
+        verify(event.duel.key not in self._contests, REPEATED)
         verify_chain(ZERO_HASH, event.opener, event.duel.descent)
         self._contests[event.duel.key] = Contest(event.duel, movers=(event.opener,))
 
@@ -230,8 +233,9 @@ class Duels:
 
     def _commit(self, event: Committed, time: int) -> None:
         found = self._get(event.duel)
-        if not found.state.last <= time < found.state.get_deadline(event.side):
-            raise SkippedLog("the node's logs tell of a champion that came too early or too late")
+        verify((event.side, event.staker) not in found.fighters, REPEATED)
+        is_due = found.state.last <= time < found.state.get_deadline(event.side)
+        verify(is_due, "tell of a champion that came too early or too late")
         champion = Champion(event.staker, event.inner_root, time)
         key = duel_states.compute_champion_key(event.duel, event.side, event.staker)
         made = Fighter(event.side, champion, key, event.children)
@@ -295,5 +299,10 @@ def begin_duels(chain: Chain, deployment: Deployment) -> Duels | None:
 
 def verify_chain(movers: Hash32, mover: Address, state: Descent) -> None:
     """Check that a state was made by this mover from one with that chain of movers."""
-    if codec.keccak(movers + codec.encode_word(mover)) != state.movers:
-        raise SkippedLog("the node's logs lack a move of a duel: reading again")
+    verify(codec.keccak(movers + codec.encode_word(mover)) == state.movers, "lack a move of a duel")
+
+
+def verify(condition: bool, what: str) -> None:
+    """Check the logs; SkippedLog says what they do else."""
+    if not condition:
+        raise SkippedLog(f"the node's logs {what}: reading again")

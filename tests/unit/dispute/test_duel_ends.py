@@ -54,6 +54,37 @@ def test_champions_of_a_fallen_lie_are_expelled_by_who_stood_up(
     assert of(board, me, moves.Expel) == []
 
 
+@pytest.mark.parametrize("fought", [False, True])
+def test_a_stake_that_is_gone_is_expelled_for_unpaid_moves_alone(
+    board: DuelBoard, fought: bool
+) -> None:
+    """One stake may stand up at any number of heights, and is slashed once. Rule: CHAL-36"""
+    contest = meet(board, LIAR)
+    if fought:
+        bout = board.fight(board.bout(contest, LIAR, ME), LIAR)
+        board.fight(bout, ME)
+    board.slash(LIAR)
+    board.defeat(contest.duel.a)
+    found = [m.fighter.staker for m in of(board, ME, moves.Expel)]
+    assert found == ([LIAR] if fought else [])
+    board.pay(b"x" * 32, LIAR, QUARTER)
+    assert of(board, ME, moves.Expel) == []
+
+
+@pytest.mark.parametrize("what", ["opening", "commit", "pay"])
+def test_a_repeated_log_of_what_happens_once_is_noticed(board: DuelBoard, what: str) -> None:
+    """Rule: CHAL-46"""
+    contest = meet(board, LIAR)
+    board.pay(contest.duel.key, LIAR, 5)
+    again = {
+        "opening": lambda: board.open(*contest.duel.ids, THIRD),
+        "commit": lambda: board.commit(contest, 0, LIAR),
+        "pay": lambda: board.pay(contest.duel.key, LIAR, 5),
+    }
+    with pytest.raises(SkippedLog, match="repeat what happens once"):
+        again[what]()
+
+
 def test_champions_of_a_fallen_truth_are_left_alone(board: DuelBoard) -> None:
     """Rule: CHAL-36"""
     contest = board.reach_record(*fork(board, lie_first=True, proposer=OTHER), THIRD)
