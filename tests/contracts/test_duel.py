@@ -58,7 +58,10 @@ def test_a_lie_in_any_lane_dies_and_the_truth_is_final(
     assert play.record == change[0]
     play.fight(bout)
     assert (read_digits(bout.path), play.find_lane(bout)) == change[1:3]
+    before = int(bout.state[2])
     play.resolve(bout)
+    # of the bout's word its phase alone changes: pay reads the turn and the phase there
+    assert int(bout.state[2]) == before & ~(0xFF << 184) | (6 << 184)
     check_truth_wins(arena, play, truth, lie)
 
 
