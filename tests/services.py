@@ -12,7 +12,8 @@ from challenger import parts as challenger_parts
 from challenger import service as challenger_service
 from challenger import store as challenger_store
 from oyez.chain import client
-from oyez.chain.sender import PATIENCE_SECONDS, Sender
+from oyez.chain.delivery import PATIENCE_SECONDS
+from oyez.chain.sender import Sender
 from oyez.protocol.errors import Invalid, Rewind, Temporary
 from sequencer import service as sequencer_service
 from sequencer import store as sequencer_store

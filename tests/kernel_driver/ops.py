@@ -168,11 +168,11 @@ def _build_attention_cases(rng: np.random.Generator) -> Iterator[OpCase]:
         z = largest - rng.integers(0, 1 << 20, count)
         largest = int(z.max())
     p = spec.rounding_shift(spec.exponential(largest - z), 14, SAT32)
-    numbers = (count, *tables.EXP_COEFFICIENTS, largest)
+    weighing = (count, *tables.EXP_COEFFICIENTS, largest)
     arrays: list[Array] = [z, np.zeros(count, "<i4")]
     outputs: dict[int, Array] = {1: p.astype("<i4")}
     total = int(p.sum())
-    yield _case("weigh keys", Op.WEIGH_KEYS, numbers, arrays, outputs=outputs, result=total)
+    yield _case("weigh keys", Op.WEIGH_KEYS, weighing, arrays, outputs=outputs, result=total)
     yield from _build_mixture(rng, p, size)
 
 
@@ -236,7 +236,8 @@ def _build_tiles(rng: np.random.Generator, rows: int, kind: Any) -> OpCase:
 
 
 def _sum_groups(y: Int64, size: int) -> NDArray[np.float64]:
-    return y.reshape(-1, size).sum(axis=1).astype(np.float64)
+    sums: NDArray[np.float64] = y.reshape(-1, size).sum(axis=1).astype(np.float64)
+    return sums
 
 
 def _build_embedding(rng: np.random.Generator, kind: Any) -> OpCase:
