@@ -148,8 +148,8 @@ class Bench:
     def open_random(self, name: str) -> Iterator[tuple[Exact, Llama, float]]:
         """Yield both sides over a random model of a size, and bytes that a token reads."""
         assert self.peer
-        peer.find_cache().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="random-", dir=peer.find_cache()) as folder:
+        locate.find_cache().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="random-", dir=locate.find_cache()) as folder:
             path = Path(folder) / f"{name}.gguf"
             metadata = read_tokenizer_metadata(self.path)
             random_model.write_random_model(path, SIZES[name], metadata, seed=1)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oyez.engines.exact.locate import find_cache
 from oyez.measure.machine import read_cpu_flags
 from oyez.protocol.errors import Fatal
 
@@ -77,14 +78,6 @@ class Peer:
             "build": SETTINGS,
             "compiler": self.compiler,
         }
-
-
-def find_cache() -> Path:
-    """Return the cache folder that `make install` uses too; it need not exist."""
-    if os.environ.get("OYEZ_CACHE"):
-        return Path(os.environ["OYEZ_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "oyez"
 
 
 def open_peer(report: Callable[[str], None]) -> Peer:

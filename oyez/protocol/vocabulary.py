@@ -7,6 +7,7 @@ never be made from data nor sampled, whatever text they are spelled with.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from oyez.protocol.errors import Invalid
 
@@ -42,34 +43,44 @@ class Vocabulary:
         """
         self.tokens: tuple[bytes | None, ...] = tuple(tokens)
         self.size = len(self.tokens)
-        by_bytes: dict[bytes, list[int]] = {}
+        if b"" in self.tokens:
+            token = self.tokens.index(b"")
+            raise Invalid("TOKENS-1", f"token {token} has no bytes: mark it as never sampled")
+        #: The lowest id of each byte that is a token.
+        self._singles: dict[bytes, int] = {}
         for token, data in enumerate(self.tokens):
-            if data == b"":
-                raise Invalid("TOKENS-1", f"token {token} has no bytes: mark it as never sampled")
+            if data is not None and len(data) == 1:
+                self._singles.setdefault(data, token)
+        self.missing = self._compute_missing()
+        self._trie: TrieNode | None = None
+
+    @cached_property
+    def ids_by_bytes(self) -> dict[bytes, tuple[int, ...]]:
+        """Ids of the tokens with these bytes, ascending; made at first use."""
+        found: dict[bytes, tuple[int, ...]] = {}
+        for token, data in enumerate(self.tokens):
             if data is not None:
-                by_bytes.setdefault(data, []).append(token)
-        self.ids_by_bytes: dict[bytes, tuple[int, ...]] = {
-            data: tuple(ids) for data, ids in by_bytes.items()
-        }
+                found[data] = (*found.get(data, ()), token)
+        return found
+
+    @cached_property
+    def _lengths(self) -> dict[int, list[int]]:
+        """Lengths worth trying after a first byte, longest first; made at first use."""
         lengths: dict[int, set[int]] = {}
         for data in self.ids_by_bytes:
             lengths.setdefault(data[0], set()).add(len(data))
-        # Lengths worth trying after a first byte, longest first.
-        self._lengths = {first: sorted(seen, reverse=True) for first, seen in lengths.items()}
-        self.missing = self._compute_missing()
-        self._trie: TrieNode | None = None
+        return {first: sorted(seen, reverse=True) for first, seen in lengths.items()}
 
     def _compute_missing(self) -> bytes:
         """Return the bytes 80..ff that no token spells alone, ascending.
 
         Rule: TOKENS-3
         """
-        return bytes(b for b in range(0x80, 0x100) if bytes([b]) not in self.ids_by_bytes)
+        return bytes(b for b in range(0x80, 0x100) if bytes([b]) not in self._singles)
 
     def single(self, byte: int) -> int | None:
         """Return the lowest id of the tokens whose bytes are this one byte, or None."""
-        ids = self.ids_by_bytes.get(bytes([byte]))
-        return None if ids is None else ids[0]
+        return self._singles.get(bytes([byte]))
 
     def longest(self, data: bytes, at: int = 0) -> int | None:
         """Return the token of the longest match at offset `at`, the lowest id among equals.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -10,9 +11,12 @@ import numpy as np
 
 from oyez.engines.base import Answer, Best, Request, Session, answer
 from oyez.engines.exact import kernels, known, locate, model_tree
-from oyez.engines.exact.backend import Backend
-from oyez.engines.exact.gguf import open_gguf
+from oyez.engines.exact.backend import Backend, Reference
+from oyez.engines.exact.gguf import GgufFile, open_gguf
+from oyez.engines.exact.kernels import Kernels
 from oyez.engines.exact.masks import Masks
+from oyez.engines.exact.packed_files import PackedFiles
+from oyez.engines.exact.packed_layout import Loaded
 from oyez.engines.exact.prefix_cache import PrefixCache
 from oyez.engines.exact.prefix_files import PrefixFiles
 from oyez.engines.exact.session import FEW_TOKENS, Context, ExactSession, advance, choose
@@ -50,10 +54,12 @@ class ExactEngine:
         *,
         prefix_cache: PrefixCache | None = None,
         traced: bool = True,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         """Put the parts together; without a root it is computed at first use.
 
-        No `prefix_cache` means a usual one; PrefixCache(0) turns it off.
+        No `prefix_cache` means a usual one; PrefixCache(0) turns it off. `vocabulary` is the
+        tokenizer's, if it is made already.
         """
         self.tokenizer = tokenizer
         self.prefix_cache = PrefixCache() if prefix_cache is None else prefix_cache
@@ -61,7 +67,7 @@ class ExactEngine:
         self.model = model
         self.backend = backend
         self._root = root
-        self._vocabulary = build_vocabulary(tokenizer)
+        self._vocabulary = build_vocabulary(tokenizer) if vocabulary is None else vocabulary
         self._masks = Masks(self._vocabulary)
         self._shape = build_shape(model, self._vocabulary)
 
@@ -153,20 +159,45 @@ def load_engine(
         Invalid: a file this engine cannot run; the message names the fix.
     """
     path = path or locate.find_model()
-    if sha256 is not None:
-        locate.verify_digest(path, sha256)
-    file = open_gguf(path)
-    verify_file_traceable(file)
-    tokenizer = parse_tokenizer_metadata(file)
-    model = load_model(file)
-    verify_vocabulary(build_vocabulary(tokenizer), model.vocabulary)
+    packed = PackedFiles(locate.find_cache() / "models")
+    with ThreadPoolExecutor(2) as pool:
+        # Hashing needs no interpreter: it goes on beside the self-test.
+        digest = pool.submit(locate.verify_digest, path, sha256)
+        kept = None if sha256 is None else pool.submit(packed.load, sha256, path)
+        library = kernels.open_library()
+        found = digest.result()
+        loaded = packed.load(found, path) if kept is None else kept.result()
+    file = None
+    if loaded is None:
+        file = open_gguf(path)
+        loaded = load_file(file)
+    model = loaded.model
+    backend: Backend = Reference(model)
+    if library is not None:
+        backend = Kernels(library, model, threads=threads, tiles=loaded.tiles)
+        if file is not None:
+            packed.save(found, loaded, file, backend.tiles)
     root = known.MODEL_ROOTS.get((sha256 or "", model.context))
-    engine = ExactEngine(model, tokenizer, kernels.open_backend(model, threads), root)
+    engine = ExactEngine(model, loaded.tokenizer, backend, root, vocabulary=loaded.vocabulary)
     if prefixes is not None:
         engine.prefix_cache.files = PrefixFiles(
             prefixes, model, engine.backend, lambda: engine.model_root
         )
     return engine
+
+
+def load_file(file: GgufFile) -> Loaded:
+    """Check everything in a parsed file and load it.
+
+    Raises:
+        Invalid: a file this engine cannot run; the message names the fix.
+    """
+    verify_file_traceable(file)
+    tokenizer = parse_tokenizer_metadata(file)
+    model = load_model(file)
+    vocabulary = build_vocabulary(tokenizer)
+    verify_vocabulary(vocabulary, model.vocabulary)
+    return Loaded(model, tokenizer, vocabulary)
 
 
 def verify_vocabulary(vocabulary: Vocabulary, rows: int) -> None:

@@ -39,6 +39,8 @@ _SCALARS = {
     12: "d",
 }
 _STRING, _ARRAY = 8, 9
+#: A string's length.
+_LENGTH = struct.Struct("<Q")
 
 #: A metadata value: integers, floats, bools, bytes (strings, not decoded) or a tuple of these.
 MetadataValue = int | float | bool | bytes | tuple[int | float | bool | bytes, ...]
@@ -134,14 +136,22 @@ def open_gguf(path: Path) -> GgufFile:
     Raises:
         Invalid: the file is not there, not GGUF, cut short or of a kind this engine cannot run.
     """
+    return parse_gguf(map_file(path))
+
+
+def map_file(path: Path) -> memoryview:
+    """Map a whole model file; what is not read of it takes no memory.
+
+    Raises:
+        Invalid: the file is not there or empty.
+    """
     try:
         with path.open("rb") as file:
-            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:
         raise Invalid(
             "MODEL-1", f"cannot read the model file {path}: {error}; fix the path"
         ) from error
-    return parse_gguf(mapped)
 
 
 def parse_gguf(data: memoryview) -> GgufFile:
@@ -271,13 +281,30 @@ class _Reader:
         """Return an array of scalars or strings; arrays of arrays are refused."""
         if kind == _STRING:
             self._require(8 * count)
-            return tuple(self.string() for _ in range(count))
+            return self._strings(count)
         code = _SCALARS.get(kind)
         if code is None:
             raise Invalid("MODEL-1", f"unknown array type {kind}; the file is damaged")
         size = struct.calcsize("<" + code)
         self._require(size * count)
         return struct.unpack(f"<{count}{code}", self.take(size * count))
+
+    def _strings(self, count: int) -> tuple[bytes, ...]:
+        """Return a list of strings: `string` for each, without its calls."""
+        data, at, size = self.data, self.position, len(self.data)
+        read, found = _LENGTH.unpack_from, []
+        for _ in range(count):
+            begin = at + _LENGTH.size
+            if begin > size:
+                break
+            at = begin + read(data, at)[0]
+            if at > size:
+                break
+            found.append(data[begin:at].tobytes())
+        else:
+            self.position = at
+            return tuple(found)
+        return tuple(self.string() for _ in range(count))  # says where it is cut short
 
     def _require(self, count: int) -> None:
         left = len(self.data) - self.position

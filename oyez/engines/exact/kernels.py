@@ -37,6 +37,7 @@ from oyez.engines.exact.library import (
     NormLayout,
     PlaceLayout,
 )
+from oyez.engines.exact.packed_layout import Tiles
 from oyez.engines.exact.weights import Model, Norm
 from oyez.protocol import trace
 from oyez.protocol.constants import RECORD_HEIGHT, SLOT_BITS
@@ -62,8 +63,9 @@ class Kernels:
         path: int | None = None,
         threads: int = 1,
         sha: int | None = None,
+        tiles: Tiles | None = None,
     ) -> None:
-        """Repack a model for the kernels.
+        """Repack a model for the kernels, or take its `tiles` as `self.tiles` was before.
 
         `path` forces one; models whose sums need int64 always take the portable one. `threads`
         are asked for; the attribute says how many the system gave. `sha` forces a kind of
@@ -76,6 +78,8 @@ class Kernels:
         self._library = library.functions
         self._lock = threading.Lock()
         self._kept: list[object] = []
+        #: The rows as the kernels want them, by matrix; the same for every path.
+        self.tiles: dict[str, NDArray[np.uint8]] = dict(tiles or {})
         self.path = library.fastest_path if path is None else path
         self._sha = library.sha_kinds[-1] if sha is None else sha
         if model.bound >= blocks.FLOAT_BOUND:
@@ -236,11 +240,16 @@ class Kernels:
     def _matrix(self, matrix: Matrix) -> MatrixLayout:
         """Repack a matrix in tiles, beginning at a multiple of 64."""
         size = self._library.oyez_packed_bytes(matrix.type, matrix.rows, matrix.columns)
-        room = np.empty(size + 64, np.uint8)
-        tiles = room[-room.ctypes.data % 64 :][:size]
-        self._library.oyez_pack(
-            matrix.type, matrix.rows, matrix.columns, self._address(matrix.data), tiles.ctypes.data
-        )
+        tiles = self.tiles.get(matrix.name)
+        if tiles is None:
+            room = np.empty(size + 64, np.uint8)
+            tiles = self.tiles[matrix.name] = room[-room.ctypes.data % 64 :][:size]
+            data = self._address(matrix.data)
+            self._library.oyez_pack(
+                matrix.type, matrix.rows, matrix.columns, data, tiles.ctypes.data
+            )
+        if tiles.nbytes != size or tiles.ctypes.data % 64:
+            raise Fatal(f"the tiles of {matrix.name} are of another size or place")
         return self._view(matrix, self._address(tiles))
 
     def _view(self, matrix: Matrix, tiles: int | None) -> MatrixLayout:
@@ -282,15 +291,25 @@ def open_backend(model: Model, threads: int = 1) -> Backend:
     Raises:
         Fatal: a built library gives other answers than the stored ones.
     """
+    library = open_library()
+    return Reference(model) if library is None else Kernels(library, model, threads=threads)
+
+
+def open_library() -> Library | None:
+    """Return the built library, tested on its fastest path; None with a warning if there is none.
+
+    Raises:
+        Fatal: it gives other answers than the stored ones.
+    """
     path = sources.get_library_path()
     if not path.exists():
         LOG.warning(
             "engine=plain slow=true fix='python -m oyez.engines.exact.build' (no compiled kernels)"
         )
-        return Reference(model)
+        return None
     library = Library(path)
     selftest.verify(library, {library.fastest_path, PORTABLE})
-    return Kernels(library, model, threads=threads)
+    return library
 
 
 def open_kernel(model: Model, name: str, threads: int = 1) -> Backend:

@@ -8,6 +8,8 @@ Where a string may open as an array's first item, the same holds after a token's
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,16 +35,24 @@ class Masks:
     """Masks of one vocabulary; remembers what it has computed."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        """Index the tokens; tables are made at first use."""
+        """Keep the tokens; tables are made at first use."""
         self.vocabulary = vocabulary
         self._demands: dict[_Continuation, NDArray[np.int16]] = {}
         self._strings: dict[tuple[_Continuation, int], NDArray[np.int32]] = {}
-        self._numeric = [
+
+    @cached_property
+    def _numeric(self) -> list[tuple[int, bytes]]:
+        """Tokens that an integer may be spelled with, and what ends it."""
+        return [
             (token, data)
-            for token, data in enumerate(vocabulary.tokens)
+            for token, data in enumerate(self.vocabulary.tokens)
             if data is not None and _INTEGER_BYTES.issuperset(data)
         ]
-        self._longest = max(map(len, vocabulary.ids_by_bytes), default=0)
+
+    @cached_property
+    def _longest(self) -> int:
+        """Bytes of the longest token."""
+        return max((len(data) for data in self.vocabulary.tokens if data is not None), default=0)
 
     def get_allowed(self, machine: Machine, state: MachineState) -> NDArray[np.int32]:
         """Return the ids of the allowed tokens, ascending; do not write to the array.

@@ -11,13 +11,9 @@ up the store beside it or the program itself.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
-import logging
-import os
 import struct
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,20 +21,16 @@ import numpy as np
 
 from oyez.engines.exact import known
 from oyez.engines.exact.backend import Backend
+from oyez.engines.exact.kept_files import KeptFiles
 from oyez.engines.exact.session import Block, Context
 from oyez.engines.exact.weights import Model
 from oyez.protocol.types import Hash32
-
-LOG = logging.getLogger(__name__)
 
 #: Raise it with any change of the layout or of what a record holds.
 FORMAT = 1
 #: Bytes that a folder's files take together; a prefix of 100 tokens takes 2.4 MB for SmolLM2-135M.
 FOLDER_BYTES = 256_000_000
 _MAGIC = b"oyez prefix"
-_SUFFIX = ".prefix"
-#: A draft so much older than the newest file is of a process that died.
-_STALE_NANOSECONDS = 3_600 * 10**9
 
 
 class PrefixFiles:
@@ -56,8 +48,7 @@ class PrefixFiles:
         limit: int = FOLDER_BYTES,
     ) -> None:
         """Name the folder, made when a prefix is kept; `limit` counts bytes of all its files."""
-        self.folder = folder
-        self.limit = limit
+        self.kept = KeptFiles(folder, "prefix", limit)
         self._model = model
         self._backend = backend
         self._get_root = get_root
@@ -65,19 +56,18 @@ class PrefixFiles:
     def load(self, prefix: tuple[int, ...]) -> Context | None:
         """Return a prefix's context, None if there is none that can be believed."""
         key = self._compute_key(prefix)
-        path = self._get_path(key)
         try:
-            data = path.read_bytes()
+            data = self.kept.get_path(key).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            LOG.warning("prefix=ignored file=%s reason=%s", path, error.strerror)
+            self.kept.ignore(key, error.strerror)
             return None
         context = self._parse(data, key, prefix)
         if context is None:
-            LOG.warning("prefix=ignored file=%s reason=damaged", path)
+            self.kept.ignore(key, "damaged")
             return None
-        self._touch(path)
+        self.kept.touch(key)
         return context
 
     def save(self, prefix: tuple[int, ...], context: Context) -> None:
@@ -86,23 +76,8 @@ class PrefixFiles:
         A folder that cannot be written is reported; the prefix is then run again at the next start.
         """
         key = self._compute_key(prefix)
-        path = self._get_path(key)
-        draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")
         data = self._format(key, context)
-        if len(data) > self.limit:
-            return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft.write_bytes(data)
-            os.replace(draft, path)
-            self._make_room()
-        except OSError as error:
-            LOG.warning("prefix=not_kept file=%s reason=%s", path, error.strerror)
-            with contextlib.suppress(OSError):  # where nothing can be written nothing is left
-                draft.unlink()
-
-    def _get_path(self, key: bytes) -> Path:
-        return self.folder / f"{key.hex()[:40]}{_SUFFIX}"
+        self.kept.save(key, [data], len(data))
 
     def _compute_key(self, prefix: tuple[int, ...]) -> bytes:
         """Return a digest of all that a file's content follows from."""
@@ -148,33 +123,3 @@ class PrefixFiles:
         found = np.frombuffer(roots, np.uint8).reshape(count, layers, 32)
         context.blocks = [Block(0, found, self._backend.compute_siblings(found))]
         return context
-
-    def _touch(self, path: Path) -> None:
-        """Note that a file was used; another process may have dropped it meanwhile."""
-        try:
-            os.utime(path)
-        except OSError as error:
-            LOG.info("prefix=gone file=%s reason=%s", path, error.strerror)
-
-    def _make_room(self) -> None:
-        """Drop files, those used longest ago first, until the others fit.
-
-        Drafts are another process's business, unless it died long ago.
-        """
-        found = []
-        for path in self.folder.iterdir():
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                # another process made room as well
-                continue
-            found.append((status.st_mtime_ns, status.st_size, path))
-        total = sum(size for _, size, path in found if path.suffix == _SUFFIX)
-        newest = max((used for used, _, _ in found), default=0)
-        for used, size, path in sorted(found):
-            if path.suffix != _SUFFIX:
-                if used < newest - _STALE_NANOSECONDS:
-                    path.unlink(missing_ok=True)
-            elif total > self.limit:
-                path.unlink(missing_ok=True)
-                total -= size

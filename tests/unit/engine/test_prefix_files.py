@@ -204,7 +204,7 @@ def test_the_folder_keeps_what_was_used_last(tiny_paths: dict[str, Path], folder
         (path,) = set(folder.iterdir()) - set(paths)
         paths.append(path)
         os.utime(path, (100 + index, 100 + index))
-    files.limit = 3 * paths[0].stat().st_size
+    files.kept.limit = 3 * paths[0].stat().st_size
     assert files.load(prefixes[0]) is not None
     engine.open(prefixes[3]).settle()
     assert [path.exists() for path in paths] == [True, False, True]
@@ -216,7 +216,7 @@ def test_the_folder_keeps_what_was_used_last(tiny_paths: dict[str, Path], folder
     engine.open((7, *PREFIX)).settle()
     assert (fresh.exists(), stale.exists()) == (True, False)
     fresh.unlink()
-    files.limit = 10
+    files.kept.limit = 10
     engine.open((9, *PREFIX)).settle()
     assert len(list(folder.iterdir())) == 3
 
@@ -243,7 +243,7 @@ from pathlib import Path
 from oyez.engines.exact import load_engine
 engine = load_engine(Path(sys.argv[1]), sha256=None, prefixes=Path(sys.argv[2]))
 files, rng = engine.prefix_cache.files, random.Random(int(sys.argv[3]))
-files.limit = int(sys.argv[4])
+files.kept.limit = int(sys.argv[4])
 digest = hashlib.sha256()
 contexts = {}
 for index in range(6):
