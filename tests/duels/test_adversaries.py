@@ -202,6 +202,33 @@ def test_honest_work_is_linear_in_the_lies(lies: int) -> None:
     assert len(stage.board.slashed) == 2 * lies
 
 
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("SiblingSpammer", 45), ("Stallers", 20), ("OverlappingForks", 14)]
+)
+def test_one_move_a_block_is_enough(name: str, blocks: int) -> None:
+    """As the service sends them: each waits until the one before is mined, nearest deadline first.
+
+    Rule: CHAL-39
+    """
+    stage = catalog.set_stage([name], seed=2)
+    stage.pace, stage.latencies = 1, blocks
+    catalog.play(stage)
+
+
+@pytest.mark.parametrize("lies", [6, 16])
+def test_many_lies_at_one_move_a_block(lies: int) -> None:
+    """Sixteen duels and their bouts fill 120 blocks nearly; twice as many would be lost.
+
+    Rule: CHAL-39
+    """
+    liar = SiblingSpammer(sequencer=SEQUENCER, stakes=2 * lies)
+    arena = find_arena(SEQUENCER)
+    stage = Stage(catalog.make_solver(HONEST, catalog.read_terms(arena), False), [liar], arena)
+    stage.pace, stage.latencies = 1, 8 * lies
+    catalog.play(stage)
+    assert len(stage.board.slashed) == 2 * lies
+
+
 @pytest.mark.parametrize("liar_first", [True, False])
 def test_rivals_one_after_another_win_no_time(liar_first: bool) -> None:
     """Invariant 21: late joiners have what the fork left them, the last one a block."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.actors.duels import records as rec
 from tests.actors.duels.board import Board
 from tests.actors.duels.party import is_true
-from tests.actors.duels.stage import BLOCK, LATENCIES, D, Stage, T
+from tests.actors.duels.stage import BLOCK, D, Stage, T
 from tests.contracts.harness import actor, reverts
 
 
@@ -29,7 +29,7 @@ def check_finals(stage: Stage, board: Board, batches: int) -> None:
         assert is_true(board, found)
         siblings = [a for a in board.assertions.values() if a.parent == found.parent]
         began = min(a.created_at for a in siblings)
-        assert time <= max(before, began + T) + lost + LATENCIES * BLOCK
+        assert time <= max(before, began + T) + lost + stage.latencies * BLOCK
         before = time
 
 

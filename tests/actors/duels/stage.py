@@ -109,6 +109,9 @@ class Stage:
         self.board = Board(self.arena.genesis)
         self.read = 0
         self.censored: set[int] = set()
+        #: honest moves that are mined a block, and blocks that all of them may take at the end
+        self.pace: int | None = None
+        self.latencies = LATENCIES
         self.began = self.arena.now
         self.arena.pass_time(BLOCK)
         self.look()
@@ -174,8 +177,14 @@ class Stage:
         self.report.starved[True] += 1
         assert [(event.name, event.args) for event in arena.logs] == wanted
 
-    def act_all(self, acts: Iterable[Act]) -> int:
-        return sum(self.perform(act) for act in list(acts))
+    def act_all(self, acts: Iterable[Act], most: int | None = None) -> int:
+        """Do all, or the first so many that are not refused; return how many were done."""
+        done = 0
+        for act in list(acts):
+            if done == most:
+                break
+            done += self.perform(act)
+        return done
 
     def close_batch(self) -> None:
         """Queue a call and close its batch, so that the machine it starts halts in time."""
@@ -223,7 +232,7 @@ class Stage:
             for _ in range(adversary.passes):
                 if adversary.passes > 1 or self.rng.random() < 0.5:
                     done += self.act_all(adversary.decide(self.look()))
-        done += self.act_all(pending)
+        done += self.act_all(pending, self.pace)
         for adversary in self.adversaries:
             done += self.act_all(adversary.decide(self.look()))
         self.arena.pass_time(BLOCK)
