@@ -17,7 +17,7 @@ import pytest
 from oyez.chain import deploy
 from oyez.chain.client import connect
 from oyez.chain.keys import Key
-from oyez.gas.world import METER
+from oyez.gas.metered import METER
 from oyez.protocol import codec, merkle
 from oyez.protocol.codec import compute_shape_words
 from oyez.protocol.types import Address, Hash32
