@@ -90,7 +90,7 @@ def count_leaves(model: Model, vocabulary: Vocabulary) -> int:
     config = 1 + len(model.layers) + norms + model.context
     matrices = [model.embedding, *(m for layer in model.layers for m in layer.matrices)]
     rows = sum(matrix.rows for matrix in matrices) + (0 if model.tied else model.head.rows)
-    return config + len(vocabulary.ids_by_bytes) + vocabulary.size + rows
+    return config + len(set(vocabulary.tokens) - {None}) + vocabulary.size + rows
 
 
 def compute_height(leaves: int) -> int:

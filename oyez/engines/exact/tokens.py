@@ -77,11 +77,12 @@ def parse_tokenizer_metadata(file: GgufFile) -> TokenizerMetadata:
     if not isinstance(kinds, tuple) or len(kinds) != len(tokens):
         raise Invalid("MODEL-4", "token types and tokens differ in number; use another model file")
     try:
-        types = tuple(TokenType(int(kind)) for kind in kinds)
+        members = {kind: TokenType(int(kind)) for kind in set(kinds)}
     except (ValueError, OverflowError) as error:
         raise Invalid(
             "MODEL-4", f"{error} in tokenizer.ggml.token_type; use another file"
         ) from error
+    types = tuple(map(members.__getitem__, kinds))
     if model == SENTENCEPIECE:
         return TokenizerMetadata(tokens, types, (), model, "sentencepiece")
     pre = _text(file, "tokenizer.ggml.pre")
@@ -171,7 +172,10 @@ def _texts(file: GgufFile, key: str) -> tuple[str, ...]:
     value = file.metadata.get(key)
     if not isinstance(value, tuple):
         raise Invalid("MODEL-4", f"{key} is absent or no list; use another model file")
-    return tuple(_decode(key, item) for item in value)
+    try:
+        return tuple([item.decode() for item in value])  # type: ignore[union-attr]  # others end in the slow way
+    except (AttributeError, UnicodeDecodeError):
+        return tuple(_decode(key, item) for item in value)  # says what is wrong
 
 
 def _decode(key: str, value: MetadataValue | None) -> str:

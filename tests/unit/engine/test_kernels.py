@@ -7,12 +7,13 @@ import hashlib
 import logging
 import os
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from oyez.engines.exact import build, kernels, known, selftest, sources, spec
+from oyez.engines.exact import build, kernels, known, selftest, sources, spec, tables
 from oyez.engines.exact.backend import Backend, Reference
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.kernels import Kernels
@@ -196,6 +197,23 @@ def test_stored_answers_are_the_specs() -> None:
     # Rule: ENGINE-21
     for model, expected in zip(selftest.build_models(), known.SELF_TEST, strict=True):
         assert selftest.compute_answer(Reference(model), model.vocabulary) == expected
+
+
+def test_the_self_tests_tables_are_those_of_the_spec() -> None:
+    """Made in float64 where the real ones are made of integers, and no entry is near a tie.
+
+    Rule: ENGINE-21
+    """
+    for plan in selftest.PLANS:
+        made = selftest.build_rope_tables(plan.head_size)
+        expected = tables.compute_rope_tables(Fraction(10_000), plan.head_size, selftest.CONTEXT)
+        for ours, theirs in zip(made, expected, strict=True):
+            assert ours.dtype == theirs.dtype
+            assert (ours == theirs).all()
+        exponents = np.arange(plan.head_size // 2) / (plan.head_size // 2)
+        angles = np.arange(selftest.CONTEXT)[1:, None] * 10_000.0**-exponents
+        for part in (np.cos(angles), np.sin(angles)):
+            assert np.abs((part * 16_384) % 1 - 0.5).min() > 1e-6
 
 
 def test_stored_answers_hold_on_every_path(library: Library) -> None:

@@ -285,6 +285,7 @@ def test_the_folder_keeps_what_was_used_last(
     assert [files.load(str(index), path) is not None for index in range(3)] == [True, False, True]
     PackedFiles(folder, 10).save("3", loaded, file, tiles)
     assert files.load("3", path) is None
+    assert len(list(folder.iterdir())) == 2
 
 
 LOOP = """
