@@ -14,7 +14,7 @@ from eth_utils.address import is_address, to_canonical_address, to_checksum_addr
 
 from oyez.chain import client, deploy, keys
 from oyez.engines.exact import known
-from oyez.engines.exact.engine import load_engine
+from oyez.engines.exact.loading import load_engine
 from oyez.protocol.errors import OyezError
 from oyez.protocol.types import Address
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from oyez.author import tokenizer
 from oyez.engines.exact import kernels, known, locate
-from oyez.engines.exact.engine import ExactEngine, load_engine
+from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.gguf import GgufFile, open_gguf
+from oyez.engines.exact.loading import load_engine
 from oyez.engines.exact.shape import Shape
 from oyez.engines.exact.tokens import read_tokenizer_metadata
 from oyez.engines.exact.weights import load_model

@@ -26,7 +26,7 @@ def main() -> None:
 
 def run_engine(threads: int, *, fill: bool) -> dict[str, float]:
     """Load the engine and return the seconds; or fill its context too and return the memory."""
-    from oyez.engines.exact.engine import load_engine
+    from oyez.engines.exact.loading import load_engine
 
     imported = time.perf_counter()
     engine = load_engine(threads=threads)

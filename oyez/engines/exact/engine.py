@@ -1,24 +1,19 @@
-"""The exact engine: a checked model file, loaded once a process, and contexts over it."""
+"""The exact engine: a loaded model, and contexts over it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from oyez.engines.base import Answer, Best, Request, Session, answer
-from oyez.engines.exact import kernels, known, locate, model_tree
-from oyez.engines.exact.backend import Backend, Reference
-from oyez.engines.exact.gguf import GgufFile, open_gguf
-from oyez.engines.exact.kernels import Kernels
+from oyez.engines.exact import model_tree
+from oyez.engines.exact.backend import Backend
+from oyez.engines.exact.gguf import GgufFile
 from oyez.engines.exact.masks import Masks
-from oyez.engines.exact.packed_files import PackedFiles
 from oyez.engines.exact.packed_layout import Loaded
 from oyez.engines.exact.prefix_cache import PrefixCache
-from oyez.engines.exact.prefix_files import PrefixFiles
 from oyez.engines.exact.session import FEW_TOKENS, Context, ExactSession, advance, choose
 from oyez.engines.exact.tokens import (
     TokenizerMetadata,
@@ -135,55 +130,6 @@ class ExactEngine:
 
 #: What the shape's one packed word holds.
 MOST_MISSING = 32
-
-
-def load_engine(
-    path: Path | None = None,
-    *,
-    sha256: str | None = known.SMOLLM2_SHA256,
-    threads: int = 1,
-    prefixes: Path | None = None,
-) -> ExactEngine:
-    """Load a model file: check its digest, then everything in it, then the kernels.
-
-    Rule: ENGINE-25
-
-    Args:
-        path: the GGUF file; None finds it (`OYEZ_MODEL`, then the model's wheel).
-        sha256: the digest it must have; None takes any file.
-        threads: that share a call's work.
-        prefixes: folder that keeps prefixes over the process's end; None keeps none.
-
-    Raises:
-        Fatal: no file, another digest, or kernels that give wrong answers.
-        Invalid: a file this engine cannot run; the message names the fix.
-    """
-    path = path or locate.find_model()
-    packed = PackedFiles(locate.find_cache() / "models")
-    with ThreadPoolExecutor(2) as pool:
-        # Hashing needs no interpreter: it goes on beside the self-test.
-        digest = pool.submit(locate.verify_digest, path, sha256)
-        kept = None if sha256 is None else pool.submit(packed.load, sha256, path)
-        library = kernels.open_library()
-        found = digest.result()
-        loaded = packed.load(found, path) if kept is None else kept.result()
-    file = None
-    if loaded is None:
-        file = open_gguf(path)
-        loaded = load_file(file)
-    model = loaded.model
-    backend: Backend = Reference(model)
-    if library is not None:
-        backend = Kernels(library, model, threads=threads, tiles=loaded.tiles)
-        if file is not None:
-            packed.save(found, loaded, file, backend.tiles)
-    root = known.MODEL_ROOTS.get((sha256 or "", model.context))
-    engine = ExactEngine(model, loaded.tokenizer, backend, root, vocabulary=loaded.vocabulary)
-    if prefixes is not None:
-        engine.prefix_cache.files = PrefixFiles(
-            prefixes, model, engine.backend, lambda: engine.model_root
-        )
-    return engine
 
 
 def load_file(file: GgufFile) -> Loaded:

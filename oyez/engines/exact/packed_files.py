@@ -9,6 +9,8 @@ Its name and its head say what it follows from: the model file's SHA-256, the so
 kernels and of the loader, the machine's byte order. Two digests, of head and arrays, guard the
 rest. A file that is damaged, cut or another's is reported, ignored and replaced. As with prefixes
 the digests guard against accidents alone.
+
+Nothing here is imported that imports NumPy at once: see `loading`.
 """
 
 from __future__ import annotations
@@ -17,18 +19,30 @@ import hashlib
 import json
 import mmap
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oyez.engines.exact import sources
 from oyez.engines.exact.gguf import GgufFile, map_file
 from oyez.engines.exact.kept_files import KeptFiles
-from oyez.engines.exact.packed_layout import ALIGNMENT, Loaded, Reading, Tiles, Writing
+
+if TYPE_CHECKING:
+    from oyez.engines.exact.packed_layout import Loaded, Tiles
 
 #: Bytes that a folder's files take together; SmolLM2-135M takes 93 MB.
 FOLDER_BYTES = 2_000_000_000
 _MAGIC = b"oyez packed rows"
 #: Where the parts of a head begin: its own digest, the key, the arrays' digest, its text's length.
 _DIGEST, _KEY, _ARRAYS, _LENGTH, _TEXT = 16, 48, 80, 112, 120
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that is believed: its text and its arrays, mapped."""
+
+    text: memoryview
+    arrays: memoryview
 
 
 class PackedFiles:
@@ -41,12 +55,11 @@ class PackedFiles:
         """Name the folder, made when a model is kept; `limit` counts bytes of all its files."""
         self.kept = KeptFiles(folder, "packed", limit)
 
-    def load(self, sha256: str, path: Path) -> Loaded | None:
+    def open(self, sha256: str) -> Kept | None:
         """Return what was kept of a model file, None if there is nothing that can be believed.
 
         Args:
             sha256: digest of the model file, as hex; whoever uses the result has checked it.
-            path: the model file, which is mapped.
         """
         key = compute_key(sha256)
         try:
@@ -62,11 +75,18 @@ class PackedFiles:
             self.kept.ignore(key, "damaged")
             return None
         self.kept.touch(key)
-        text = json.loads(bytes(data[_TEXT:head]))
-        return Reading(text, data[head:], map_file(path)).read()
+        return Kept(data[_TEXT:head], data[head:])
+
+    def read(self, kept: Kept, path: Path) -> Loaded:
+        """Return the model that was kept of a model file, which is mapped too."""
+        from oyez.engines.exact.packed_layout import Reading
+
+        return Reading(json.loads(bytes(kept.text)), kept.arrays, map_file(path)).read()
 
     def save(self, sha256: str, loaded: Loaded, file: GgufFile, tiles: Tiles) -> None:
         """Keep a loaded model with its rows packed; a folder that cannot be written is reported."""
+        from oyez.engines.exact.packed_layout import ALIGNMENT, Writing
+
         key = compute_key(sha256)
         writing = Writing()
         text = json.dumps(writing.describe(loaded, file, tiles), separators=(",", ":")).encode()

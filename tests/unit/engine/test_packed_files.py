@@ -145,7 +145,7 @@ def test_what_is_damaged_is_ignored_and_replaced(
         kept.unlink()
         kept.write_bytes(data)
         caplog.clear()
-        assert files.load(digest, path) is None
+        assert files.open(digest) is None
         assert "packed=ignored" in caplog.text
     loads = count_loads(monkeypatch)
     expected = observe(load_afresh(path))
@@ -167,21 +167,21 @@ def test_a_file_serves_its_model_and_its_code_alone(
     load_engine(path, sha256=None)
     kept = only_file(folder)
     other = hashlib.sha256(tiny_paths["wide heads"].read_bytes()).hexdigest()
-    assert files.load(other, tiny_paths["wide heads"]) is None
+    assert files.open(other) is None
     kept.rename(files.kept.get_path(packed_files.compute_key(other)))
-    assert files.load(other, tiny_paths["wide heads"]) is None
+    assert files.open(other) is None
     only_file(folder).rename(kept)
-    assert files.load(digest, path) is not None
+    assert files.open(digest) is not None
     for name, value in (
         ("get_library_path", lambda: Path("kernels-0000000000000000.so")),
         ("compute_loader_digest", lambda: "00" * 32),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(sources, name, value)
-            assert files.load(digest, path) is None
+            assert files.open(digest) is None
     with monkeypatch.context() as patch:
         patch.setattr(sys, "byteorder", "big")
-        assert files.load(digest, path) is None
+        assert files.open(digest) is None
 
 
 def test_the_key_names_every_source_of_the_loader() -> None:
@@ -206,6 +206,13 @@ def test_the_key_names_every_source_of_the_loader() -> None:
                 pending.append(other.name)
     named = {*sources.LOADER, "kept_files.py", "sources.py"}
     assert seen | {"../../protocol/constants.py"} <= named
+
+
+def test_nothing_of_numpy_is_imported_before_the_files_are_being_hashed() -> None:
+    """Rule: ENGINE-25."""
+    code = "import sys, oyez.engines.exact; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("place", ["file", "x" * 300])
@@ -280,11 +287,11 @@ def test_the_folder_keeps_what_was_used_last(
         files.save(str(index), loaded, file, tiles)
         kept = files.kept.get_path(packed_files.compute_key(str(index)))
         os.utime(kept, (100 + index, 100 + index))
-    assert files.load("0", path) is not None
+    assert files.open("0") is not None
     files.save("2", loaded, file, tiles)
-    assert [files.load(str(index), path) is not None for index in range(3)] == [True, False, True]
+    assert [files.open(str(index)) is not None for index in range(3)] == [True, False, True]
     PackedFiles(folder, 10).save("3", loaded, file, tiles)
-    assert files.load("3", path) is None
+    assert files.open("3") is None
     assert len(list(folder.iterdir())) == 2
 
 
