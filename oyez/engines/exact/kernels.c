@@ -148,6 +148,7 @@ static operations choose(const model *m) {
     if (m->path == PATH_AVX2) op.gate = gate_quads;
     if (m->path == PATH_AVX2 && m->head_size % 16 == 0) op.mix_values = mix_values_madd;
     if (m->path == PATH_AVX512) op.gate = gate_octets;
+    if (m->path == PATH_AVX512) op.divide = divide_octets;
     if (m->path == PATH_AVX512) op.score_keys = score_keys_vnni;
     if (m->path == PATH_AVX512 && m->head_size % 16 == 0) op.mix_values = mix_values_madd;
     if (m->path == PATH_AVX512 && m->head_size % 64 == 0) op.mix_values = mix_values_vnni;

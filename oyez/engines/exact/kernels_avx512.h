@@ -191,6 +191,24 @@ TARGET_AVX512 static void gate_octets(const i32 *restrict g, const i32 *restrict
     gate_portable(g + i, u + i, count - i, exponential, t + i);
 }
 
+// As divide, eight lanes a step.
+TARGET_AVX512 static void divide_octets(const i64 *restrict sums, i32 count, i64 total,
+                                        i64 *restrict out) {
+    const __m512i half = _mm512_set1_epi64(total / 2);
+    const __m512d divisor = _mm512_set1_pd((double)total);
+    i32 i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __m512i sum = _mm512_loadu_si512(sums + i);
+        __m512i magnitude = _mm512_add_epi64(_mm512_slli_epi64(_mm512_abs_epi64(sum), 8), half);
+        __m512i quotient =
+            _mm512_cvttpd_epi64(_mm512_div_pd(_mm512_cvtepi64_pd(magnitude), divisor));
+        quotient = _mm512_mask_sub_epi64(quotient, _mm512_movepi64_mask(sum),
+                                         _mm512_setzero_si512(), quotient);
+        _mm512_storeu_si512(out + i, quotient);
+    }
+    divide_portable(sums + i, count - i, total, out + i);
+}
+
 TARGET_AVX512 static inline __m512i pair512(const i16 *at) {
     i32 word;
     memcpy(&word, at, sizeof word);
