@@ -31,9 +31,9 @@ class KernelCache:
         """Make room for `count` positions in all."""
         if count > self.capacity:
             capacity = -(-count // GROWTH) * GROWTH
-            self.keys, self.values = (
-                self._grow(part, capacity) for part in (self.keys, self.values)
-            )
+            # One after the other, so that three arrays live at once and not four.
+            self.keys = self._grow(self.keys, capacity)
+            self.values = self._grow(self.values, capacity)
             self.capacity = capacity
 
     def fork(self) -> KernelCache:

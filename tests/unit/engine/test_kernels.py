@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import sys
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from oyez.engines.exact import build, kernels, known, selftest, sources, spec, tables
 from oyez.engines.exact.backend import Backend, Reference
 from oyez.engines.exact.gguf import open_gguf
+from oyez.engines.exact.kernel_cache import KernelCache
 from oyez.engines.exact.kernels import Kernels
 from oyez.engines.exact.library import PORTABLE, Library
 from oyez.engines.exact.tokens import build_vocabulary, parse_tokenizer_metadata
@@ -197,6 +199,19 @@ def test_stored_answers_are_the_specs() -> None:
     # Rule: ENGINE-21
     for model, expected in zip(selftest.build_models(), known.SELF_TEST, strict=True):
         assert selftest.compute_answer(Reference(model), model.vocabulary) == expected
+
+
+def test_a_cache_grows_one_half_after_the_other(tiny_models: dict[str, Model]) -> None:
+    """Three arrays of a cache's size live at once, not four: keys and values hold most memory."""
+    cache = KernelCache(tiny_models["plain"])
+    tracemalloc.start()
+    try:
+        cache.reserve(1 << 12)
+        cache.reserve((1 << 12) + 1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3.3 * cache.keys.nbytes
 
 
 def test_the_self_tests_tables_are_those_of_the_spec() -> None:
