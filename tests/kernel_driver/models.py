@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -71,8 +71,10 @@ def build_model(rng: np.random.Generator, sizes: Sizes) -> Model:
     turn = iter(range(1 << 20))
 
     def matrix(rows: int, columns: int, lower: int = 0) -> Matrix:
-        kind = _fit(sizes.kinds[next(turn) % len(sizes.kinds)], columns)
-        return _draw_matrix(rng, kind, rows, columns, sizes.scales, lower)
+        number = next(turn)
+        kind = _fit(sizes.kinds[number % len(sizes.kinds)], columns)
+        drawn = _draw_matrix(rng, kind, rows, columns, sizes.scales, lower)
+        return replace(drawn, name=f"drawn {number}")  # kernels keep tiles by name
 
     def norm() -> Norm:
         return Norm(draw_lanes(rng, width, weights.SAT_NORM).astype(np.int32), _draw_exponent(rng))
