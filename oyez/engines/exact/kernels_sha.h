@@ -31,7 +31,11 @@ static const u32 SHA_ROUND[64] __attribute__((aligned(64))) = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
+#if defined(__x86_64__) || defined(__aarch64__)
 #define SHA_UNROLL _Pragma("GCC unroll 16")
+#else
+#define SHA_UNROLL
+#endif
 
 static inline u32 read_big(const u8 *at) {
     u32 word;
