@@ -35,7 +35,7 @@ class Gas:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """The reference verifier: one core, positions a second, from docs/measurements/bench.json.
+    """The reference verifier: one core, positions a second, from docs/measurements/verifier.json.
 
     Attributes:
         decoding: tokens that the model chooses one by one; calls of one cell wait for each other,
@@ -70,8 +70,8 @@ def load_gas() -> Gas:
 
 
 def load_verifier() -> Verifier:
-    """Read the rates that `make bench` measured."""
-    found = json.loads((ROOT / "docs/measurements/bench.json").read_text(encoding="utf-8"))
+    """Read the rates of one thread, measured beside llama.cpp; `make bench` measures two."""
+    found = json.loads((ROOT / "docs/measurements/verifier.json").read_text(encoding="utf-8"))
     return Verifier(found["decode"]["oyez"]["median"], found["prefill"]["oyez"]["median"])
 
 

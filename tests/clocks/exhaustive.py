@@ -76,11 +76,15 @@ class Search:
 
 @functools.cache
 def search(task: Task) -> Search:
-    sys.setrecursionlimit(100_000)
     chain, honest = task.begin()
     known: dict[object, tuple[int, Choice | None]] = {}
     found = Search(task)
-    found.worst = _visit(task, chain, honest, task.budget, known)
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)  # one frame a second of the schedule
+    try:
+        found.worst = _visit(task, chain, honest, task.budget, known)
+    finally:
+        sys.setrecursionlimit(usual)  # parsers of hostile text rely on it
     found.states = len(known)
     budget = task.budget
     while (entry := known.get(_key(chain, budget))) and entry[1] is not None:
