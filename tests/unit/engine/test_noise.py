@@ -13,8 +13,9 @@ from oyez.engines import base
 from oyez.engines.base import Best, Request, Session
 from oyez.engines.exact import noise as fast
 from oyez.engines.exact.backend import Reference
-from oyez.engines.exact.engine import ExactEngine, load_engine
+from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.gguf import open_gguf
+from oyez.engines.exact.loading import load_engine
 from oyez.engines.exact.tokens import parse_tokenizer_metadata
 from oyez.engines.exact.weights import load_model
 from oyez.protocol import codec, noise
