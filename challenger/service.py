@@ -194,7 +194,7 @@ class ChallengerService:
         return self._results[batch - 1]
 
     def _act(self) -> bool:
-        """Make one move, if the chain asks for one; the next block shows what it came to.
+        """Make the moves that the chain asks for; the next block shows what they came to.
 
         Rule: CHAL-25, CHAL-26
         """
@@ -225,8 +225,8 @@ class ChallengerService:
         finally:
             self._is_dirty = self._is_dirty or self._agent.blocked != blocked
             self._write()
-        if done is not None:
-            move, mined = done.move, done.mined
+        for item in done:
+            move, mined = item.move, item.mined
             self._parts.log(
                 "moved",
                 move=move.kind,
@@ -236,10 +236,8 @@ class ChallengerService:
                 block=mined.block,
                 gas=mined.gas_used,
             )
-            self._parts.report(
-                {"event": "move", **reports.show_move(done.move.key, done.mined.hash)}
-            )
-        return done is not None
+            self._parts.report({"event": "move", **reports.show_move(move.key, mined.hash)})
+        return bool(done)
 
     def _is_true(self, assertion_id: Hash32) -> bool:
         if assertion_id == codec.compute_genesis_id(self._chain_id, self._rollup):

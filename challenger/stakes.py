@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from oyez.chain.contracts import Rollup
-from oyez.chain.sender import Sender, format_ether
+from oyez.chain.sender import Sender
+from oyez.chain.signing import format_ether
 from oyez.dispute.view import LIVE, SLASHED
 from oyez.protocol.errors import Fatal
 

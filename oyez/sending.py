@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from eth_account.typed_transactions.typed_transaction import TypedTransaction
-from hexbytes import HexBytes
-
 from oyez.chain import events
 from oyez.chain.client import Chain, Mined, Reverted, RpcError
 from oyez.chain.contracts import Transaction
@@ -15,6 +12,7 @@ from oyez.chain.delivery import Delivery, NonceTaken, Signed
 from oyez.chain.keys import Key
 from oyez.chain.records import Record, Records
 from oyez.chain.sender import Sender
+from oyez.chain.signing import read_transaction
 from oyez.protocol import codec
 from oyez.protocol.errors import Fatal, Invalid, Temporary
 from oyez.protocol.types import Address, BatchNumber, CallId, Hash32
@@ -327,10 +325,3 @@ def _tell(record: Record, call_id: CallId) -> Record:
     """Put an id last among those that were told."""
     others = tuple(told for told in record.call_ids if told != call_id)
     return replace(record, call_ids=(*others, call_id))
-
-
-def read_transaction(signed: Signed) -> Transaction:
-    """Return what a signed transaction does."""
-    fields = TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
-    to = bytes(fields["to"])
-    return Transaction(Address(to) if to else None, bytes(fields["data"]), int(fields["value"]))

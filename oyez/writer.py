@@ -11,11 +11,12 @@ from oyez.chain import contracts, record_files, records
 from oyez.chain.client import Chain, Mined, Reverted
 from oyez.chain.deployment import Deployment
 from oyez.chain.keys import Key
+from oyez.chain.signing import read_transaction
 from oyez.protocol import codec
 from oyez.protocol.errors import Invalid
 from oyez.protocol.types import ZERO_HASH, Hash32
 from oyez.reader import Reader
-from oyez.sending import Sending, read_transaction
+from oyez.sending import Sending
 
 #: What is sent above the quote is 1/8 of it: other calls may raise the price meanwhile.
 FEE_MARGIN = 8

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from oyez.chain.client import Chain, Reverted
 from oyez.chain.contracts import Inbox, Rollup, RollupSettings
 from oyez.chain.deployment import Deployment
-from oyez.chain.sender import Sender, format_ether
+from oyez.chain.sender import Sender
+from oyez.chain.signing import format_ether
 from oyez.derivation import history
 from oyez.derivation.follow import Checkpoint
 from oyez.derivation.manifests import ManifestSource
@@ -161,7 +162,7 @@ class SequencerService:
         return self._follow_branch(checkpoint)
 
     def _follow_branch(self, checkpoint: Checkpoint) -> bool:
-        """Make one move on the true branch: propose, step down, finalize, void or answer a lie."""
+        """Make moves on the true branch: propose, step down, finalize, void, answer lies."""
         try:
             duels = None if self._duels is None else self._duels.read(checkpoint)
             facts = proposer.gather(self._store, self._genesis_id, checkpoint, duels)
@@ -172,19 +173,18 @@ class SequencerService:
             first_open = self._store.assertions.get_head() + 1
             self._reader.read_again(self._store.get_closing_block(first_open))
             raise
-        if done is None:
-            return False
-        move, mined = done.move, done.mined
-        self._metrics.add_transaction()
-        self._log(
-            SAID.get(move.kind, "moved"),
-            batch=move.batch,
-            assertion=move.assertion_id,
-            move=move.kind,
-            block=mined.block,
-            gas=mined.gas_used,
-        )
-        return True
+        for item in done:
+            move, mined = item.move, item.mined
+            self._metrics.add_transaction()
+            self._log(
+                SAID.get(move.kind, "moved"),
+                batch=move.batch,
+                assertion=move.assertion_id,
+                move=move.kind,
+                block=mined.block,
+                gas=mined.gas_used,
+            )
+        return bool(done)
 
     def _close(self, number: int, checkpoint: Checkpoint) -> bool:
         """Close the open batch; False when the Inbox refuses, until the next block."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from oyez.chain.devnet import Devnet
-from oyez.chain.sender import MAX_TRANSACTION_BYTES
+from oyez.chain.signing import MAX_TRANSACTION_BYTES
 
 #: More than signature, fees and the other fields around the data ever take.
 ENVELOPE = 256

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from challenger.deriver import Deriver
 from oyez.chain.client import Chain
 from oyez.chain.contracts import Inbox, Rollup
+from oyez.chain.delivery import PATIENCE_SECONDS
 from oyez.chain.deployment import Deployment
 from oyez.chain.duel_states import Leaf
 from oyez.chain.game import Game, MovePay
@@ -85,7 +87,10 @@ class DuelNode:
         home: Path,
         *,
         machine: bool = True,
+        pause: Callable[[float], object] = lambda _: None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
+        self.pause, self.patience = pause, patience
         self.chain = chain
         self.arena = arena
         self.key = key
@@ -108,7 +113,9 @@ class DuelNode:
         chain, place = self.chain, self.deployment
         self.rollup, self.inbox = Rollup(chain, place), Inbox(chain, place)
         self.journal = SqlJournal(open_database(self.home / "journal.db"))
-        self.sender = Sender(chain, self.key, self.journal, pause=lambda _: None)
+        self.sender = Sender(
+            chain, self.key, self.journal, pause=self.pause, patience=self.patience
+        )
         traces = ToyTraces(self.truths)
         game = Game(chain, place)
         self.levels = game.fetch_settings().inner_levels
@@ -130,20 +137,19 @@ class DuelNode:
         self.seen: follow.Window | None = None
         self.agent.reset()
 
-    def step(self) -> Done | None:
-        """Read what is new, and make at most one move."""
+    def step(self) -> tuple[Done, ...]:
+        """Read what is new, and make what moves may go together; return what was mined."""
         window = self._read()
         if window is not None:
             self.seen = window
         if self.seen is None:
-            return None
+            return ()
         try:
             done = self.agent.act(self.facts())
         except SkippedLog:
             self.rewind()
             raise
-        if done is not None:
-            self.moves.append(done.move.kind)
+        self.moves += [item.move.kind for item in done]
         return done
 
     def run(self) -> int:
@@ -157,9 +163,9 @@ class DuelNode:
                 continue
             except Temporary:
                 continue
-            if done is None:
+            if not done:
                 return made
-            made += 1
+            made += len(done)
         raise AssertionError("the node never comes to rest")
 
     def facts(self) -> Facts:

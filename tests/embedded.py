@@ -77,6 +77,18 @@ class Embedded(Arena):
             raise Temporary("nonce too low")
         assert fields["nonce"] == count
         super().pass_time(self.seconds)
+        self.execute(raw)
+        return digest
+
+    def count(self, who: str, at: str) -> int:
+        """An account's transactions; without a pool pending ones are mined ones."""
+        return self.history.sent.get(who, 0)
+
+    def execute(self, raw: bytes) -> None:
+        """Run a signed transaction in the newest block."""
+        digest = "0x" + keccak(raw).hex()
+        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        sender = Address(to_canonical_address(Account.recover_transaction(raw)))
         self._transaction, self.logs = digest, []
         before, failed = len(self.history.logs), ""
         to = Address(bytes(fields["to"]))
@@ -87,13 +99,12 @@ class Embedded(Arena):
             )  # fmt: skip
         except harness.Reverted as error:
             failed = error.reason
-        self.history.sent["0x" + sender.hex()] = count + 1
+        self.history.sent["0x" + sender.hex()] = fields["nonce"] + 1
         self.history.receipts[digest] = {
             "transactionHash": digest, "blockNumber": hex(self.block), "blockHash": self.hash(),
             "status": "0x0" if failed else "0x1", "gasUsed": hex(self.gas),
             "logs": self.history.logs[before:],
         }  # fmt: skip
-        return digest
 
     def hash(self, number: int | None = None) -> str:
         block = self.block if number is None else number
@@ -196,8 +207,8 @@ class EmbeddedChain(Chain):
     def _eth_getTransactionReceipt(self, digest: str) -> dict[str, Any] | None:
         return self.arena.history.receipts.get(digest)
 
-    def _eth_getTransactionCount(self, who: str, _: str) -> str:
-        return hex(self.arena.history.sent.get(who, 0))
+    def _eth_getTransactionCount(self, who: str, at: str) -> str:
+        return hex(self.arena.count(who, at))
 
     def _eth_getBalance(self, who: str, _: str) -> str:
         return hex(self.arena.balance(Address(from_hex(who))))

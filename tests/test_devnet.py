@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from oyez.chain import devnet
-from oyez.chain.sender import MAX_TRANSACTION_BYTES
+from oyez.chain.signing import MAX_TRANSACTION_BYTES
 from oyez.protocol.errors import Fatal
 from tests.devnet import Anvil
 

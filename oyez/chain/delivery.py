@@ -105,6 +105,17 @@ class Delivery:
             if not any(text in reason for text in (*KNOWN, USED)):
                 raise
 
+    def look(self, signed: Signed) -> Mined | None:
+        """Return the receipt of a transaction whose nonce is used, None while it is not.
+
+        Raises:
+            NonceTaken: another transaction has its nonce.
+        """
+        mined = self.find(signed)
+        if mined is None and self._chain.fetch_nonce(self._account, "latest") > signed.nonce:
+            return self._await_receipt(signed)
+        return mined
+
     def deliver(
         self, signed: Signed, raise_fee: Callable[[Signed], Signed] = lambda signed: signed
     ) -> tuple[Mined, Signed]:
@@ -117,11 +128,9 @@ class Delivery:
             Temporary: not mined in time, or the node refuses it.
         """
         for poll in range(self._polls):
-            mined = self.find(signed)
+            mined = self.look(signed)
             if mined is not None:
                 return mined, signed
-            if self._chain.fetch_nonce(self._account, "latest") > signed.nonce:
-                return self._await_receipt(signed), signed
             # also at the end of a short patience: what a service looks for a few seconds a block
             # would else wait at its first fee for ever
             if poll % FEE_POLLS == FEE_POLLS - 1 or poll == self._polls - 1:
@@ -176,6 +185,9 @@ class Delivery:
             )
         except Reverted as error:
             return error.reason
+        except Temporary as error:
+            # also a node that keeps no old state: what is mined needs no reason to be over
+            return f"unknown ({error})"
         return "it passed a block earlier: out of gas, or another transaction came before it"
 
     def _await_receipt(self, signed: Signed) -> Mined:

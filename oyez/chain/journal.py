@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError
 
-from oyez.chain.sender import Signed
+from oyez.chain.delivery import Signed
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Hash32
 
@@ -44,7 +44,7 @@ _sent = Table(
 
 
 class SqlJournal:
-    """A `oyez.chain.sender.Journal` in a database; safe to read from another thread."""
+    """A `oyez.chain.flight.Journal` in a database; safe to read from another thread."""
 
     def __init__(self, engine: Engine) -> None:
         """Make its tables where they are missing."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oyez.answers import Stake
-from oyez.chain.sender import format_ether
+from oyez.chain.signing import format_ether
 from oyez.protocol import batch_data, schema
 from oyez.protocol.state import State
 from oyez.protocol.types import Code, Entry, Manifest, Outcome, Receipt, Value

@@ -85,9 +85,10 @@ class Agent:
         """Decide anew, whatever was decided before: the chain may be another."""
         self._decided: tuple[bytes, int] | None = None
         self._is_fresh = True
+        self._responder.reset()
 
-    def act(self, facts: Facts) -> Done | None:
-        """Decide once a block and result, and make at most one move.
+    def act(self, facts: Facts) -> tuple[Done, ...]:
+        """Decide once a block and result, make what moves may go together, return what was mined.
 
         Raises:
             SkippedLog: the node lost a log; what was derived is worth nothing.
@@ -95,7 +96,7 @@ class Agent:
         """
         state = facts.state
         if state == self._decided:
-            return None
+            return ()
         view = self._look(facts)
         decision = rules.decide(view)
         if self._is_fresh and facts.is_complete:

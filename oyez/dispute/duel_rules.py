@@ -37,7 +37,7 @@ NO_MACHINE = (
 def list_duel_moves(view: View, branch: Sequence[Hash32]) -> tuple[list[DuelMove], list[Blocked]]:
     """Return what running duels of the true branch ask for, by deadline; and what is not possible.
 
-    Why by deadline: one move is sent at a time, and only a clock that runs out is lost for ever.
+    Why by deadline: so many are sent at once and no more, and only a clock that runs out is lost.
 
     Rule: CHAL-39
     """

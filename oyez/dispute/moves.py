@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from oyez.dispute import duel_moves
 from oyez.dispute.duel_moves import DuelMove
 from oyez.protocol.types import BatchNumber, Hash32
 
 #: Assertions that the Rollup takes in one `step_down`.
 MAX_PATH = 32
-#: Moves of one decision: one is sent, the others stand in for it where the chain refuses it.
+#: Moves of one decision: the first that may go together are sent, others stand in for refused ones.
 MAX_MOVES = 64
 
 
@@ -101,6 +102,14 @@ class CancelWithdrawal:
 
 
 Move = Propose | StepDown | Finalize | MarkVoid | CancelWithdrawal | DuelMove
+#: First words of the intentions that are moves.
+KINDS = tuple(
+    kind + " "
+    for kind in (
+        *(kind.kind for kind in (Propose, StepDown, Finalize, MarkVoid, CancelWithdrawal)),
+        *duel_moves.KINDS,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,27 @@
-"""Sends an honest client's moves, one at a time; what was decided is checked once more before."""
+"""Sends an honest client's moves, many a block; what was decided is checked once more before.
+
+Moves of one decision that know nothing of each other are on their way together. One that is refused
+or overtaken holds up none of the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from oyez.chain.client import Mined, Reverted
 from oyez.chain.contracts import Rollup, Transaction
+from oyez.chain.delivery import NonceTaken
+from oyez.chain.flight import MOST_WAITING, Flight
 from oyez.chain.journal import SqlJournal
-from oyez.chain.sender import InsufficientBalance, Sender
+from oyez.chain.sender import Sender
+from oyez.chain.signing import InsufficientBalance
 from oyez.derivation.history import SkippedLog
-from oyez.dispute import duel_check, duel_moves
-from oyez.dispute.duel_moves import DuelMove, Expel, OpenDuel, WithdrawPay
+from oyez.dispute import duel_check
+from oyez.dispute.duel_moves import DuelMove, Expel
 from oyez.dispute.moves import (
+    KINDS,
     CancelWithdrawal,
     Decision,
     Finalize,
@@ -22,6 +30,7 @@ from oyez.dispute.moves import (
     Propose,
     StepDown,
 )
+from oyez.dispute.scopes import Scope, list_grounds, list_scopes, waits_for_ancestor
 from oyez.dispute.tree import Tree
 from oyez.dispute.view import LIVE
 from oyez.dispute.witness import UnfoundedMove, Witness
@@ -76,40 +85,133 @@ class Responder:
         self._fetch_proposal = fetch_proposal
         self._log = log
         self._witness = witness
+        #: by key, what was sent and not yet seen mined: so that it can be told
+        self._on_the_way: dict[str, Move] = {}
 
-    def perform(self, decision: Decision, tree: Tree, block: Hash32) -> Done | None:
-        """Send the first move that the chain takes, wait until it is mined; None: it took none.
+    def reset(self) -> None:
+        """Forget what is on its way, all but the journal: the chain may be another."""
+        self._on_the_way.clear()
+        self._sender.reset()
+
+    def perform(self, decision: Decision, tree: Tree, block: Hash32) -> tuple[Done, ...]:
+        """Send the moves that the chain takes and wait until the first is mined; return all mined.
 
         A refusal is no failure: an identical move of somebody else came first, or the chain has
-        moved on; the next move may be another.
+        moved on. What is not mined with the first stays on its way: the next block is decided anew.
 
         Raises:
             SkippedLog: at the block that was read the Rollup says otherwise than the logs did.
-            Temporary: it is not mined yet, or the account cannot pay.
+            Temporary: none is mined yet, or the account cannot pay.
 
         Rule: CHAL-19
         """
-        dear: Temporary | None = None
-        for move in decision.moves:
-            self._verify(move, tree, block)
-            facts = {"move": move.kind, "batch": move.batch, "assertion": move.assertion_id}
-            if isinstance(move, Propose) and move.answers:
-                late = {"late_by": move.late_by} if move.late_by else {}
-                self._log("late" if late else "answering", **facts, lies=move.answers, **late)
+        flight = self._sender.open_flight()
+        done = self._settle(flight)
+        told = {item.move.key for item in done}
+        moves = [move for move in decision.moves if move.key not in told]
+        begun, troubles = self._begin(flight, moves, tree, block)
+        done += self._finish(flight, begun, troubles)
+        if not troubles:
+            return tuple(done)
+        if not done:
+            raise troubles[0]
+        self._log("put_off", reason=troubles[0])
+        return tuple(done)
+
+    def _settle(self, flight: Flight) -> list[Done]:
+        """Tell of what earlier decisions left on its way and was mined since."""
+        done = []
+        for key, outcome in flight.settle().items():
+            move = self._on_the_way.pop(key, None)
+            if move is None:
+                continue  # no move, or one of an earlier process
+            if isinstance(outcome, Reverted):
+                self._tell_refusal(move, outcome)
+            else:
+                done.append(Done(move, outcome))
+        return done
+
+    def _begin(
+        self, flight: Flight, moves: Sequence[Move], tree: Tree, block: Hash32
+    ) -> tuple[list[Move], list[Temporary]]:
+        """Send what may go together, first what is journalled; return it, and what did not go.
+
+        Why first: its nonces are lower than any that is chosen now.
+
+        Rule: CHAL-47
+        """
+        begun: list[Move] = []
+        troubles: list[Temporary] = []
+        busy: set[Scope] = set()
+        known = {move.key for move in moves if self._journal.get_signed(move.key) is not None}
+        for move in sorted(moves, key=lambda move: move.key not in known):
+            scopes = list_scopes(move, tree)
+            if busy & scopes or waits_for_ancestor(move, tree):
+                continue
+            if move.key not in known and flight.waiting >= MOST_WAITING:
+                break
             try:
-                mined = self._sender.send(move.key, self._build(move))
+                self._verify(move, tree, block)
+                self._announce(move)
+                if not flight.resume(move.key):
+                    flight.begin(move.key, self._build(move))
             except Reverted as error:
-                self._log(self._explain(move), **facts, reason=error.reason)
+                self._tell_refusal(move, error)
             except UnfoundedMove as error:
-                self._log("unfounded", **facts, reason=error.what)
+                self._log("unfounded", **show(move), reason=error.what)
             except InsufficientBalance as error:
                 # a reveal costs a part of a proposal: what can still be paid is not held up
-                dear = dear or Temporary(f"cannot {move.kind} for batch {move.batch}: {error}")
+                troubles.append(explain_purse(move, error))
+            except SkippedLog:
+                raise
+            except Temporary as error:
+                troubles.append(error)
+                break
             else:
-                return Done(move, mined)
-        if dear is not None:
-            raise dear
-        return None
+                busy |= scopes
+                begun.append(move)
+                self._on_the_way[move.key] = move
+        return begun, troubles
+
+    def _finish(
+        self, flight: Flight, begun: Sequence[Move], troubles: list[Temporary]
+    ) -> list[Done]:
+        """Wait for the first that is mined, and take what is mined with it.
+
+        Why no longer: another's move may be due an answer at the block that is there now.
+        """
+        done: list[Done] = []
+        is_seen = False
+        for move in sorted(begun, key=lambda move: flight.get_nonce(move.key)):
+            try:
+                mined = flight.look(move.key) if is_seen else flight.finish(move.key)
+            except Reverted as error:
+                self._tell_refusal(move, error)
+            except NonceTaken as error:
+                troubles.append(error)
+                del self._on_the_way[move.key]
+                continue
+            except InsufficientBalance as error:
+                troubles.append(explain_purse(move, error))
+                break
+            except Temporary as error:
+                troubles.append(error)
+                break
+            else:
+                if mined is None:
+                    break
+                done.append(Done(move, mined))
+            is_seen = True
+            del self._on_the_way[move.key]
+        return done
+
+    def _announce(self, move: Move) -> None:
+        if isinstance(move, Propose) and move.answers:
+            late = {"late_by": move.late_by} if move.late_by else {}
+            self._log("late" if late else "answering", **show(move), lies=move.answers, **late)
+
+    def _tell_refusal(self, move: Move, error: Reverted) -> None:
+        self._log(self._explain(move), **show(move), reason=error.reason)
 
     def _explain(self, move: Move) -> str:
         """Return the log's word for a refusal: an identical move of somebody else is a success."""
@@ -126,12 +228,14 @@ class Responder:
         Rule: CHAL-20
         """
         wanted = {move.key for move in decision.moves}
+        flight = self._sender.open_flight()
         for key, signed in self._journal.list_signed().items():
             if key in wanted or not key.startswith(KINDS):
                 continue
             digests = (signed.hash, *signed.replaced)
-            if not any(self._rollup.chain.find_mined(digest) for digest in digests):
-                self._journal.drop_signed(key)
+            if any(self._rollup.chain.find_mined(digest) for digest in digests):
+                continue
+            if flight.drop(key, signed):
                 self._log("dropped", intention=key, nonce=signed.nonce)
 
     def _verify(self, move: Move, tree: Tree, block: Hash32) -> None:
@@ -178,27 +282,11 @@ class Responder:
                 return self._witness.build(move)
 
 
-#: First words of the intentions that are moves.
-KINDS = tuple(
-    kind + " "
-    for kind in (
-        *(kind.kind for kind in (Propose, StepDown, Finalize, MarkVoid, CancelWithdrawal)),
-        *duel_moves.KINDS,
-    )
-)
+def show(move: Move) -> dict[str, object]:
+    """Return what a log line says of a move."""
+    return {"move": move.kind, "batch": move.batch, "assertion": move.assertion_id}
 
 
-def list_grounds(move: Move) -> Iterator[Hash32]:
-    """Yield the assertions whose statuses a move was decided from."""
-    match move:
-        case Propose():
-            yield move.parent
-            yield move.assertion_id
-        case StepDown():
-            yield from move.path
-        case OpenDuel():
-            yield from move.ids
-        case WithdrawPay():
-            return
-        case _:
-            yield move.assertion_id
+def explain_purse(move: Move, error: InsufficientBalance) -> Temporary:
+    """Return why a move waits for ether."""
+    return Temporary(f"cannot {move.kind} for batch {move.batch}: {error}")

@@ -14,7 +14,7 @@ from oyez.protocol.types import Address, BatchNumber, Claim, Hash32
 #: `Stake.status` of a stake that may be put behind something.
 LIVE = 1
 SLASHED = 2
-#: D holds this many latencies of the honest party at least: one to replay and post, seven moves.
+#: D holds more than so many latencies of the honest party: one to replay and post, seven moves.
 LATENCIES = 8
 
 

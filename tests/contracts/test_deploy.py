@@ -16,7 +16,8 @@ from oyez.chain.client import Chain, Reverted, connect
 from oyez.chain.contracts import Transaction
 from oyez.chain.deployment import load_deployment
 from oyez.chain.keys import Key
-from oyez.chain.sender import InsufficientBalance, MemoryJournal, Sender
+from oyez.chain.sender import MemoryJournal, Sender
+from oyez.chain.signing import InsufficientBalance
 from oyez.protocol import codec
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Address, Hash32

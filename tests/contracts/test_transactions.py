@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from oyez.chain.contracts import Transaction
-from oyez.chain.sender import MAX_TRANSACTION_BYTES, MemoryJournal, Sender
+from oyez.chain.sender import MemoryJournal, Sender
+from oyez.chain.signing import MAX_TRANSACTION_BYTES
 from oyez.protocol.constants import MAX_BATCH_DATA_BYTES
 from tests.contracts.harness import ETHER
 from tests.contracts.manifests import BALLOT

@@ -11,7 +11,7 @@ from oyez import proof
 from oyez.chain.client import Reverted
 from oyez.chain.contracts import Transaction
 from oyez.chain.keys import Key
-from oyez.chain.sender import InsufficientBalance
+from oyez.chain.signing import InsufficientBalance
 from oyez.client import Client
 from oyez.protocol.errors import Fatal, Invalid, Temporary
 from oyez.protocol.types import BatchNumber, CallId, CellKind, Code, Finality, Hash32, Outcome

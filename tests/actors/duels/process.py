@@ -20,6 +20,7 @@ from typing import NoReturn
 from oyez.chain import contracts, deployment, keys
 from oyez.chain.client import Chain, Reverted, connect
 from oyez.chain.contracts import Transaction
+from oyez.chain.delivery import PATIENCE_SECONDS
 from oyez.chain.sender import MemoryJournal, Sender
 from oyez.protocol.errors import Rewind, Temporary
 from tests.actors.duels import catalog
@@ -45,12 +46,13 @@ class RemoteNode(DuelNode):
         self.machine = True
         self.log = Lines()
         self.moves = []
+        self.pause, self.patience = lambda _: None, PATIENCE_SECONDS
         self.restart()
 
     def act(self) -> bool:
-        """Make at most one move; what cannot be told now is asked again."""
+        """Make the moves that are due; what cannot be told now is asked again."""
         try:
-            return self.step() is not None
+            return bool(self.step())
         except Rewind:
             self.rewind()
         except Temporary:

@@ -12,11 +12,10 @@ from oyez.chain.client import Block, Mined, Reverted, RpcError
 from oyez.chain.contracts import Transaction
 from oyez.chain.delivery import Delivery
 from oyez.chain.keys import Key
-from oyez.chain.sender import (
+from oyez.chain.sender import MemoryJournal, Sender
+from oyez.chain.signing import (
     MAX_TRANSACTION_BYTES,
     InsufficientBalance,
-    MemoryJournal,
-    Sender,
     TransactionTooLarge,
     format_ether,
 )

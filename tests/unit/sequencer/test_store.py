@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
+from oyez.chain.delivery import Signed
 from oyez.chain.events import CallQueued
-from oyez.chain.sender import Signed
 from oyez.derivation import replay
 from oyez.protocol.errors import Fatal
 from oyez.protocol.state import State
