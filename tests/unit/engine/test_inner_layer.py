@@ -1,4 +1,4 @@
-"""Inner traces of layers: their last leaves are the outer record, their other leaves lie in place."""
+"""Inner traces of layers: their last leaves are the outer record, the others lie in place."""
 
 from __future__ import annotations
 
