@@ -1,0 +1,148 @@
+# pragma version 0.4.3
+"""
+@title StepTable
+@notice Which op makes a leaf of a record's inner trace, the type of its chunk, and the verifier that
+        recomputes its lanes. Fixed by the constructor. Where nothing ever stands, the leaf is PAD, which
+        this contract answers itself.
+"""
+from contracts import constants as c
+from contracts.interfaces import IStepModel
+from contracts.interfaces import IStepTable
+from contracts.interfaces import IStepVerifier
+from contracts.modules import lanes
+
+implements: IStepTable
+implements: IStepVerifier
+
+# chunk types of the ops, by number: twin of oyez/protocol/inner.py
+LAYER_TYPES: constant(uint256[c.LAYER_OPS]) = [
+    1, 1, 3, 2, 1, 2, 5, 1, 1, 1, 1, 2, 3, 1, 1, 2, 1, 3, 2, 1, 1, 1, 1, 2, 3, 1, 5
+]
+SAMPLER_TYPES: constant(uint256[c.SAMPLER_OPS]) = [
+    1, 3, 1, 3, 4, 1, 1, 1, 3, 2, 1, 1, 1, 3, 3, 3, 1, 3, 1, 3, 1
+]
+# of leaves where no op stands
+NO_OP: constant(uint256) = 255
+# records of a call's prologue and of its epilogue, from slot 0 on
+ENDS_SLOTS: constant(uint256) = 3
+WALK_LEAVES: constant(uint256) = 64
+QUEUE_LEAVES: constant(uint256) = c.MAX_OUTPUT_BYTES // c.INT32_PER_CHUNK
+SLOT_BITS: constant(uint256) = 5
+LAST_SLOT: constant(uint256) = 31
+LAST_POSITION: constant(uint256) = c.POSITIONS - 1
+LAST_RECORD: constant(uint256) = (1 << c.OUTER_HEIGHT) - 1
+
+LAYERS: immutable(uint256)
+LAYER_STARTS: immutable(uint256[c.LAYER_OPS])
+SAMPLER_STARTS: immutable(uint256[c.SAMPLER_OPS])
+# leaves from here to the record are PAD; so are those from the second on
+LAYER_ENDS: immutable(uint256[2])
+SAMPLER_ENDS: immutable(uint256[2])
+LAYER_VERIFIERS: immutable(address[c.LAYER_OPS])
+SAMPLER_VERIFIERS: immutable(address[c.SAMPLER_OPS])
+
+
+@deploy
+def __init__(
+    model: address,
+    layer_verifiers: address[c.LAYER_OPS],
+    sampler_verifiers: address[c.SAMPLER_OPS],
+):
+    """
+    @custom:rule INNER-72
+    @param model StepModel.
+    @param layer_verifiers One an op of layers, by number.
+    @param sampler_verifiers One an op of samplers, by number from 32 on.
+    """
+    for verifier: address in layer_verifiers:
+        assert verifier.is_contract, "table: a layer op unverified"
+    for verifier: address in sampler_verifiers:
+        assert verifier.is_contract, "table: a sampler op unverified"
+    s: IStepModel.Settings = staticcall IStepModel(model).settings()
+    LAYERS = s.layers
+    LAYER_STARTS = s.layer_starts
+    SAMPLER_STARTS = s.sampler_starts
+    LAYER_VERIFIERS = layer_verifiers
+    SAMPLER_VERIFIERS = sampler_verifiers
+    parts: uint256 = 0
+    if s.feed_forward > c.MAX_DIRECT:
+        parts = 1
+        for i: uint256 in range(5):
+            if parts * c.PART_COLUMNS < s.feed_forward:
+                parts *= 2
+    LAYER_ENDS = [
+        s.layer_starts[c.LAYER_OPS - 3] + self._ceil(s.width * parts, c.CHUNK_WORDS),
+        s.layer_starts[c.LAYER_OPS - 1]
+        + self._ceil(2 * s.kv_heads * s.head_size, c.INT16_PER_CHUNK),
+    ]
+    SAMPLER_ENDS = [
+        s.sampler_starts[c.SAMPLER_OPS - 4] + WALK_LEAVES,
+        s.sampler_starts[c.SAMPLER_OPS - 1] + QUEUE_LEAVES,
+    ]
+
+
+@view
+@external
+def step_at(record: uint256, leaf: uint256) -> (address, uint256, uint256):
+    """
+    @notice The op that makes a leaf.
+    @custom:rule INNER-72, INNER-73
+    @param record Index in the outer trace.
+    @param leaf Index in the record's inner trace.
+    @return Verifier, number and type of the chunk.
+    """
+    slot: uint256 = record & LAST_SLOT
+    position: uint256 = (record >> SLOT_BITS) & LAST_POSITION
+    is_end: bool = position == 0 or position == LAST_POSITION
+    if (is_end and slot < ENDS_SLOTS) or record == LAST_RECORD:
+        raise "table: no step here yet"
+    if slot == LAST_SLOT and position != LAST_POSITION:
+        if not self._is_gap(leaf, SAMPLER_ENDS, SAMPLER_STARTS[c.SAMPLER_OPS - 3]):
+            op: uint256 = 0
+            for i: uint256 in range(1, c.SAMPLER_OPS):
+                if SAMPLER_STARTS[i] > leaf:
+                    break
+                op = i
+            return SAMPLER_VERIFIERS[op], c.FIRST_SAMPLER_OP + op, SAMPLER_TYPES[op]
+    elif slot < LAYERS and not is_end:
+        if not self._is_gap(leaf, LAYER_ENDS, LAYER_STARTS[c.LAYER_OPS - 2]):
+            op: uint256 = 0
+            for i: uint256 in range(1, c.LAYER_OPS):
+                if LAYER_STARTS[i] > leaf:
+                    break
+                op = i
+            return LAYER_VERIFIERS[op], op, LAYER_TYPES[op]
+    return self, NO_OP, c.CHUNK_INT32
+
+
+@view
+@external
+def recompute(
+    step: IStepVerifier.Step,
+    raw: Bytes[c.CHUNK_BYTES],
+    proof: Bytes[c.MAX_STEP_PROOF_BYTES],
+) -> int256:
+    """
+    @notice A lane where no op stands.
+    @custom:rule INNER-73
+    @param step Any; nothing is read.
+    @param raw Any.
+    @param proof Any.
+    @return PAD.
+    """
+    return lanes.PAD
+
+
+# --- INTERNAL ---
+
+
+@internal
+@pure
+def _is_gap(leaf: uint256, ends: uint256[2], record: uint256) -> bool:
+    return (leaf >= ends[0] and leaf < record) or leaf >= ends[1]
+
+
+@internal
+@pure
+def _ceil(lanes_: uint256, size: uint256) -> uint256:
+    return (lanes_ + size - 1) // size

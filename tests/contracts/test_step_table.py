@@ -1,0 +1,119 @@
+"""Which op stands at an address on chain: the layout of Python, leaf by leaf."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import pytest
+from eth_utils.address import to_canonical_address
+
+from oyez.chain import deploy
+from oyez.protocol import inner, trace
+from oyez.protocol.constants import LAST_POSITION, LAST_SLOT
+from oyez.protocol.types import Address, ModelShape
+from tests.contracts import harness
+from tests.contracts.harness import Contract, World, reverts
+from tests.contracts.test_step_model import create, fabricate
+
+PATH = "contracts/StepTable.vy"
+LEAVES = 1 << 12
+WIDE = dataclasses.replace(
+    harness.SHAPE, layers=16, width=2_048, feed_forward=8_192, heads=32, kv_heads=8, head_size=64
+)
+
+
+@functools.cache
+def tables() -> dict[str, tuple[ModelShape, Contract, list[Address], list[Address]]]:
+    return {"135M": make(harness.SHAPE), "1B": make(WIDE)}
+
+
+def make(shape: ModelShape) -> tuple[ModelShape, Contract, list[Address], list[Address]]:
+    root, proof = fabricate(shape)
+    world = World(harness.settings(models=(deploy.ListedModel(root, shape),)))
+    model = create(world, proof)
+    # one contract an op, so that none stands for another
+    gates = [world.deploy("contracts/ManifestGate.vy").address for _ in range(27 + 21)]
+    table = world.deploy(PATH, model.address, gates[:27], gates[27:])
+    return shape, table, gates[:27], gates[27:]
+
+
+def ask(table: Contract, record: int, leaf: int) -> tuple[Address, int, int]:
+    verifier, op, kind = table.step_at(record, leaf)
+    return Address(to_canonical_address(verifier)), op, kind
+
+
+def at(call: int, position: int, slot: int) -> int:
+    return trace.compute_outer_index(call, position, slot)
+
+
+@pytest.mark.parametrize("name", ["135M", "1B"])
+@pytest.mark.parametrize("sampler", [False, True])
+def test_each_leaf_has_the_op_of_the_layout(name: str, sampler: bool) -> None:
+    """Rule: INNER-72, INNER-73"""
+    shape, table, layers, samplers = tables()[name]
+    layout = inner.layout_sampler(shape) if sampler else inner.layout_layer(shape)
+    verifiers, first = (samplers, inner.SAMPLER_OPS) if sampler else (layers, 0)
+    records = [at(255, LAST_POSITION - 1, LAST_SLOT), at(0, 0, LAST_SLOT)]
+    if not sampler:
+        records = [at(0, 1, 0), at(255, LAST_POSITION - 1, shape.layers - 1)]
+    edges = {region.start + by for region in layout.regions for by in (-1, 0, 1)}
+    ends = {region.start + region.leaves + by for region in layout.regions for by in (-1, 0, 1)}
+
+    for record in records:
+        for leaf in sorted((edges | ends | set(range(0, LEAVES, 37)) | {LEAVES - 1}) & ALL):
+            region = layout.find(leaf)
+            if region is None:
+                assert ask(table, record, leaf) == (table.address, 255, 1), leaf
+            else:
+                stated = (verifiers[region.op - first], region.op, region.type)
+                assert ask(table, record, leaf) == stated, leaf
+
+
+ALL = set(range(LEAVES))
+
+
+def test_a_slot_without_a_record_is_pad() -> None:
+    """Rule: INNER-73"""
+    _, table, *_ = tables()["135M"]
+    for record in (
+        at(0, 1, 30),
+        at(0, 0, 3),
+        at(0, 0, 30),
+        at(7, LAST_POSITION, 3),
+        at(7, LAST_POSITION, LAST_SLOT),
+        at(255, LAST_POSITION, 30),
+    ):
+        for leaf in (0, 500, LEAVES - 16):
+            assert ask(table, record, leaf) == (table.address, 255, 1)
+    step = (bytes(32), bytes(32), 3, 0, 0, 255, bytes(32), 1, bytes(32))
+    assert table.recompute(step, bytes(1_024), b"") == inner.DEAD
+
+
+def test_records_around_the_tokens_have_no_step_yet() -> None:
+    """Rule: INNER-72"""
+    _, table, *_ = tables()["135M"]
+    for position in (0, LAST_POSITION):
+        for slot in range(3):
+            with reverts("table: no step here yet"):
+                table.step_at(at(3, position, slot), 0)
+    with reverts("table: no step here yet"):
+        table.step_at(at(255, LAST_POSITION, LAST_SLOT), 0)
+
+
+def test_every_op_has_a_verifier() -> None:
+    """Rule: INNER-72"""
+    root, proof = fabricate(harness.SHAPE)
+    world = World(harness.settings(models=(deploy.ListedModel(root, harness.SHAPE),)))
+    model = create(world, proof).address
+    there = world.gate.address
+    for place in (0, 26):
+        with reverts("table: a layer op unverified"):
+            layers = [there] * 27
+            layers[place] = Address(bytes(20))
+            world.deploy(PATH, model, layers, [there] * 21)
+    for place in (0, 20):
+        with reverts("table: a sampler op unverified"):
+            samplers = [there] * 21
+            samplers[place] = harness.STRANGER
+            world.deploy(PATH, model, [there] * 27, samplers)
