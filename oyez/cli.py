@@ -24,6 +24,7 @@ COMMANDS = {
     "bench": ("oyez.commands.bench", "bench", "Measure what the contracts cost."),
     "call": ("oyez.commands.calls", "call", "Send a call to an action."),
     "engine": ("oyez.commands.engines", "engine", "Run the exact engine by itself."),
+    "explain": ("oyez.commands.explaining", "explain", "Show what the model decided in a call."),
     "key": ("oyez.commands.keys", "key", "Make an encrypted key file."),
     "model": ("oyez.commands.models", "model", "Add, verify and list model files."),
     "prove": ("oyez.commands.proving", "prove", "Print the proof of a field or a receipt."),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from oyez import (
     answers,
     cell_state,
+    explaining,
     full_verification,
     proof,
     proving,
@@ -290,6 +291,22 @@ class Client:
         """Re-execute a final call and all earlier ones of its cell, and compare."""
         verifier = verification.Verifier(self.reader, self.load_engine, self._report)
         return verifier.verify_call(call_id, manifest_data)
+
+    def explain(self, call_id: CallId) -> explaining.Explanation:
+        """Re-execute a call and say what the model decided in it, and how narrowly.
+
+        Raises:
+            Invalid: EXPLAIN-1 there is no such call, or it is sampled and its batch still open.
+        """
+        history = self.reader.fetch_history(tolerant=True)
+        return explaining.explain_call(
+            history.entries,
+            call_id,
+            self.reader.fetch_manifest,
+            self.load_engine(),
+            find_header=history.find_header,
+            report=lambda entry: self._report(f"replaying call {entry.call_id} of {call_id}"),
+        )
 
     def verify_full(
         self, *, batch: int | None = None, call_id: int | None = None

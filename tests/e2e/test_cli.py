@@ -236,6 +236,24 @@ def test_verify_needs_no_key_and_an_empty_home(
     assert not (tmp_path / "home").exists()
 
 
+def test_explain_shows_what_the_model_decided(shell: Shell, action: Hash32) -> None:
+    """Rule: EXPLAIN-1"""
+    found = shell("explain", "0")
+    text = shell.text("explain", "0")
+
+    # a token may hold part of a character: such bytes are escaped
+    assert found["output"].startswith(found["tokens"][0]["text"])
+    assert [token["kind"] for token in found["tokens"]].count("CHOSEN") >= 1
+    decided = [token for token in found["tokens"] if token["margin"] is not None]
+    assert decided
+    assert all(token["candidates"][0]["token"] == token["token"] for token in decided)
+    assert text.count(" ahead of ") == len(decided)
+    assert f"call 0: {found['outcome']}" in text
+    numbered = shell.text("explain", "0", "--prompt").splitlines()
+    assert len([line for line in numbered if line.startswith("    1  ")]) == 1
+    assert "holds no call 77" in shell.error("explain", "77")
+
+
 def test_verify_says_no_match_with_exit_code_1(
     shell: Shell, action: Hash32, tmp_path: Path
 ) -> None:
