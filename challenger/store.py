@@ -37,7 +37,7 @@ _executions = Table(
 
 
 #: Raise it with any change of what an execution holds: output, outcome or trace records.
-EXECUTION_VERSION = 2
+EXECUTION_VERSION = 3
 
 
 def compute_origin(

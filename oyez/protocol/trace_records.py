@@ -1,7 +1,8 @@
 """What stands in the records that no layer makes: prologue, sampler and epilogue.
 
-These layouts are provisional until their steps are verified on chain; docs/spec/trace.md draws
-them. Whether one is alive is read from an int32 lane (of a sampler: lane 1), never from a word.
+docs/spec/trace.md draws them; those of prologue and epilogue are provisional until their steps are
+verified on chain. Whether one is alive is read from an int32 lane (of a sampler: lane 0, which says
+where the next token comes from), never from a word.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from oyez.protocol import codec, merkle, schema, trace
+from oyez.protocol import codec, machine_words, merkle, schema, trace
 from oyez.protocol.constants import CHUNK_BYTES, RECEIPTS_HEIGHT, SLOT_BITS
 from oyez.protocol.decoding import DecodeStep, StepKind
-from oyez.protocol.machine import MachineState
+from oyez.protocol.machine import MachineState, Phase
 from oyez.protocol.types import Entry, Field, Hash32, Receipt, Value
 
 
@@ -43,11 +44,18 @@ def compute_prompt_sampler() -> Hash32:
 
     Rule: TRACE-16
     """
-    lanes = [trace.PAD_INT32, Next.PROMPT]
-    return trace.compute_record_root([trace.encode_int32(lanes)])
+    return trace.compute_record_root([trace.encode_int32([Next.PROMPT])])
 
 
 def build_samplers(steps: Sequence[DecodeStep]) -> list[Hash32]:
+    """Return the roots of the sampler records from the last prompt position to the last token.
+
+    The arguments are those of `build_sampler_chunks`.
+    """
+    return [trace.compute_record_root(chunks) for chunks in build_sampler_chunks(steps)]
+
+
+def build_sampler_chunks(steps: Sequence[DecodeStep]) -> list[list[trace.Chunk]]:
     """Return the sampler records from the last prompt position to the last output token.
 
     One for each step, which says what comes next, and one for the end. `steps` is not empty: an
@@ -55,43 +63,41 @@ def build_samplers(steps: Sequence[DecodeStep]) -> list[Hash32]:
 
     Rule: TRACE-17
     """
-    samplers = []
+    samplers = [_build_end(steps)]
     queue: list[int] = []
     for index in range(len(steps) - 1, -1, -1):
-        samplers.append(_build_sampler(steps, index, tuple(queue)))
         step = steps[index]
-        queue = [step.token, *queue] if step.kind is StepKind.FORCED else []
+        is_forced = step.kind is StepKind.FORCED
+        if not is_forced or _ends_queue(steps, index):
+            queue = []
+        lanes = [_NEXT_OF[step.kind], step.token, index + 1, step.output_length]
+        samplers.append(_build_sampler(lanes, step.state_after, queue))
+        queue = [step.token, *queue] if is_forced else []
     samplers.reverse()
+    return samplers
+
+
+def _build_end(steps: Sequence[DecodeStep]) -> list[trace.Chunk]:
     last = steps[-1]
-    lanes = [trace.PAD_INT32, Next.END, len(steps), last.output_length]
-    return [*samplers, _compute_sampler(lanes, last.state_after, ())]
+    lanes = [Next.END, trace.PAD_INT32, len(steps), last.output_length]
+    return _build_sampler(lanes, last.state_after, ())
 
 
-def _build_sampler(steps: Sequence[DecodeStep], index: int, queue: tuple[int, ...]) -> Hash32:
-    step = steps[index]
-    lanes = [step.token, _NEXT_OF[step.kind], index + 1, step.output_length]
-    return _compute_sampler(lanes, step.state_after, queue)
+def _ends_queue(steps: Sequence[DecodeStep], index: int) -> bool:
+    """Say whether a forced token is the last one of its run or option.
+
+    A run stops before a choice and an option's rest where the choice ends; neither ends elsewhere
+    with a forced token to follow.
+    """
+    is_choice_before = index > 0 and steps[index - 1].state_after.phase is Phase.CHOICE
+    return is_choice_before != (steps[index].state_after.phase is Phase.CHOICE)
 
 
-def _compute_sampler(lanes: Sequence[int], state: MachineState, queue: tuple[int, ...]) -> Hash32:
-    """Return a sampler record: lanes, the machine's magnitude as a word, forced tokens to come."""
-    machine = (
-        state.phase,
-        state.field,
-        state.length,
-        state.need,
-        state.low,
-        state.high,
-        state.negative,
-        state.items,
-    )
-    return trace.compute_record_root(
-        [
-            trace.encode_int32([*lanes, *machine]),
-            trace.encode_words([state.value]),
-            *_split_int32(queue),
-        ]
-    )
+def _build_sampler(
+    lanes: Sequence[int], state: MachineState, queue: Sequence[int]
+) -> list[trace.Chunk]:
+    words = [machine_words.pack_state(state), state.value]
+    return [trace.encode_int32(lanes), trace.encode_words(words), *_split_int32(queue)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def cell_record() -> Hash32:
 
 def test_prompt_positions_have_one_constant_sampler() -> None:
     # Rule: TRACE-16
-    assert trace_records.compute_prompt_sampler() == record(int32(PAD, 0))
+    assert trace_records.compute_prompt_sampler() == record(int32(0))
 
 
 def test_sampler_says_what_comes_next() -> None:
@@ -81,13 +81,35 @@ def test_sampler_says_what_comes_next() -> None:
         DecodeStep(15, StepKind.FORCED, end, 16),
     ]
     assert trace_records.build_samplers(steps) == [
-        record(int32(11, 1, 1, 3, 0, 0, 3, 0, 0, 0, 0, 0), words(0), int32(12)),
-        record(int32(12, 1, 2, 9, 0, 0, 9, 0, 0, 0, 0, 0), words(0)),
-        record(int32(13, 2, 3, 12, 1, 1, 5, 2, 0x80, 0xBF, 0, 63), words(0)),
-        record(int32(14, 3, 4, 15, 3, 2, 3, 0, 0, 0, 1, 0), words(2**200 + 7), int32(15)),
-        record(int32(15, 1, 5, 16, 5, 2, 0, 0, 0, 0, 0, 0), words(0)),
-        record(int32(PAD, 4, 5, 16, 5, 2, 0, 0, 0, 0, 0, 0), words(0)),
+        record(int32(1, 11, 1, 3), words(0x1_00_00_00_0003_00_00_00_00_00, 0), int32(12)),
+        record(int32(1, 12, 2, 9), words(0x1_00_00_00_0009_00_00_00_00_00, 0)),
+        record(int32(2, 13, 3, 12), words(0x1_00_01_01_0005_02_80_BF_00_3F, 0)),
+        record(int32(3, 14, 4, 15), words(0x1_00_03_02_0003_00_00_00_01_00, 2**200 + 7)),
+        record(int32(1, 15, 5, 16), words(0x1_00_05_02_0000_00_00_00_00_00, 0)),
+        record(int32(4, PAD, 5, 16), words(0x1_00_05_02_0000_00_00_00_00_00, 0)),
     ]
+
+
+def test_a_queue_is_of_one_run_or_one_option() -> None:
+    # Rule: TRACE-17
+    choice, within, prefix = (
+        MachineState(Phase.CHOICE, 0),
+        MachineState(Phase.CHOICE, 0, 2),
+        MachineState(Phase.PREFIX, 1, 1),
+    )
+    states = [prefix, choice, within, within, prefix, prefix, choice, within, within, prefix]
+    kinds = [StepKind.FORCED] * 7 + [StepKind.CHOSEN] + [StepKind.FORCED] * 2
+    steps = [
+        DecodeStep(token, kind, state, token)
+        for token, (kind, state) in enumerate(zip(kinds, states, strict=True))
+    ]
+
+    queues = [
+        [chunk.data for chunk in chunks[2:]] for chunks in trace_records.build_sampler_chunks(steps)
+    ]
+
+    after = [[1], [], [3, 4], [4], [], [6], [], [], [9], [], []]
+    assert queues == [[int32(*tokens)[1:]] if tokens else [] for tokens in after]
 
 
 def test_long_queue_takes_the_chunks_it_needs() -> None:
@@ -98,8 +120,8 @@ def test_long_queue_takes_the_chunks_it_needs() -> None:
     ]
     first = trace_records.build_samplers(steps)[0]
     queue = range(1, 300)
-    lanes = int32(0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0)
-    assert first == record(lanes, words(0), int32(*queue[:256]), int32(*queue[256:]))
+    lanes, state = int32(1, 0, 1, 0), words(0x1_00_00_00_0001_00_00_00_00_00, 0)
+    assert first == record(lanes, state, int32(*queue[:256]), int32(*queue[256:]))
 
 
 def test_prologue_holds_entry_cell_and_token_list() -> None:
