@@ -23,6 +23,7 @@ COMMANDS = {
     "analyze": ("oyez.commands.analysis", "analyze", "Measure an action on labelled inputs."),
     "bench": ("oyez.commands.bench", "bench", "Measure what the contracts cost."),
     "call": ("oyez.commands.calls", "call", "Send a call to an action."),
+    "dispute": ("oyez.commands.duelling", "dispute", "Look at duels."),
     "engine": ("oyez.commands.engines", "engine", "Run the exact engine by itself."),
     "explain": ("oyez.commands.explaining", "explain", "Show what the model decided in a call."),
     "key": ("oyez.commands.keys", "key", "Make an encrypted key file."),

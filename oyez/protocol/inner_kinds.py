@@ -1,0 +1,101 @@
+"""Which kind of number a lane of an inner trace is: names for people, tests and benchmarks."""
+
+from __future__ import annotations
+
+from oyez.protocol import inner
+from oyez.protocol.inner import Layout, Region
+from oyez.protocol.trace import INT16_LANES, INT32_LANES, WORDS, ChunkType
+from oyez.protocol.types import ModelShape
+
+_LANES = {
+    ChunkType.INT32: INT32_LANES,
+    ChunkType.INT16: INT16_LANES,
+    ChunkType.INT16_REVERSED: INT16_LANES,
+    ChunkType.BYTES32: WORDS,
+    ChunkType.BYTES: 32 * WORDS,
+}
+
+
+def list_kinds(layout: Layout) -> list[str]:
+    """Return the kinds of a record's lanes, in the order of their ops.
+
+    Rule: INNER-80
+    """
+    return [kind for region in layout.regions if region.leaves for kind in region.kinds]
+
+
+def find_kind(shape: ModelShape, layout: Layout, leaf: int, lane: int) -> str | None:
+    """Return the kind of a lane; None in a leaf that is always PAD, and of lanes without a value.
+
+    Rule: INNER-80
+    """
+    region = layout.find(leaf)
+    if region is None:
+        return None
+    at = (leaf - region.start) * _LANES[region.type] + lane
+    if at >= _count(shape, region):
+        return None
+    return region.kinds[_choose(shape, region, at)]
+
+
+def _choose(shape: ModelShape, region: Region, at: int) -> int:
+    """Return which of a region's kinds stands at a lane, counted from the region's first."""
+    match region.name:
+        case "norm" | "ffn_norm":
+            blocks = -(-shape.width // INT32_LANES)
+            return min(at // blocks, 2) if at <= 2 * blocks else 3
+        case "heads":
+            return int(at >= inner.queries(shape))
+        case "key_value":
+            return int(at >= inner.keys(shape))
+        case "before":
+            return min(at, 1)
+        case "run" | "walk" | "candidates":
+            return at & 1
+        case _:
+            return 0
+
+
+def _count(shape: ModelShape, region: Region) -> int:
+    """Return the lanes of a region that may have a value, counted from its first."""
+    wide = -(-shape.width // INT32_LANES)
+    counts = {
+        "token": 1,
+        "embedding": shape.width,
+        "norm": 2 * wide + 2,
+        "ffn_norm": 2 * wide + 2,
+        "normed": shape.width,
+        "ffn_normed": shape.width,
+        "heads": inner.queries(shape) + inner.keys(shape),
+        "query": inner.queries(shape),
+        "key_value": 2 * inner.keys(shape),
+        "record_key_value": 2 * inner.keys(shape),
+        "maximum": shape.heads * inner.POSITIONS // INT32_LANES,
+        "total": shape.heads * inner.POSITIONS // INT32_LANES,
+        "part": inner.queries(shape) * inner.POSITIONS // INT16_LANES,
+        "mixed": inner.queries(shape),
+        "mixed_bits": -(-inner.queries(shape) // INT32_LANES),
+        "attention": inner.queries(shape),
+        "middle": shape.width,
+        "gate": shape.feed_forward,
+        "up": shape.feed_forward,
+        "swish": shape.feed_forward,
+        "gated_bits": -(-shape.feed_forward // INT32_LANES),
+        "gated": shape.feed_forward,
+        "down_part": shape.width * inner.count_parts(shape.feed_forward),
+        "output": shape.width,
+        "before": 3,
+        "context": 4,
+        "mode": 1,
+        "options": inner.MAX_CHOICES * inner.OPTION_LANES,
+        "candidates": 2 * inner.MAX_CHOICES,
+        "logits": shape.vocabulary,
+        "mask": -(-shape.vocabulary // inner.MASK_TOKENS),
+        "noise": shape.vocabulary,
+        "best": -(-shape.vocabulary // INT32_LANES),
+        "choice": inner.MAX_CHOICES,
+        "next": 2,
+        "ending": 4,
+        "state": 2,
+    }
+    return counts.get(region.name, region.leaves * _LANES[region.type])
