@@ -11,7 +11,7 @@ from typing import Protocol
 from oyez.derivation import replay
 from oyez.derivation.history import Batch
 from oyez.engines.base import Engine
-from oyez.protocol import assertions, trace
+from oyez.protocol import assertions, trace, trace_records
 from oyez.protocol.constants import (
     LAST_CALL,
     LAST_POSITION,
@@ -22,6 +22,7 @@ from oyez.protocol.constants import (
 )
 from oyez.protocol.merkle import compute_sha256_node
 from oyez.protocol.state import State
+from oyez.protocol.trace import Chunk
 from oyez.protocol.transition import CallRecords, Execution, list_call_records
 from oyez.protocol.types import Claim, Entry, Hash32, Manifest
 
@@ -61,6 +62,12 @@ class OuterTree:
             found = self._compute(level, index)
             self._nodes[level, index] = found
         return found
+
+    def get_prologue(self, call: int, slot: int) -> Sequence[Chunk]:
+        """Return the chunks of a record of a call's prologue; no call has none."""
+        if call >= len(self._calls):
+            return ()
+        return trace_records.build_prologue_chunks(self._calls[call].contents)[slot]
 
     def _compute(self, level: int, index: int) -> Hash32:
         if not self._is_alive(level, index):

@@ -44,7 +44,12 @@ def compute_prompt_sampler() -> Hash32:
 
     Rule: TRACE-16
     """
-    return trace.compute_record_root([trace.encode_int32([Next.PROMPT])])
+    return trace.compute_record_root(build_prompt_sampler())
+
+
+def build_prompt_sampler() -> list[trace.Chunk]:
+    """Return the chunks of such a sampler."""
+    return [trace.encode_int32([Next.PROMPT])]
 
 
 def build_samplers(steps: Sequence[DecodeStep]) -> list[Hash32]:
@@ -127,16 +132,20 @@ class Prologue:
 
 
 def build_prologue(prologue: Prologue) -> tuple[Hash32, ...]:
+    """Return the roots of the records of position 0, from slot 0 on."""
+    return tuple(trace.compute_record_root(chunks) for chunks in build_prologue_chunks(prologue))
+
+
+def build_prologue_chunks(prologue: Prologue) -> list[list[trace.Chunk]]:
     """Return the records of position 0 from slot 0 on: entry, cell, token list.
 
     Rule: TRACE-18
     """
-    records = [
+    return [
         _build_entry_record(prologue),
         _build_state_record(prologue.fields, prologue.values),
         _split_int32(prologue.prompt or ()) if prologue.is_run else [],
     ]
-    return tuple(trace.compute_record_root(chunks) for chunks in records)
 
 
 def compute_prologue(prologue: Prologue) -> Hash32:
