@@ -1,0 +1,569 @@
+# pragma version 0.4.3
+"""
+@title StepVerifierAttention
+@notice Steps of attention, from scores to the output matrix's input. Twin of
+        oyez/protocol/step_attention.py: it opens what is read there, in that order.
+"""
+from contracts import constants as c
+from contracts.interfaces import IStepVerifier
+from contracts.modules import integers
+from contracts.modules import lanes
+from contracts.modules import openings
+from contracts.modules import reads
+from contracts.modules import step_model
+from contracts.modules import vectors
+
+implements: IStepVerifier
+
+initializes: step_model
+initializes: openings[step_model := step_model]
+initializes: reads[step_model := step_model]
+
+# --- Ops, and regions that they read ---
+QUERY: constant(uint256) = 5
+KEY_VALUE: constant(uint256) = 6
+SCORE: constant(uint256) = 7
+MAXIMUM: constant(uint256) = 8
+WEIGHT: constant(uint256) = 9
+TOTAL: constant(uint256) = 10
+VALUE: constant(uint256) = 11
+PART: constant(uint256) = 12
+MIXED: constant(uint256) = 13
+MIXED_BITS: constant(uint256) = 14
+ATTENTION: constant(uint256) = 15
+
+# --- Leaves that a head has of scores, and a lane of values ---
+SCORE_BLOCKS: constant(uint256) = c.POSITIONS // c.INT32_PER_CHUNK
+VALUE_BLOCKS: constant(uint256) = c.POSITIONS // c.INT16_PER_CHUNK
+# formats of a layer, by byte
+Q_FORMAT: constant(uint256) = 0
+K_FORMAT: constant(uint256) = 1
+# a partial sum is cut to this before use: an honest one is far below
+PART_LIMIT: constant(int256) = 2**60
+# positions whose weights are four words and whose values are two
+GROUP: constant(uint256) = 32
+# in a word: the highest bit of each lane of int16; the lowest 16 bits of each of four limbs, the highest
+# of these, and the highest of their lowest 32
+FLIP16: constant(uint256) = max_value(uint256) // (2**16 - 1) * 2**15
+FIELDS: constant(uint256) = max_value(uint256) // (2**64 - 1) * (2**16 - 1)
+VALUE_SIGNS: constant(uint256) = max_value(uint256) // (2**64 - 1) * 2**15
+WEIGHT_SIGNS: constant(uint256) = max_value(uint256) // (2**64 - 1) * 2**31
+
+
+struct Row:
+    data: Bytes[1]
+    siblings: DynArray[bytes32, 1]
+
+
+struct Proof:
+    leaves: DynArray[IStepVerifier.Opening, reads.MAX_READS]
+    rows: DynArray[Row, 1]
+    hint: uint256
+
+
+@deploy
+def __init__(model: address):
+    """
+    @param model StepModel.
+    """
+    step_model.__init__(model)
+
+
+@view
+@external
+def recompute(
+    step: IStepVerifier.Step,
+    raw: Bytes[c.CHUNK_BYTES],
+    proof: Bytes[c.MAX_STEP_PROOF_BYTES],
+) -> int256:
+    """
+    @notice One lane.
+    @param step Where it stands.
+    @param raw Its own leaf, of which no step of attention reads.
+    @param proof What the step reads.
+    @return The number, PAD if the leaf is dead.
+    """
+    given: Proof = abi_decode(proof, Proof, unwrap_tuple=False)
+    assert len(given.rows) == 0, "step: attention reads no row"
+    wanted: openings.Wanted = self._list(step)
+    count: uint256 = len(wanted.at)
+    living: uint256 = reads._living(given.leaves)
+    openings._check(step, given.leaves, reads._cut(wanted, living))
+    if living < count:
+        if step.op == PART:
+            return reads._filler(step.lane, 0)
+        return lanes.PAD
+    if count == 0:
+        return reads._filler(step.lane, self._minimum(step.op))
+
+    x: Bytes[c.CHUNK_BYTES] = given.leaves[0].data
+    y: Bytes[c.CHUNK_BYTES] = b""
+    if count > 1:
+        y = given.leaves[1].data
+    if step.op == SCORE:
+        return self._score(step, given.leaves)
+    if step.op == MAXIMUM:
+        return self._maximum(x, self._block_count(step))
+    if step.op == WEIGHT:
+        return self._weight(step, x, y)
+    if step.op == TOTAL:
+        return self._total(x, self._block_count(step))
+    if step.op == VALUE:
+        lane: uint256 = self._value_lane(step) % c.INT16_PER_CHUNK
+        return lanes._read(given.leaves[count - 1].data, c.CHUNK_REVERSED, lane)
+    if step.op == PART:
+        return self._part(self._part_count(step), x, y, given.leaves[count - 1].data)
+    if step.op == MIXED:
+        return self._mixed(self._lane(step), x, y)
+    if step.op == MIXED_BITS:
+        return self._mixed_bits(step.lane, x)
+    return self._attention(step.lane, x, y)
+
+
+# --- WHAT IS READ ---
+
+
+@internal
+@view
+def _list(step: IStepVerifier.Step) -> openings.Wanted:
+    """
+    @dev Leaves and their types, in order.
+    """
+    op: uint256 = step.op
+    lane: uint256 = self._lane(step)
+    at: DynArray[uint256, c.MAX_STEP_OPENINGS] = []
+    types: DynArray[uint256, c.MAX_STEP_OPENINGS] = []
+    if op == SCORE:
+        return self._list_score(step)
+    if op == PART:
+        return self._list_part(step)
+    if op == VALUE:
+        position: uint256 = self._value_position(step)
+        if position <= reads._position(step.record):
+            chunk: uint256 = self._value_lane(step) // c.INT16_PER_CHUNK
+            if step.lane == 0 and position < reads._position(step.record):
+                at = [reads._leaf(KEY_VALUE, chunk)]
+            at.append(self._key_value(step, position, chunk))
+            types = [c.CHUNK_REVERSED, c.CHUNK_REVERSED]
+    elif op == MAXIMUM or op == TOTAL:
+        is_head: bool = step.lane < SCORE_BLOCKS * step_model.HEADS
+        if is_head and self._block_count(step) > 0:
+            at = [reads._leaf(op - 1, step.lane)]
+            types = [c.CHUNK_INT32]
+    elif op == WEIGHT:
+        if self._block_count(step) > step.lane:
+            at = [reads._leaf(SCORE, step.leaf - reads._leaf(WEIGHT, 0)), reads._leaf(MAXIMUM, 0)]
+            types = [c.CHUNK_INT32, c.CHUNK_INT32]
+    elif op == MIXED:
+        if lane < self._queries():
+            part: uint256 = VALUE_BLOCKS * lane // c.CHUNK_WORDS
+            at = [reads._leaf(TOTAL, 0), reads._leaf(PART, part)]
+            types = [c.CHUNK_INT32, c.CHUNK_BYTES32]
+    elif op == MIXED_BITS:
+        if c.INT32_PER_CHUNK * lane < self._queries():
+            at = [reads._leaf(MIXED, lane)]
+            types = [c.CHUNK_INT32]
+    else:
+        assert op == ATTENTION, "step: no op of attention"
+        if lane < self._queries():
+            at = [reads._leaf(MIXED, lane // c.INT32_PER_CHUNK), reads._leaf(MIXED_BITS, 0)]
+            types = [c.CHUNK_INT32, c.CHUNK_INT32]
+    for k: uint256 in range(len(types) - len(at), bound=c.MAX_STEP_OPENINGS):
+        types.pop()
+    return openings.Wanted(at=at, types=types)
+
+
+@internal
+@view
+def _list_score(step: IStepVerifier.Step) -> openings.Wanted:
+    """
+    @dev The head's query lanes, in one leaf or two, then the position's key lanes.
+         # rule: INNER-33
+    """
+    wanted: openings.Wanted = openings.Wanted(at=[], types=[])
+    position: uint256 = self._score_position(step)
+    if position > reads._position(step.record):
+        return wanted
+    query: uint256 = self._query_lane(step)
+    last: uint256 = (query + step_model.HEAD_SIZE - 1) // c.INT16_PER_CHUNK
+    wanted.at.append(reads._leaf(QUERY, query // c.INT16_PER_CHUNK))
+    wanted.types.append(c.CHUNK_INT16)
+    if last > query // c.INT16_PER_CHUNK:
+        wanted.at.append(reads._leaf(QUERY, last))
+        wanted.types.append(c.CHUNK_INT16)
+    key: uint256 = self._key_lane(step)
+    last = (key + step_model.HEAD_SIZE - 1) // c.INT16_PER_CHUNK
+    wanted.at.append(self._key_value(step, position, key // c.INT16_PER_CHUNK))
+    wanted.types.append(c.CHUNK_REVERSED)
+    if last > key // c.INT16_PER_CHUNK:
+        wanted.at.append(self._key_value(step, position, last))
+        wanted.types.append(c.CHUNK_REVERSED)
+    return wanted
+
+
+@internal
+@view
+def _list_part(step: IStepVerifier.Step) -> openings.Wanted:
+    """
+    @dev The head's weights over the positions, in one leaf or two, then the lane's values.
+         # rule: INNER-37
+    """
+    wanted: openings.Wanted = openings.Wanted(at=[], types=[])
+    count: uint256 = self._part_count(step)
+    lane: uint256 = self._lane(step) // VALUE_BLOCKS
+    if count == 0 or lane >= self._queries():
+        return wanted
+    number: uint256 = self._lane(step) % VALUE_BLOCKS
+    head: uint256 = lane // step_model.HEAD_SIZE
+    weights: uint256 = reads._leaf(WEIGHT, SCORE_BLOCKS * head + 2 * number)
+    wanted.at.append(weights)
+    wanted.types.append(c.CHUNK_INT32)
+    if count > c.INT32_PER_CHUNK:
+        wanted.at.append(weights + 1)
+        wanted.types.append(c.CHUNK_INT32)
+    value: uint256 = self._group(head) * step_model.HEAD_SIZE + lane % step_model.HEAD_SIZE
+    wanted.at.append(reads._leaf(VALUE, VALUE_BLOCKS * value + number))
+    wanted.types.append(c.CHUNK_INT16)
+    return wanted
+
+
+@internal
+@view
+def _key_value(step: IStepVerifier.Step, position: uint256, chunk: uint256) -> uint256:
+    """
+    @dev Address of a chunk of a position's keys and values: the record's own leaf, or an earlier one's.
+         # rule: INNER-32
+    """
+    if position == reads._position(step.record):
+        return reads._leaf(KEY_VALUE, chunk)
+    record: uint256 = reads._record(step.record, position, reads._slot(step.record))
+    return openings._outer(record, reads._chunks(step_model.WIDTH) + chunk)
+
+
+# --- WHERE A LANE STANDS ---
+
+
+@internal
+@view
+def _place(step: IStepVerifier.Step) -> uint256:
+    """
+    @dev The step's leaf in its region.
+    """
+    return step.leaf - reads._leaf(step.op, 0)
+
+
+@internal
+@view
+def _lane(step: IStepVerifier.Step) -> uint256:
+    """
+    @dev The lane in its region.
+    """
+    if step.op == PART:
+        return c.CHUNK_WORDS * self._place(step) + step.lane
+    if step.op == ATTENTION:
+        return c.INT16_PER_CHUNK * self._place(step) + step.lane
+    return c.INT32_PER_CHUNK * self._place(step) + step.lane
+
+
+@internal
+@pure
+def _minimum(op: uint256) -> int256:
+    """
+    @dev What lanes without a value hold.
+    """
+    if op == PART:
+        return 0
+    if op == VALUE or op == ATTENTION:
+        return reads.NO_INT16
+    return reads.NO_INT32
+
+
+@internal
+@view
+def _queries() -> uint256:
+    return step_model.HEADS * step_model.HEAD_SIZE
+
+
+@internal
+@view
+def _group(head: uint256) -> uint256:
+    """
+    @dev The key head that a query head looks at.
+    """
+    return head * step_model.KV_HEADS // step_model.HEADS
+
+
+@internal
+@view
+def _score_position(step: IStepVerifier.Step) -> uint256:
+    return c.INT32_PER_CHUNK * (self._place(step) % SCORE_BLOCKS) + step.lane + 1
+
+
+@internal
+@view
+def _query_lane(step: IStepVerifier.Step) -> uint256:
+    """
+    @dev Of a score: first lane of its query head.
+    """
+    return self._place(step) // SCORE_BLOCKS * step_model.HEAD_SIZE
+
+
+@internal
+@view
+def _key_lane(step: IStepVerifier.Step) -> uint256:
+    """
+    @dev Of a score: first lane of its key head.
+    """
+    return self._group(self._place(step) // SCORE_BLOCKS) * step_model.HEAD_SIZE
+
+
+@internal
+@view
+def _value_position(step: IStepVerifier.Step) -> uint256:
+    return c.INT16_PER_CHUNK * (self._place(step) % VALUE_BLOCKS) + step.lane + 1
+
+
+@internal
+@view
+def _value_lane(step: IStepVerifier.Step) -> uint256:
+    """
+    @dev Of a value: where it stands among a position's keys and values.
+    """
+    return step_model.KV_HEADS * step_model.HEAD_SIZE + self._place(step) // VALUE_BLOCKS
+
+
+@internal
+@view
+def _block_count(step: IStepVerifier.Step) -> uint256:
+    """
+    @dev Positions, up to the record's own, in the block of 256 that a weight, a maximum or a total is of.
+    """
+    number: uint256 = step.lane % SCORE_BLOCKS
+    if step.op == WEIGHT:
+        number = self._place(step) % SCORE_BLOCKS
+    return self._positions_from(step, c.INT32_PER_CHUNK * number, c.INT32_PER_CHUNK)
+
+
+@internal
+@view
+def _part_count(step: IStepVerifier.Step) -> uint256:
+    """
+    @dev Positions, up to the record's own, in the block of 512 that a part is of.
+    """
+    first: uint256 = c.INT16_PER_CHUNK * (step.lane % VALUE_BLOCKS)
+    return self._positions_from(step, first, c.INT16_PER_CHUNK)
+
+
+@internal
+@pure
+def _positions_from(step: IStepVerifier.Step, first: uint256, most: uint256) -> uint256:
+    position: uint256 = reads._position(step.record)
+    if position <= first:
+        return 0
+    return min(most, position - first)
+
+
+# --- THE OPS ---
+
+
+@internal
+@view
+def _score(
+    step: IStepVerifier.Step, leaves: DynArray[IStepVerifier.Opening, reads.MAX_READS]
+) -> int256:
+    """
+    @dev Four lanes at a time: they stand in two fields of each of two words, in reverse in a key's. The
+         head size is a multiple of four, so no four lie in two leaves.
+         # rule: INNER-33
+    """
+    query: uint256 = self._query_lane(step)
+    key: uint256 = self._key_lane(step)
+    first_key: uint256 = key // c.INT16_PER_CHUNK
+    first_query: uint256 = query // c.INT16_PER_CHUNK
+    keys: uint256 = (query + step_model.HEAD_SIZE - 1) // c.INT16_PER_CHUNK - first_query + 1
+    sum: int256 = 0
+    for i: uint256 in range(step_model.HEAD_SIZE >> 2, bound=64):
+        left: uint256[2] = self._four(
+            leaves[query // c.INT16_PER_CHUNK - first_query].data, query, False
+        )
+        right: uint256[2] = self._four(
+            leaves[keys + key // c.INT16_PER_CHUNK - first_key].data, key, True
+        )
+        for j: uint256 in range(2):
+            q: uint256 = left[j]
+            k: uint256 = right[j]
+            sum += lanes._sign(q & c.M16, 16) * lanes._sign(k >> 16, 16)
+            sum += lanes._sign(q >> 16, 16) * lanes._sign(k & c.M16, 16)
+        query += 4
+        key += 4
+    layer: uint256 = reads._slot(step.record)
+    formats: uint256 = step_model._format(layer, Q_FORMAT) + step_model._format(layer, K_FORMAT)
+    product: int256 = sum * convert(step_model.SCORE_SCALE, int256)
+    return integers._shift(product, convert(2 + formats, int256), integers.SAT32)
+
+
+@internal
+@pure
+def _four(data: Bytes[c.CHUNK_BYTES], lane: uint256, reversed: bool) -> uint256[2]:
+    """
+    @dev Two lanes, then the two after them, 16 bits each; the first in the low bits, or in the high ones
+         if the chunk is reversed.
+    """
+    at: uint256 = lane % c.INT16_PER_CHUNK
+    word: uint256 = 64 * (at // GROUP)
+    pair: uint256 = at % GROUP >> 2
+    if reversed:
+        pair = 7 - pair
+    return [
+        (convert(extract32(data, word), uint256) >> (32 * pair)) & c.M32,
+        (convert(extract32(data, word + 32), uint256) >> (32 * pair)) & c.M32,
+    ]
+
+
+@internal
+@pure
+def _maximum(scores: Bytes[c.CHUNK_BYTES], count: uint256) -> int256:
+    """
+    @dev # rule: INNER-34
+    """
+    low: int256 = 0
+    high: int256 = 0
+    sum: int256 = 0
+    low, high, sum = vectors._range(scores, 0, count)
+    return high
+
+
+@internal
+@pure
+def _total(weights: Bytes[c.CHUNK_BYTES], count: uint256) -> int256:
+    """
+    @dev # rule: INNER-34
+    """
+    low: int256 = 0
+    high: int256 = 0
+    sum: int256 = 0
+    low, high, sum = vectors._range(weights, 0, count)
+    return integers._clip(sum, -integers.SAT32, integers.SAT32)
+
+
+@internal
+@view
+def _weight(
+    step: IStepVerifier.Step, scores: Bytes[c.CHUNK_BYTES], maxima: Bytes[c.CHUNK_BYTES]
+) -> int256:
+    """
+    @dev Maxima that are not there are the least number.
+         # rule: INNER-35
+    """
+    head: uint256 = self._place(step) // SCORE_BLOCKS
+    low: int256 = 0
+    high: int256 = 0
+    sum: int256 = 0
+    low, high, sum = vectors._range(maxima, SCORE_BLOCKS * head, SCORE_BLOCKS)
+    score: int256 = lanes._read(scores, c.CHUNK_INT32, step.lane)
+    return integers._shift(integers._exponential(max(0, high - score)), 14, integers.SAT32)
+
+
+@internal
+@pure
+def _part(
+    count: uint256,
+    first: Bytes[c.CHUNK_BYTES],
+    second: Bytes[c.CHUNK_BYTES],
+    values: Bytes[c.CHUNK_BYTES],
+) -> int256:
+    """
+    @dev Four products a multiplication of numbers of four 64-bit limbs, whose highest limb is then their
+         sum. A group is 32 positions: four words of weights, two of values. Lane c of the four words
+         are positions c, c + 8, c + 16, c + 24, and so are every fourth field of a word of values.
+         Sums of 512 products stay below 2**55 in each limb. Weights after the last position are made 0.
+         # rule: INNER-37
+    """
+    acc: uint256 = 0
+    for group: uint256 in range((count + GROUP - 1) // GROUP, bound=16):
+        w: uint256[4] = empty(uint256[4])
+        for k: uint256 in range(4):
+            start: uint256 = GROUP * group + 8 * k
+            if count > start:
+                at: uint256 = 128 * (group & 7) + 32 * k
+                if group < 8:
+                    w[k] = convert(extract32(first, at), uint256)
+                else:
+                    w[k] = convert(extract32(second, at), uint256)
+                if count < start + 8:
+                    w[k] = w[k] & ((1 << (32 * (count - start))) - 1)
+            w[k] = w[k] ^ vectors.FLIP
+        v: uint256[2] = [
+            convert(extract32(values, 64 * group), uint256) ^ FLIP16,
+            convert(extract32(values, 64 * group + 32), uint256) ^ FLIP16,
+        ]
+        for i: uint256 in range(8):
+            s: uint256 = 32 * i
+            p: uint256 = (
+                (((w[0] >> s) & c.M32) << 192)
+                | (((w[1] >> s) & c.M32) << 128)
+                | (((w[2] >> s) & c.M32) << 64)
+                | ((w[3] >> s) & c.M32)
+            )
+            field: uint256 = 16 * ((i & 1) | ((i >> 2) << 1))
+            x: uint256 = (v[(i >> 1) & 1] >> field) & FIELDS
+            acc = unsafe_add(
+                acc, unsafe_mul(unsafe_sub(p, WEIGHT_SIGNS), unsafe_sub(x, VALUE_SIGNS))
+            )
+    return convert(convert(unsafe_add(acc, 2**191), bytes32), int256) >> 192
+
+
+@internal
+@view
+def _mixed(
+    lane: uint256, totals: Bytes[c.CHUNK_BYTES], parts: Bytes[c.CHUNK_BYTES]
+) -> int256:
+    """
+    @dev A head's totals are one word of their leaf.
+         # rule: INNER-38
+    """
+    divisor: int256 = 0
+    word: uint256 = convert(extract32(totals, 32 * (lane // step_model.HEAD_SIZE)), uint256)
+    for i: uint256 in range(SCORE_BLOCKS):
+        total: int256 = lanes._sign(word & c.M32, 32)
+        if total != reads.NO_INT32:
+            divisor += total
+        word = word >> 32
+    divisor = max(1, divisor)
+    sum: int256 = 0
+    for i: uint256 in range(VALUE_BLOCKS):
+        part: int256 = lanes._read(
+            parts, c.CHUNK_BYTES32, VALUE_BLOCKS * lane % c.CHUNK_WORDS + i
+        )
+        sum += integers._clip(part, -PART_LIMIT, PART_LIMIT)
+    quotient: int256 = min(integers.SAT32, ((abs(sum) << 8) + divisor // 2) // divisor)
+    if sum < 0:
+        return -quotient
+    return quotient
+
+
+@internal
+@view
+def _mixed_bits(leaf: uint256, mixed: Bytes[c.CHUNK_BYTES]) -> int256:
+    """
+    @dev # rule: INNER-39
+    """
+    left: uint256 = self._queries() - c.INT32_PER_CHUNK * leaf
+    low: int256 = 0
+    high: int256 = 0
+    sum: int256 = 0
+    low, high, sum = vectors._range(mixed, 0, min(c.INT32_PER_CHUNK, left))
+    return integers._bits(convert(max(abs(low), abs(high)), uint256))
+
+
+@internal
+@view
+def _attention(
+    lane: uint256, mixed: Bytes[c.CHUNK_BYTES], bits: Bytes[c.CHUNK_BYTES]
+) -> int256:
+    """
+    @dev # rule: INNER-39
+    """
+    value: int256 = lanes._read(mixed, c.CHUNK_INT32, lane % c.INT32_PER_CHUNK)
+    cut: int256 = vectors._input_shift(bits, reads._chunks(self._queries()))
+    return integers._shift(value, cut, integers.SAT16)
