@@ -27,8 +27,10 @@ from oyez.protocol.transition import CallRecords, Execution, list_call_records
 from oyez.protocol.types import Claim, Entry, Hash32, Manifest
 
 CALL_LEVEL = POSITION_BITS + SLOT_BITS
-#: Results whose trees are held at once.
-KEPT = 4
+#: Bytes of the trees that are held at once: three of the largest batches, hundreds of usual ones.
+MOST_BYTES = 512 << 20
+#: Bytes of a hash in a sequence, and of a node in a table with its place.
+HASH_BYTES, NODE_BYTES = 75, 220
 
 #: Layers and sampler of each position from 1 on.
 Positions = Sequence[tuple[Sequence[Hash32], Hash32]]
@@ -50,17 +52,24 @@ class OuterTree:
         self._last_record = last_record
         self._retrace = retrace
         self._positions: dict[int, Positions] = {}
-        self._nodes: dict[tuple[int, int], Hash32] = {}
+        self._nodes: dict[int, Hash32] = {}
+        self._hashes = sum(
+            len(call.prologue) + len(call.positions) + len(call.epilogue) for call in calls
+        )
 
     def get_node(self, level: int, index: int) -> Hash32:
         """Return a node: of the whole tree, a call, a position, or down to a record.
 
         Rule: CHAL-45
         """
-        found = self._nodes.get((level, index))
+        place = 1 << (OUTER_HEIGHT - level) | index
+        found = self._nodes.get(place)
         if found is None:
-            found = self._compute(level, index)
-            self._nodes[level, index] = found
+            found = self._find(level, index)
+        if found is None:
+            left = self.get_node(level - 1, 2 * index)
+            found = compute_sha256_node(left, self.get_node(level - 1, 2 * index + 1))
+            self._nodes[place] = found
         return found
 
     def get_prologue(self, call: int, slot: int) -> Sequence[Chunk]:
@@ -69,7 +78,12 @@ class OuterTree:
             return ()
         return trace_records.build_prologue_chunks(self._calls[call].contents)[slot]
 
-    def _compute(self, level: int, index: int) -> Hash32:
+    def estimate_bytes(self) -> int:
+        """Return about how much memory it takes now; it grows by what is asked for."""
+        return HASH_BYTES * self._hashes + NODE_BYTES * len(self._nodes)
+
+    def _find(self, level: int, index: int) -> Hash32 | None:
+        """Return a node that is known without its children."""
         if not self._is_alive(level, index):
             return trace.record_tree().empty[level]
         if level == SLOT_BITS:
@@ -77,10 +91,7 @@ class OuterTree:
             roots = self._calls[call].positions if call < len(self._calls) else ()
             if 1 <= position <= len(roots):
                 return roots[position - 1]
-        if level == 0:
-            return self._get_record(index)
-        left = self.get_node(level - 1, 2 * index)
-        return compute_sha256_node(left, self.get_node(level - 1, 2 * index + 1))
+        return self._get_record(index) if level == 0 else None
 
     def _is_alive(self, level: int, index: int) -> bool:
         """Tell whether any record below a node may be other than PAD."""
@@ -119,7 +130,8 @@ class OuterTree:
 
     def _get_positions(self, call: int) -> Positions:
         if call not in self._positions:
-            self._positions[call] = self._retrace(call)
+            found = self._positions[call] = self._retrace(call)
+            self._hashes += sum(len(layers) + 1 for layers, _ in found)
         return self._positions[call]
 
 
@@ -144,7 +156,11 @@ class Results(Protocol):
 
 
 class OuterTraces:
-    """The trees of the own results, made when a duel asks for one."""
+    """The trees of the own results, made when a duel asks for one.
+
+    Those asked for last are kept, as many as memory has room for: duels on many batches at once ask
+    for their trees in turn, and to make one again may mean to run its calls again.
+    """
 
     def __init__(self, engine: Engine, results: Results) -> None:
         """Take the engine that runs duelled calls again, and the service's results."""
@@ -153,9 +169,12 @@ class OuterTraces:
         self._trees: dict[Hash32, OuterTree] = {}
 
     def open_outer(self, batch: int) -> OuterTree:
-        """Return the tree of a batch's own result; one of another history is made anew."""
+        """Return the tree of a batch's own result; one of another history is made anew.
+
+        Rule: CHAL-48
+        """
         claim = self._results.fetch_claim(batch)
-        tree = self._trees.get(claim.trace_root)
+        tree = self._trees.pop(claim.trace_root, None)
         if tree is None:
             state, closed, executions = self._results.fetch_executed(batch)
             manifests = self._results.collect(closed.entries)
@@ -172,9 +191,19 @@ class OuterTraces:
             )
             last = trace.build_last_record(claim.state_root, claim.outbox_root, claim.receipts_root)
             tree = OuterTree(calls, last, self._build_retrace(executions))
-            kept = list(self._trees.items())[-(KEPT - 1) :]
-            self._trees = {**dict(kept), claim.trace_root: tree}
+        self._trees[claim.trace_root] = tree
+        self._make_room()
         return tree
+
+    def _make_room(self) -> None:
+        """Forget the trees that were not asked for the longest, until the others fit; keep one."""
+        sizes = {root: tree.estimate_bytes() for root, tree in self._trees.items()}
+        total = sum(sizes.values())
+        for root in list(self._trees)[:-1]:
+            if total <= MOST_BYTES:
+                return
+            total -= sizes[root]
+            del self._trees[root]
 
     def _build_retrace(self, executions: Sequence[Execution]) -> Callable[[int], Positions]:
         return lambda call: replay.retrace(

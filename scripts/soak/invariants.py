@@ -1,4 +1,4 @@
-"""Every named mutant dies by its own test; crowds raise no call's gas, rivals win no time."""
+"""Every named mutant dies by its own test; crowds raise no gas, win no time, beat no client."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scripts.mutate.named import run_named
 from scripts.soak.part import Block, Part, Result
+from tests.actors.duels import onslaught
 from tests.clocks.attacks import T
 from tests.clocks.rivals import play_rivals
 from tests.contracts.crowds import Crowd
@@ -16,6 +17,8 @@ from tests.contracts.test_duel_crowds import TOLERANCE
 ROOT = Path(__file__).resolve().parents[2]
 #: rivals at once
 RIVALS = (1, 10, 100, 500)
+#: lies with a champion each, at once, against the shipped client on a node; T is 600 s
+LIES = (24, 48)
 #: siblings with as many duels, and the depth of a dead chain
 SIBLINGS, DEPTH = 10_000, 1_000
 
@@ -33,7 +36,7 @@ def run_mutants(block: Block) -> Result:
 
 
 def run_crowds(block: Block) -> Result:
-    """Measure gas alone and in the crowd; play so many rivals."""
+    """Measure gas alone and in the crowd; play so many rivals, and so many lies on a node."""
     alone, among = Crowd(1, 1).run(), Crowd(SIBLINGS, DEPTH).run()
     dearer = {name: among[name] - alone[name] for name in alone}
     assert max(dearer.values()) < TOLERANCE, dearer
@@ -44,8 +47,16 @@ def run_crowds(block: Block) -> Result:
         counts[f"{rivals} rivals, final after"] = outcome.chain.final_at[1]
         counts[f"{rivals} rivals, honest transactions"] = outcome.honest.sent.total()
     counts["T"] = T
+    for lies in LIES:
+        found = onslaught.play(lies)
+        counts[f"{lies} lies on a node, blocks from T to the end"] = found.blocks
+        counts[f"{lies} lies on a node, honest transactions"] = found.moves.total()
+        counts[f"{lies} lies on a node, most of them in a block"] = found.most
+        counts[f"{lies} lies on a node, seconds left on the shortest clock"] = found.left
     return Result(counts)
 
 
 PART = Part("invariants", "each named mutant dies by its own test", run_mutants, 1, len(NAMED))
-CROWDS = Part("crowds", "gas among 10,000 siblings; 500 rivals at once", run_crowds, 1, SIBLINGS)
+CROWDS = Part(
+    "crowds", "gas among 10,000 siblings; 500 rivals, 48 lies at once", run_crowds, 1, SIBLINGS
+)

@@ -13,7 +13,7 @@ from tests.actors.duels.forkers import SiblingSpammer
 from tests.actors.duels.liars import WrongAtRecord
 from tests.actors.duels.moves import Act
 from tests.actors.duels.party import Liar, find_truth, is_true
-from tests.actors.duels.stage import BLOCK, HONEST, PAID, Stage, T, find_arena
+from tests.actors.duels.stage import BLOCK, HONEST, LATENCIES, PAID, Stage, T, find_arena
 from tests.contracts.harness import ETHER, GRAVE, SEQUENCER, Reverted
 
 PLACES = [
@@ -206,7 +206,7 @@ def test_honest_work_is_linear_in_the_lies(lies: int) -> None:
     ("name", "blocks"), [("SiblingSpammer", 45), ("Stallers", 20), ("OverlappingForks", 14)]
 )
 def test_one_move_a_block_is_enough(name: str, blocks: int) -> None:
-    """As the service sends them: each waits until the one before is mined, nearest deadline first.
+    """Where blocks have room for one: the nearest deadline comes first.
 
     Rule: CHAL-39
     """
@@ -215,16 +215,16 @@ def test_one_move_a_block_is_enough(name: str, blocks: int) -> None:
     catalog.play(stage)
 
 
-@pytest.mark.parametrize("lies", [6, 16])
-def test_many_lies_at_one_move_a_block(lies: int) -> None:
-    """Sixteen duels and their bouts fill 120 blocks nearly; twice as many would be lost.
+@pytest.mark.parametrize(("lies", "pace"), [(6, 1), (16, 1), (24, 16)])
+def test_many_lies_at_so_many_moves_a_block(lies: int, pace: int) -> None:
+    """At one a block sixteen duels and their bouts fill 120 blocks nearly; 24 would be lost.
 
-    Rule: CHAL-39
+    Rule: CHAL-39, CHAL-47
     """
     liar = SiblingSpammer(sequencer=SEQUENCER, stakes=2 * lies)
-    arena = find_arena(SEQUENCER)
+    arena = find_arena(SEQUENCER, [liar.get_nth(i) for i in range(lies)])
     stage = Stage(catalog.make_solver(HONEST, catalog.read_terms(arena), False), [liar], arena)
-    stage.pace, stage.latencies = 1, 8 * lies
+    stage.pace, stage.latencies = pace, 8 * lies // pace + LATENCIES
     catalog.play(stage)
     assert len(stage.board.slashed) == 2 * lies
 

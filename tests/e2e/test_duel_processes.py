@@ -21,10 +21,11 @@ import pytest
 from oyez.gas.duels import DuelWorld
 from oyez.protocol.types import Address
 from tests.actors.duels import records as rec
-from tests.actors.duels import trees
 from tests.actors.duels.board import Board
+from tests.actors.duels.forkers import SiblingSpammer
 from tests.actors.duels.judge import find_liars
-from tests.actors.duels.party import is_true
+from tests.actors.duels.onslaught import close_short_batch
+from tests.actors.duels.party import Liar, is_true
 from tests.actors.duels.process import Seat
 from tests.devnet import Anvil
 
@@ -103,19 +104,9 @@ class Conductor:
         self.world = DuelWorld(node, window=T, response=D)
         self.path = folder / "deployment.json"
         self.world.deployment.save(self.path)
-        self.close_batch()
+        spammed = [SiblingSpammer(stakes=4).get_nth(i) for i in range(2)]
+        close_short_batch(node, self.world, [Liar.change, *spammed])
         self.actors: list[Actor] = []
-
-    def close_batch(self) -> None:
-        """Until its machine halts in time: other blocks make other batches."""
-        for _ in range(100):
-            kept = self.node.snapshot()
-            self.world.close_batch()
-            if trees.is_short(self.world.inbox.fetch_batch(1).batch_hash):
-                return
-            self.node.restore(kept)
-            self.node.mine()
-        raise AssertionError("no run halts in time")
 
     def fetch_number(self) -> int:
         return self.world.chain.fetch_block("latest").number

@@ -26,9 +26,12 @@ class SiblingSpammer(Liar):
     def place(self, board: Board) -> bytes | None:
         return on_head(board)
 
+    def get_nth(self, i: int) -> trees.Change:
+        return i % 4, 3, 700, 255 - i
+
     def make_nth(self, i: int) -> Callable[[rec.Batch], Side]:
         def make(batch: rec.Batch) -> Side:
-            return trees.make_run(batch.hash, (i % 4, 3, 700, 255 - i), salt=self.stakes[i])
+            return trees.make_run(batch.hash, self.get_nth(i), salt=self.stakes[i])
 
         return make
 

@@ -39,14 +39,21 @@ NAMES = {"inbox": "Inbox", "rollup": "Rollup", "game": "DuelGame", "pay": "MoveP
 class RemoteNode(DuelNode):
     """The shipped agent with its sender and journal, its own results those of the toy."""
 
-    def __init__(self, seat: Seat, place: deployment.Deployment, key: keys.Key, home: Path) -> None:
+    def __init__(
+        self,
+        seat: Seat,
+        place: deployment.Deployment,
+        key: keys.Key,
+        home: Path,
+        pause: Callable[[float], object] = lambda _: None,
+    ) -> None:
         seat.look()
         self.chain, self.key, self.home, self.deployment = seat.chain, key, home, place
         self.truths = {batch.number: make_truth(batch) for batch in seat.board.batches.values()}
         self.machine = True
         self.log = Lines()
         self.moves = []
-        self.pause, self.patience = lambda _: None, PATIENCE_SECONDS
+        self.pause, self.patience = pause, PATIENCE_SECONDS
         self.restart()
 
     def act(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from oyez.protocol.types import Claim, Hash32
@@ -24,6 +25,19 @@ def run_to_end(batch_hash: bytes, change: Change | None = None) -> toy.Machine:
 def is_short(batch_hash: bytes, least: int = 4) -> bool:
     """Whether the machine that a batch starts halts after a handful of records."""
     return least <= len(run_to_end(batch_hash).records) <= 12
+
+
+def are_false(batch_hash: bytes, changes: Iterable[Change]) -> bool:
+    """Whether each change makes a run false: one to the true value makes a lie of the state alone.
+
+    Such a lie is told in the last record, for which the toy has no machine.
+    """
+    truth = run_to_end(batch_hash).records
+    roots = [inner.record_root for inner in truth]
+    return all(
+        [inner.record_root for inner in run_to_end(batch_hash, change).records] != roots
+        for change in changes
+    )
 
 
 def seal(machine: toy.Machine, tree: toy.Tree, salt: object = 0) -> Side:

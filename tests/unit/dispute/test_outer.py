@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
 
 from oyez.derivation.history import Batch
+from oyez.dispute import outer
 from oyez.dispute.outer import OuterTraces, OuterTree
 from oyez.dispute.traces import list_children, list_siblings
 from oyez.protocol import codec, merkle, trace
@@ -124,3 +127,76 @@ def test_a_tree_is_kept_until_the_result_is_another() -> None:
     assert again is not first
     assert again.get_node(24, 0) == kept.result.claim.trace_root
     assert codec.sha256(b"") != again.get_node(24, 0)
+
+
+class Several:
+    """Some batches' results, each of its own executions; counts what is derived again."""
+
+    def __init__(self, count: int) -> None:
+        self.all = [Kept(1 + number) for number in range(count)]
+        self.derived: list[int] = []
+
+    def fetch_claim(self, number: int) -> Claim:
+        return self.all[number].result.claim
+
+    def fetch_executed(self, number: int) -> tuple[State, Batch, Sequence[Execution]]:
+        self.derived.append(number)
+        return self.all[number].fetch_executed(1)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.all[0], name)
+
+
+def open_all(traces: OuterTraces, *numbers: int) -> list[OuterTree]:
+    """Ask for trees as duels do: down to the root's children."""
+    found = [traces.open_outer(number) for number in numbers]
+    for tree in found:
+        list_children(tree, 24, 0)
+    return found
+
+
+def test_duels_on_many_batches_in_turn_make_each_tree_once() -> None:
+    """Rule: CHAL-48"""
+    results = Several(12)
+    traces = OuterTraces(results, results)  # type: ignore[arg-type]  # both at once, as the service has
+    first = open_all(traces, *range(12))
+    for _ in range(3):
+        assert open_all(traces, *range(12)) == first
+    assert results.derived == list(range(12))
+
+
+def test_trees_that_memory_has_no_room_for_go_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last is kept however large it is. Rule: CHAL-48"""
+    results = Several(4)
+    traces = OuterTraces(results, results)  # type: ignore[arg-type]  # as above
+    sizes = [tree.estimate_bytes() for tree in open_all(traces, 0, 1, 2, 3)]
+    assert sizes == sorted(sizes)
+    monkeypatch.setattr(outer, "MOST_BYTES", sum(sizes[1:]))
+    open_all(traces, 0)  # now the one asked for last: 1 goes
+    assert results.derived == [0, 1, 2, 3]
+    open_all(traces, 0, 2, 3)
+    assert results.derived == [0, 1, 2, 3]
+    open_all(traces, 1)
+    assert results.derived == [0, 1, 2, 3, 1]
+    monkeypatch.setattr(outer, "MOST_BYTES", 1)
+    open_all(traces, 3, 3)
+    open_all(traces, 0, 3)
+    assert results.derived == [0, 1, 2, 3, 1, 0, 3]
+
+
+def test_a_tree_is_about_as_large_as_it_says() -> None:
+    """No larger, and half as large: position roots, which executions hold, count. Rule: CHAL-48"""
+    kept = Kept(32)
+    traces = OuterTraces(kept, kept)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        tree = traces.open_outer(1)
+        tree.get_node(24, 0)
+        for call in range(0, 32, 4):
+            tree.get_node(0, trace.compute_outer_index(call, 1, 0))
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < tree.estimate_bytes() < 2 * held
