@@ -6,6 +6,7 @@
 """
 from contracts import constants as c
 from contracts.interfaces import IStepVerifier
+from contracts.modules import attention
 from contracts.modules import integers
 from contracts.modules import lanes
 from contracts.modules import openings
@@ -32,22 +33,9 @@ MIXED: constant(uint256) = 13
 MIXED_BITS: constant(uint256) = 14
 ATTENTION: constant(uint256) = 15
 
-# --- Leaves that a head has of scores, and a lane of values ---
-SCORE_BLOCKS: constant(uint256) = c.POSITIONS // c.INT32_PER_CHUNK
-VALUE_BLOCKS: constant(uint256) = c.POSITIONS // c.INT16_PER_CHUNK
 # formats of a layer, by byte
 Q_FORMAT: constant(uint256) = 0
 K_FORMAT: constant(uint256) = 1
-# a partial sum is cut to this before use: an honest one is far below
-PART_LIMIT: constant(int256) = 2**60
-# positions whose weights are four words and whose values are two
-GROUP: constant(uint256) = 32
-# in a word: the highest bit of each lane of int16; the lowest 16 bits of each of four limbs, the highest
-# of these, and the highest of their lowest 32
-FLIP16: constant(uint256) = max_value(uint256) // (2**16 - 1) * 2**15
-FIELDS: constant(uint256) = max_value(uint256) // (2**64 - 1) * (2**16 - 1)
-VALUE_SIGNS: constant(uint256) = max_value(uint256) // (2**64 - 1) * 2**15
-WEIGHT_SIGNS: constant(uint256) = max_value(uint256) // (2**64 - 1) * 2**31
 
 
 struct Row:
@@ -102,19 +90,18 @@ def recompute(
         y = given.leaves[1].data
     if step.op == SCORE:
         return self._score(step, given.leaves)
-    if step.op == MAXIMUM:
-        return self._maximum(x, self._block_count(step))
+    if step.op == MAXIMUM or step.op == TOTAL:
+        return self._reduce(step, x)
     if step.op == WEIGHT:
         return self._weight(step, x, y)
-    if step.op == TOTAL:
-        return self._total(x, self._block_count(step))
     if step.op == VALUE:
         lane: uint256 = self._value_lane(step) % c.INT16_PER_CHUNK
         return lanes._read(given.leaves[count - 1].data, c.CHUNK_REVERSED, lane)
     if step.op == PART:
-        return self._part(self._part_count(step), x, y, given.leaves[count - 1].data)
+        return attention._part(self._part_count(step), x, y, given.leaves[count - 1].data)
     if step.op == MIXED:
-        return self._mixed(self._lane(step), x, y)
+        lane: uint256 = self._lane(step)
+        return attention._quotient(lane, lane // step_model.HEAD_SIZE, x, y)
     if step.op == MIXED_BITS:
         return self._mixed_bits(step.lane, x)
     return self._attention(step.lane, x, y)
@@ -138,7 +125,8 @@ def _list(step: IStepVerifier.Step) -> openings.Wanted:
     if op == PART:
         return self._list_part(step)
     if op == VALUE:
-        position: uint256 = self._value_position(step)
+        number: uint256 = self._place(step) % attention.VALUE_BLOCKS
+        position: uint256 = c.INT16_PER_CHUNK * number + step.lane + 1
         if position <= reads._position(step.record):
             chunk: uint256 = self._value_lane(step) // c.INT16_PER_CHUNK
             if step.lane == 0 and position < reads._position(step.record):
@@ -146,7 +134,7 @@ def _list(step: IStepVerifier.Step) -> openings.Wanted:
             at.append(self._key_value(step, position, chunk))
             types = [c.CHUNK_REVERSED, c.CHUNK_REVERSED]
     elif op == MAXIMUM or op == TOTAL:
-        is_head: bool = step.lane < SCORE_BLOCKS * step_model.HEADS
+        is_head: bool = step.lane < attention.SCORE_BLOCKS * step_model.HEADS
         if is_head and self._block_count(step) > 0:
             at = [reads._leaf(op - 1, step.lane)]
             types = [c.CHUNK_INT32]
@@ -156,7 +144,7 @@ def _list(step: IStepVerifier.Step) -> openings.Wanted:
             types = [c.CHUNK_INT32, c.CHUNK_INT32]
     elif op == MIXED:
         if lane < self._queries():
-            part: uint256 = VALUE_BLOCKS * lane // c.CHUNK_WORDS
+            part: uint256 = attention.VALUE_BLOCKS * lane // c.CHUNK_WORDS
             at = [reads._leaf(TOTAL, 0), reads._leaf(PART, part)]
             types = [c.CHUNK_INT32, c.CHUNK_BYTES32]
     elif op == MIXED_BITS:
@@ -181,7 +169,8 @@ def _list_score(step: IStepVerifier.Step) -> openings.Wanted:
          # rule: INNER-33
     """
     wanted: openings.Wanted = openings.Wanted(at=[], types=[])
-    position: uint256 = self._score_position(step)
+    number: uint256 = self._place(step) % attention.SCORE_BLOCKS
+    position: uint256 = c.INT32_PER_CHUNK * number + step.lane + 1
     if position > reads._position(step.record):
         return wanted
     query: uint256 = self._query_lane(step)
@@ -210,19 +199,19 @@ def _list_part(step: IStepVerifier.Step) -> openings.Wanted:
     """
     wanted: openings.Wanted = openings.Wanted(at=[], types=[])
     count: uint256 = self._part_count(step)
-    lane: uint256 = self._lane(step) // VALUE_BLOCKS
+    lane: uint256 = self._lane(step) // attention.VALUE_BLOCKS
     if count == 0 or lane >= self._queries():
         return wanted
-    number: uint256 = self._lane(step) % VALUE_BLOCKS
+    number: uint256 = self._lane(step) % attention.VALUE_BLOCKS
     head: uint256 = lane // step_model.HEAD_SIZE
-    weights: uint256 = reads._leaf(WEIGHT, SCORE_BLOCKS * head + 2 * number)
+    weights: uint256 = reads._leaf(WEIGHT, attention.SCORE_BLOCKS * head + 2 * number)
     wanted.at.append(weights)
     wanted.types.append(c.CHUNK_INT32)
     if count > c.INT32_PER_CHUNK:
         wanted.at.append(weights + 1)
         wanted.types.append(c.CHUNK_INT32)
     value: uint256 = self._group(head) * step_model.HEAD_SIZE + lane % step_model.HEAD_SIZE
-    wanted.at.append(reads._leaf(VALUE, VALUE_BLOCKS * value + number))
+    wanted.at.append(reads._leaf(VALUE, attention.VALUE_BLOCKS * value + number))
     wanted.types.append(c.CHUNK_INT16)
     return wanted
 
@@ -295,17 +284,11 @@ def _group(head: uint256) -> uint256:
 
 @internal
 @view
-def _score_position(step: IStepVerifier.Step) -> uint256:
-    return c.INT32_PER_CHUNK * (self._place(step) % SCORE_BLOCKS) + step.lane + 1
-
-
-@internal
-@view
 def _query_lane(step: IStepVerifier.Step) -> uint256:
     """
     @dev Of a score: first lane of its query head.
     """
-    return self._place(step) // SCORE_BLOCKS * step_model.HEAD_SIZE
+    return self._place(step) // attention.SCORE_BLOCKS * step_model.HEAD_SIZE
 
 
 @internal
@@ -314,13 +297,7 @@ def _key_lane(step: IStepVerifier.Step) -> uint256:
     """
     @dev Of a score: first lane of its key head.
     """
-    return self._group(self._place(step) // SCORE_BLOCKS) * step_model.HEAD_SIZE
-
-
-@internal
-@view
-def _value_position(step: IStepVerifier.Step) -> uint256:
-    return c.INT16_PER_CHUNK * (self._place(step) % VALUE_BLOCKS) + step.lane + 1
+    return self._group(self._place(step) // attention.SCORE_BLOCKS) * step_model.HEAD_SIZE
 
 
 @internal
@@ -329,7 +306,7 @@ def _value_lane(step: IStepVerifier.Step) -> uint256:
     """
     @dev Of a value: where it stands among a position's keys and values.
     """
-    return step_model.KV_HEADS * step_model.HEAD_SIZE + self._place(step) // VALUE_BLOCKS
+    return step_model.KV_HEADS * step_model.HEAD_SIZE + self._place(step) // attention.VALUE_BLOCKS
 
 
 @internal
@@ -338,9 +315,9 @@ def _block_count(step: IStepVerifier.Step) -> uint256:
     """
     @dev Positions, up to the record's own, in the block of 256 that a weight, a maximum or a total is of.
     """
-    number: uint256 = step.lane % SCORE_BLOCKS
+    number: uint256 = step.lane % attention.SCORE_BLOCKS
     if step.op == WEIGHT:
-        number = self._place(step) % SCORE_BLOCKS
+        number = self._place(step) % attention.SCORE_BLOCKS
     return self._positions_from(step, c.INT32_PER_CHUNK * number, c.INT32_PER_CHUNK)
 
 
@@ -350,7 +327,7 @@ def _part_count(step: IStepVerifier.Step) -> uint256:
     """
     @dev Positions, up to the record's own, in the block of 512 that a part is of.
     """
-    first: uint256 = c.INT16_PER_CHUNK * (step.lane % VALUE_BLOCKS)
+    first: uint256 = c.INT16_PER_CHUNK * (step.lane % attention.VALUE_BLOCKS)
     return self._positions_from(step, first, c.INT16_PER_CHUNK)
 
 
@@ -383,10 +360,10 @@ def _score(
     keys: uint256 = (query + step_model.HEAD_SIZE - 1) // c.INT16_PER_CHUNK - first_query + 1
     sum: int256 = 0
     for i: uint256 in range(step_model.HEAD_SIZE >> 2, bound=64):
-        left: uint256[2] = self._four(
+        left: uint256[2] = attention._four(
             leaves[query // c.INT16_PER_CHUNK - first_query].data, query, False
         )
-        right: uint256[2] = self._four(
+        right: uint256[2] = attention._four(
             leaves[keys + key // c.INT16_PER_CHUNK - first_key].data, key, True
         )
         for j: uint256 in range(2):
@@ -403,46 +380,18 @@ def _score(
 
 
 @internal
-@pure
-def _four(data: Bytes[c.CHUNK_BYTES], lane: uint256, reversed: bool) -> uint256[2]:
+@view
+def _reduce(step: IStepVerifier.Step, data: Bytes[c.CHUNK_BYTES]) -> int256:
     """
-    @dev Two lanes, then the two after them, 16 bits each; the first in the low bits, or in the high ones
-         if the chunk is reversed.
-    """
-    at: uint256 = lane % c.INT16_PER_CHUNK
-    word: uint256 = 64 * (at // GROUP)
-    pair: uint256 = at % GROUP >> 2
-    if reversed:
-        pair = 7 - pair
-    return [
-        (convert(extract32(data, word), uint256) >> (32 * pair)) & c.M32,
-        (convert(extract32(data, word + 32), uint256) >> (32 * pair)) & c.M32,
-    ]
-
-
-@internal
-@pure
-def _maximum(scores: Bytes[c.CHUNK_BYTES], count: uint256) -> int256:
-    """
-    @dev # rule: INNER-34
+    @dev Of lanes up to the record's position.
+         # rule: INNER-34
     """
     low: int256 = 0
     high: int256 = 0
     sum: int256 = 0
-    low, high, sum = vectors._range(scores, 0, count)
-    return high
-
-
-@internal
-@pure
-def _total(weights: Bytes[c.CHUNK_BYTES], count: uint256) -> int256:
-    """
-    @dev # rule: INNER-34
-    """
-    low: int256 = 0
-    high: int256 = 0
-    sum: int256 = 0
-    low, high, sum = vectors._range(weights, 0, count)
+    low, high, sum = vectors._range(data, 0, self._block_count(step))
+    if step.op == MAXIMUM:
+        return high
     return integers._clip(sum, -integers.SAT32, integers.SAT32)
 
 
@@ -455,91 +404,13 @@ def _weight(
     @dev Maxima that are not there are the least number.
          # rule: INNER-35
     """
-    head: uint256 = self._place(step) // SCORE_BLOCKS
+    head: uint256 = self._place(step) // attention.SCORE_BLOCKS
     low: int256 = 0
     high: int256 = 0
     sum: int256 = 0
-    low, high, sum = vectors._range(maxima, SCORE_BLOCKS * head, SCORE_BLOCKS)
+    low, high, sum = vectors._range(maxima, attention.SCORE_BLOCKS * head, attention.SCORE_BLOCKS)
     score: int256 = lanes._read(scores, c.CHUNK_INT32, step.lane)
     return integers._shift(integers._exponential(max(0, high - score)), 14, integers.SAT32)
-
-
-@internal
-@pure
-def _part(
-    count: uint256,
-    first: Bytes[c.CHUNK_BYTES],
-    second: Bytes[c.CHUNK_BYTES],
-    values: Bytes[c.CHUNK_BYTES],
-) -> int256:
-    """
-    @dev Four products a multiplication of numbers of four 64-bit limbs, whose highest limb is then their
-         sum. A group is 32 positions: four words of weights, two of values. Lane c of the four words
-         are positions c, c + 8, c + 16, c + 24, and so are every fourth field of a word of values.
-         Sums of 512 products stay below 2**55 in each limb. Weights after the last position are made 0.
-         # rule: INNER-37
-    """
-    acc: uint256 = 0
-    for group: uint256 in range((count + GROUP - 1) // GROUP, bound=16):
-        w: uint256[4] = empty(uint256[4])
-        for k: uint256 in range(4):
-            start: uint256 = GROUP * group + 8 * k
-            if count > start:
-                at: uint256 = 128 * (group & 7) + 32 * k
-                if group < 8:
-                    w[k] = convert(extract32(first, at), uint256)
-                else:
-                    w[k] = convert(extract32(second, at), uint256)
-                if count < start + 8:
-                    w[k] = w[k] & ((1 << (32 * (count - start))) - 1)
-            w[k] = w[k] ^ vectors.FLIP
-        v: uint256[2] = [
-            convert(extract32(values, 64 * group), uint256) ^ FLIP16,
-            convert(extract32(values, 64 * group + 32), uint256) ^ FLIP16,
-        ]
-        for i: uint256 in range(8):
-            s: uint256 = 32 * i
-            p: uint256 = (
-                (((w[0] >> s) & c.M32) << 192)
-                | (((w[1] >> s) & c.M32) << 128)
-                | (((w[2] >> s) & c.M32) << 64)
-                | ((w[3] >> s) & c.M32)
-            )
-            field: uint256 = 16 * ((i & 1) | ((i >> 2) << 1))
-            x: uint256 = (v[(i >> 1) & 1] >> field) & FIELDS
-            acc = unsafe_add(
-                acc, unsafe_mul(unsafe_sub(p, WEIGHT_SIGNS), unsafe_sub(x, VALUE_SIGNS))
-            )
-    return convert(convert(unsafe_add(acc, 2**191), bytes32), int256) >> 192
-
-
-@internal
-@view
-def _mixed(
-    lane: uint256, totals: Bytes[c.CHUNK_BYTES], parts: Bytes[c.CHUNK_BYTES]
-) -> int256:
-    """
-    @dev A head's totals are one word of their leaf.
-         # rule: INNER-38
-    """
-    divisor: int256 = 0
-    word: uint256 = convert(extract32(totals, 32 * (lane // step_model.HEAD_SIZE)), uint256)
-    for i: uint256 in range(SCORE_BLOCKS):
-        total: int256 = lanes._sign(word & c.M32, 32)
-        if total != reads.NO_INT32:
-            divisor += total
-        word = word >> 32
-    divisor = max(1, divisor)
-    sum: int256 = 0
-    for i: uint256 in range(VALUE_BLOCKS):
-        part: int256 = lanes._read(
-            parts, c.CHUNK_BYTES32, VALUE_BLOCKS * lane % c.CHUNK_WORDS + i
-        )
-        sum += integers._clip(part, -PART_LIMIT, PART_LIMIT)
-    quotient: int256 = min(integers.SAT32, ((abs(sum) << 8) + divisor // 2) // divisor)
-    if sum < 0:
-        return -quotient
-    return quotient
 
 
 @internal

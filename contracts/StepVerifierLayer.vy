@@ -8,6 +8,7 @@ from contracts import constants as c
 from contracts.interfaces import IStepVerifier
 from contracts.modules import integers
 from contracts.modules import lanes
+from contracts.modules import norms
 from contracts.modules import openings
 from contracts.modules import reads
 from contracts.modules import step_model
@@ -47,12 +48,7 @@ LAST_KIND: constant(int256) = 3
 MODE_CHOICE: constant(int256) = 4
 MODE_FREE: constant(int256) = 5
 
-# --- Numbers ---
-INPUT_BITS: constant(int256) = 14
-GATE_LIMIT: constant(int256) = 2**21
-LOG2E: constant(int256) = 94_548
-ONE: constant(int256) = 2**30
-WIDE: constant(int256) = 2**40
+# --- Sizes ---
 ROW_BYTES: constant(uint256) = 2 * c.INT16_PER_CHUNK
 MAX_ROWS: constant(uint256) = 1
 
@@ -134,7 +130,7 @@ def recompute(
     if step.op == LAST_NORMED:
         return self._normed(step, y, x, weights)
     if step.op == SWISH:
-        return self._swish(self._int32(x, step.lane))
+        return norms._swish(self._int32(x, step.lane))
     if step.op == GATED_BITS:
         first: uint256 = c.INT32_PER_CHUNK * step.lane
         left: uint256 = min(c.INT32_PER_CHUNK, step_model.FEED_FORWARD - first)
@@ -341,24 +337,6 @@ def _asks(mode: Bytes[c.CHUNK_BYTES]) -> bool:
 
 
 @internal
-@pure
-def _bounded(words: Bytes[c.CHUNK_BYTES], at: uint256) -> uint256:
-    """
-    @dev A word that counts something, cut to what no honest one exceeds.
-    """
-    return convert(integers._clip(self._word(words, at), 0, integers.WORD_LIMIT), uint256)
-
-
-@internal
-@pure
-def _inverse(words: Bytes[c.CHUNK_BYTES], chunks: uint256) -> int256:
-    """
-    @dev R, from r of a norm leaf, which is at least 1 whatever stands there.
-    """
-    return integers._invert_root(max(1, self._bounded(words, 2 * chunks)))
-
-
-@internal
 @view
 def _norm(
     step: IStepVerifier.Step,
@@ -386,17 +364,9 @@ def _norm(
             return convert(vectors._squares(second, left), int256)
         return convert(vectors._squares(first, left), int256)
     if step.lane == 2 * chunks:
-        total: uint256 = 0
-        for i: uint256 in range(chunks, bound=c.CHUNK_WORDS):
-            total += self._bounded(raw, i)
-        return convert(isqrt((total << 16) // step_model.WIDTH + step_model.EPSILON), int256)
+        return norms._root(raw, chunks, step_model.WIDTH, step_model.EPSILON)
     if step.lane == 2 * chunks + 1:
-        peak: uint256 = 0
-        for i: uint256 in range(chunks, bound=c.CHUNK_WORDS):
-            peak = max(peak, self._bounded(raw, chunks + i))
-        if peak != 0:
-            product: uint256 = peak * convert(self._inverse(raw, chunks), uint256)
-            return integers._bits(product) - vectors.INPUT_BITS
+        return norms._cut(raw, chunks)
     return 0
 
 
@@ -413,25 +383,11 @@ def _normed(
     """
     chunks: uint256 = reads._chunks(step_model.WIDTH)
     product: int256 = self._int32(x, step.lane % c.INT32_PER_CHUNK)
-    product = product * vectors._weight(weights, step.lane) * self._inverse(words, chunks)
-    return integers._shift(product, self._word(words, 2 * chunks + 1), integers.SAT16)
+    product = product * vectors._weight(weights, step.lane) * norms._inverse(words, chunks)
+    return integers._shift(product, norms._word(words, 2 * chunks + 1), integers.SAT16)
 
 
 # --- SWIGLU ---
-
-
-@internal
-@pure
-def _swish(gate: int256) -> int256:
-    """
-    @dev # rule: INNER-28
-    """
-    z: int256 = integers._shift(min(abs(gate), GATE_LIMIT) * LOG2E, 16, WIDE)
-    e: int256 = integers._exponential(z)
-    numerator: int256 = e
-    if gate >= 0:
-        numerator = ONE
-    return integers._shift(gate * ((numerator << 16) // (ONE + e)), 16, integers.SAT32)
 
 
 @internal
@@ -456,9 +412,3 @@ def _gated(
 @pure
 def _int32(data: Bytes[c.CHUNK_BYTES], lane: uint256) -> int256:
     return lanes._read(data, c.CHUNK_INT32, lane)
-
-
-@internal
-@pure
-def _word(data: Bytes[c.CHUNK_BYTES], lane: uint256) -> int256:
-    return lanes._read(data, c.CHUNK_BYTES32, lane)

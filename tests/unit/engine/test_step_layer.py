@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -215,8 +215,10 @@ def test_swiglu_is_the_engines(engine: ExactEngine, bits: int) -> None:
 
 def test_a_token_is_the_prompts_or_the_samplers(engine: ExactEngine) -> None:
     """Rule: INNER-23"""
-    say: Callable[..., list[int]] = lambda *lanes: fill(lanes, ChunkType.INT32)[0]  # noqa: E731
     prompt = [11 * at for at in range(300)]
+
+    def say(*lanes: int) -> list[int]:
+        return fill(lanes, ChunkType.INT32)[0]
 
     def token(position: int, slot: int, ran: int, kind: int) -> list[int]:
         made = Trace(engine, position, slot)
