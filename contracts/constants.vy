@@ -16,6 +16,7 @@ OUTBOX: constant(bytes32) = keccak256("oyez.outbox.v1")
 ASSERTION: constant(bytes32) = keccak256("oyez.assertion.v1")
 ACTION: constant(bytes32) = keccak256("oyez.action.v1")
 SHAPE: constant(bytes32) = keccak256("oyez.shape.v1")
+NOISE: constant(bytes32) = keccak256("oyez.noise.v1")
 
 # --- Enums ---
 ENTRY_CALL: constant(uint256) = 1

@@ -100,7 +100,7 @@ class World:
         return self.rows[tensor, row]
 
     def get_manifest(self, manifest_hash: Hash32) -> bytes:
-        return self.manifests[manifest_hash]
+        return self.manifests.get(manifest_hash, b"")
 
     def find_vocabulary(self, rest: bytes) -> int:
         return self.find_record(rest)

@@ -23,6 +23,7 @@ TAG_NAMES = (
     "ATTEST",
     "LOCK_KEY",
     "ACCOUNT_KEY",
+    "NOISE",
 )
 
 # Batches (interfaces.md section 3).

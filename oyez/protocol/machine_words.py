@@ -12,6 +12,8 @@ from oyez.protocol.machine import MachineState, Phase
 
 #: Set in every word of a state: what is 0 holds none.
 ALIVE = 1 << 80
+#: Where the byte that led to a state stands.
+BYTE = 0xFF << 72
 #: The phase after a byte that no output goes on with; no byte leads out of it.
 STUCK = 15
 

@@ -119,7 +119,7 @@ class Reads(Protocol):
         ...
 
     def read_manifest(self, manifest_hash: Hash32) -> bytes:
-        """Return a published manifest: public, so nothing is opened for it."""
+        """Return a published manifest, empty if there is none: nothing is opened for it."""
         ...
 
     def find_vocabulary(self, rest: bytes) -> int:
