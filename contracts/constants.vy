@@ -130,6 +130,7 @@ POSITIONS: constant(uint256) = 2_048
 MAX_DIRECT: constant(uint256) = 2_048
 PART_COLUMNS: constant(uint256) = 1_024
 MASK_TOKENS: constant(uint256) = 8
+MAX_TOKEN_BYTES: constant(uint256) = 256
 OPTION_LANES: constant(uint256) = 128
 MAX_MOVERS: constant(uint256) = 16
 CHUNK_PAD: constant(uint256) = 0

@@ -49,7 +49,7 @@ class Source(Protocol):
         ...
 
     def get_manifest(self, manifest_hash: Hash32) -> bytes:
-        """Return a published manifest."""
+        """Return a published manifest; nothing if nobody published it."""
         ...
 
     def find_vocabulary(self, rest: bytes) -> int:

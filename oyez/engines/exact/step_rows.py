@@ -10,6 +10,7 @@ from oyez.engines.exact import model_tree
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.model_tree import TensorNumber
 from oyez.engines.exact.weights import Layer, Model
+from oyez.protocol import step_machine
 from oyez.protocol.constants import INNER_HEIGHT
 from oyez.protocol.step import LayerFormats, StepModel
 from oyez.protocol.types import Hash32
@@ -118,7 +119,12 @@ def _empty(level: int) -> bytes:
 
 
 def build_step_model(engine: ExactEngine, inner_height: int = INNER_HEIGHT) -> StepModel:
-    """Return what steps know of a loaded model without opening it."""
+    """Return what steps know of a loaded model without opening it.
+
+    Raises:
+        Invalid: INNER-47 a token is longer than a step can walk.
+    """
+    step_machine.verify_tokens(engine.vocabulary)
     model: Model = engine.model
     return StepModel(
         root=engine.model_root,

@@ -1,0 +1,87 @@
+"""The byte machine's steps are worth on chain what Python says, and nothing else opens them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from eth_abi.abi import decode, encode
+
+from oyez.dispute.step_proof import PROOF_TYPES
+from oyez.protocol import step_machine
+from oyez.protocol.constants import MAX_TOKEN_BYTES
+from oyez.protocol.errors import Invalid
+from oyez.protocol.vocabulary import Vocabulary
+from tests import machine_steps
+from tests.contracts.harness import Reverted
+
+#: Different lanes of 150 random steps of each op, at least.
+KINDS = {34: 8, 35: 15, 36: 50, 43: 10, 49: 15}
+Leaf = tuple[bytes, list[bytes]]
+
+
+@pytest.mark.parametrize("op", list(machine_steps.OPS))
+def test_a_lane_is_worth_the_same_on_chain(op: int) -> None:
+    """Rule: INNER-40, INNER-41, INNER-42, INNER-43, INNER-44, INNER-45, INNER-46"""
+    draw = random.Random(op)
+    seen: Counter[int] = Counter()
+    for number in range(150):
+        case = machine_steps.make_case(draw, op)
+        value, read = case.recompute()
+        described, proof = case.prove(read, number)
+        assert case.ask(described, proof) == value, (number, case.address, value)
+        seen[value] += 1
+    assert len(seen) >= KINDS[op]
+
+
+@pytest.mark.parametrize("op", list(machine_steps.OPS))
+def test_nothing_else_opens_a_step(op: int) -> None:
+    """Rule: INNER-8, INNER-9"""
+    draw = random.Random(op)
+    for number in range(60):
+        case = machine_steps.make_case(draw, op)
+        _, read = case.recompute()
+        described, proof = case.prove(read, number)
+        leaves, rows, hint = decode(PROOF_TYPES, proof)
+        damaged = damage(draw, [list(leaf) for leaf in leaves], [list(row) for row in rows])
+        with pytest.raises(Reverted):
+            case.ask(described, encode(PROOF_TYPES, (*damaged, hint)))
+
+
+def damage(draw: random.Random, leaves: list[Any], rows: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Flip a bit, exchange PAD and living, leave one out, bring one more, exchange two."""
+    part = rows if rows and draw.random() < 0.4 else leaves
+    kind = draw.randrange(5) if part else 3
+    at = draw.randrange(len(part)) if part else 0
+    if kind == 0:
+        which = draw.randrange(2)
+        if which == 0 and part[at][0]:
+            part[at][0] = flip(draw, part[at][0])
+        else:
+            siblings = list(part[at][1])
+            i = draw.randrange(len(siblings)) if siblings else 0
+            siblings[i : i + 1] = [flip(draw, siblings[i]) if siblings else bytes(32)]
+            part[at][1] = siblings
+    elif kind == 1:
+        part[at][0] = b"" if part[at][0] else draw.randbytes(1_024)
+    elif kind == 2:
+        del part[at]
+    elif kind == 3:
+        part.insert(at, part[at] if part else [bytes(1_024), [bytes(32)] * 12])
+    else:
+        part[at][0], part[at][1] = part[at - 1][0], list(part[at - 1][1])[::-1]
+    return leaves, rows
+
+
+def flip(draw: random.Random, data: bytes) -> bytes:
+    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
+    return number.to_bytes(len(data), "big")
+
+
+def test_longer_tokens_are_refused_by_name() -> None:
+    """Rule: INNER-47"""
+    step_machine.verify_tokens(Vocabulary([b"a" * MAX_TOKEN_BYTES, None]))
+    with pytest.raises(Invalid, match="token 1 has 257 bytes"):
+        step_machine.verify_tokens(Vocabulary([None, b"a" * (MAX_TOKEN_BYTES + 1)]))
