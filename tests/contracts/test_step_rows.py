@@ -1,0 +1,131 @@
+"""Verifiers of rows: which models they take, and the reasons that they give."""
+
+from __future__ import annotations
+
+import functools
+import random
+from dataclasses import replace
+
+import pytest
+from eth_abi.abi import decode, encode
+
+from oyez.dispute import step_proof
+from oyez.protocol import inner
+from oyez.protocol.step import Address
+from tests import given_models, row_cases
+from tests.contracts.harness import Contract, World, reverts
+from tests.row_cases import ROWS, WIDE_ROWS, Case, Plan, Setup
+
+PARTS_PLAN = Plan(64, 4, 2, 16, 2_080, matrices=(3,) * 7)
+
+
+def take(plan: Plan, path: str) -> Contract:
+    """Give a verifier a model of this plan."""
+    world = World()
+    model = row_cases.build_model(random.Random(1), plan)
+    return world.deploy(path, given_models.deploy_model(world, model).address)
+
+
+@pytest.mark.parametrize("matrix", range(7))
+def test_a_model_of_an_unknown_row_type_is_refused(matrix: int) -> None:
+    """Rule: INNER-17"""
+    types = [3] * 7
+    for kind in (0, 4, 9, 15, 30, 255):
+        types[matrix] = kind
+        with reverts("step: an unknown row type"):
+            take(Plan(matrices=tuple(types)), ROWS)
+    types[matrix] = 12  # of whole blocks of 256, which these rows are not
+    with reverts("step: an unknown row type"):
+        take(Plan(matrices=tuple(types)), ROWS)
+
+
+def test_so_is_one_of_another_embedding_or_head() -> None:
+    """Rule: INNER-17"""
+    for changed in ({"embedding": 9}, {"head": 10}):
+        with reverts("step: an unknown row type"):
+            take(replace(Plan(), **changed), ROWS)
+
+
+def test_rows_in_parts_are_the_other_verifiers() -> None:
+    """Rule: INNER-17"""
+    unknown = replace(PARTS_PLAN, matrices=(3,) * 6 + (9,))
+    take(unknown, ROWS)
+    with reverts("step: an unknown row type"):
+        take(unknown, WIDE_ROWS)
+    take(replace(PARTS_PLAN, feed_forward=16_384, matrices=(8,) * 7), WIDE_ROWS)
+    with reverts("step: rows too long"):
+        take(replace(PARTS_PLAN, feed_forward=16_416, matrices=(8,) * 7), WIDE_ROWS)
+    # one that multiplies nothing in parts needs no such rows
+    take(Plan(matrices=(3,) * 6 + (8,)), WIDE_ROWS)
+
+
+@functools.cache
+def get_setup() -> Setup:
+    return row_cases.build_setup("reasons", PARTS_PLAN)
+
+
+def draw_living(name: str) -> Case:
+    """Return a case that reads a row."""
+    draw = random.Random(name)
+    while True:
+        case = row_cases.draw_case(draw, get_setup(), name, wild=0.0)
+        if case.reads.read.rows:
+            return case
+
+
+@pytest.mark.parametrize("name", ["heads", "query", "down_part"])
+def test_a_row_is_opened_iff_it_is_read(name: str) -> None:
+    """Rule: INNER-8"""
+    case = draw_living(name)
+    leaves, rows, hint = decode(step_proof.PROOF_TYPES, case.encode_proof())
+
+    with reverts("step: a row iff it is needed"):
+        case.recompute(encode(step_proof.PROOF_TYPES, (leaves, [], hint)))
+    draw = random.Random(name)
+    while case.reads.read.rows:
+        case = row_cases.draw_case(draw, get_setup(), name)
+    leaves, _, hint = decode(step_proof.PROOF_TYPES, case.encode_proof())
+    with reverts("step: a row iff it is needed"):
+        case.recompute(encode(step_proof.PROOF_TYPES, (leaves, rows, hint)))
+
+
+@pytest.mark.parametrize("name", ["heads", "query", "down_part"])
+def test_a_row_has_its_length(name: str) -> None:
+    """Rule: INNER-9"""
+    case = draw_living(name)
+    leaves, rows, hint = decode(step_proof.PROOF_TYPES, case.encode_proof())
+    data, siblings = rows[0]
+    for other in (data[:-2], data + bytes(2), b""):
+        with reverts("step: a row of another length"):
+            case.recompute(encode(step_proof.PROOF_TYPES, (leaves, [(other, siblings)], hint)))
+
+
+def test_other_ops_are_refused() -> None:
+    setup, case = get_setup(), draw_living("heads")
+    for op in (0, 2, 3, 7, 15, 18, 21, 23, 24, 26, 34, 43):
+        where = case.address._replace(leaf=start_of(setup, op), lane=0)
+        with reverts("step: no op of rows"):
+            ask(setup.narrow, where, op)
+        if op != row_cases.PARTS:
+            with reverts("step: no op of parts"):
+                ask(setup.wide, where, op)
+
+
+def ask(contract: Contract, where: Address, op: int) -> None:
+    proof = encode(step_proof.PROOF_TYPES, ([], [], 0))
+    at = (bytes(32), bytes(32), *where, op, bytes(32), 1, bytes(32))
+    contract.recompute(at, bytes(1_024), proof)
+
+
+def start_of(setup: Setup, op: int) -> int:
+    model = setup.model
+    layout = (
+        inner.layout_sampler(model.shape, 12) if op >= 32 else inner.layout_layer(model.shape, 12)
+    )
+    return next(region.start for region in layout.regions if region.op == op)
+
+
+def test_verifiers_fit_with_all_that_they_know() -> None:
+    setup = get_setup()
+    for contract in (setup.narrow, setup.wide):
+        assert len(setup.world.code(contract.address)) <= 24_000

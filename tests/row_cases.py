@@ -1,0 +1,359 @@
+"""Steps of rows on made-up models and leaves: a few rows of each matrix, any shape and row types.
+
+A `Setup` is a model with its two verifiers; its rows are fixed, since their root is. A `Case` is
+one lane: leaves are made up where they are read, about half of them as only a liar could hold.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from eth_abi.abi import decode, encode
+
+from oyez.dispute import step_proof
+from oyez.dispute.step_proof import RecordedReads
+from oyez.protocol import inner, step, step_rows, trace
+from oyez.protocol.constants import LAST_SLOT, MAX_POSITIONS, OUTER_HEIGHT, RECORD_HEIGHT
+from oyez.protocol.inner import Region
+from oyez.protocol.row_bytes import count_bytes
+from oyez.protocol.step import Address, ChunkLanes, LayerFormats, StepModel
+from oyez.protocol.step_rows import CONFIG, EMBEDDING, FIRST_MATRIX, MATRICES
+from oyez.protocol.trace import Chunk, ChunkType
+from oyez.protocol.types import Hash32
+from tests import given_models
+from tests.contracts import harness
+from tests.contracts.harness import Contract, Reverted
+from tests.drawn_rows import draw_lanes, draw_row
+from tests.layer_steps import flip, list_damages
+from tests.steps import Rows, SparseTree, World, hash_row, pad
+
+ROPE_TYPE = 259
+PARTS = 24
+ROWS = "contracts/StepVerifierRows.vy"
+WIDE_ROWS = "contracts/StepVerifierParts.vy"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model's shape, and the row types of its embedding, seven matrices and head."""
+
+    width: int = 64
+    heads: int = 4
+    kv_heads: int = 2
+    head_size: int = 16
+    feed_forward: int = 96
+    embedding: int = 8
+    matrices: tuple[int, ...] = (3,) * MATRICES
+    head: int | None = None
+    layers: int = 2
+    vocabulary: int = 700
+    context: int = 90
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model, its rows and its verifiers."""
+
+    model: StepModel
+    rows: Mapping[tuple[int, int], bytes]
+    tree: Rows
+    world: harness.World
+    narrow: Contract
+    wide: Contract
+
+    def get_contract(self, op: int) -> Contract:
+        return self.wide if op == PARTS else self.narrow
+
+    def list_rows(self, tensor: int) -> list[int]:
+        return [row for known, row in self.rows if known == tensor]
+
+
+def build_model(draw: random.Random, plan: Plan) -> StepModel:
+    """Return the model without its root."""
+    shape = replace(
+        harness.SHAPE,
+        layers=plan.layers,
+        width=plan.width,
+        feed_forward=plan.feed_forward,
+        heads=plan.heads,
+        kv_heads=plan.kv_heads,
+        head_size=plan.head_size,
+        vocabulary=plan.vocabulary,
+        context=plan.context,
+    )
+    layers = tuple(
+        LayerFormats(
+            q=draw.randrange(16),
+            k=draw.randrange(16),
+            v=draw.randrange(16),
+            attn_norm=draw.randrange(25),
+            ffn_norm=draw.randrange(25),
+            types=plan.matrices,
+        )
+        for _ in range(plan.layers)
+    )
+    return StepModel(
+        root=Hash32(bytes(32)),
+        shape=shape,
+        records=300,
+        tied=plan.head is None,
+        embedding_type=plan.embedding,
+        head_type=plan.embedding if plan.head is None else plan.head,
+        epsilon=1,
+        score_scale=1,
+        output_exponent=draw.randrange(25),
+        layers=layers,
+        inner_height=12,
+    )
+
+
+def list_matrices(model: StepModel) -> Iterator[tuple[int, int, int, int]]:
+    """Yield tensor, rows, row type and columns of every matrix."""
+    shape = model.shape
+    queries, keys = inner.queries(shape), inner.keys(shape)
+    yield EMBEDDING, shape.vocabulary, model.embedding_type, shape.width
+    for layer, formats in enumerate(model.layers):
+        sizes = (queries, keys, keys, shape.width, *[shape.feed_forward] * 2, shape.width)
+        widths = (*[shape.width] * 3, queries, shape.width, shape.width, shape.feed_forward)
+        for matrix in range(MATRICES):
+            tensor = FIRST_MATRIX + MATRICES * layer + matrix
+            yield tensor, sizes[matrix], formats.types[matrix], widths[matrix]
+    if not model.tied:
+        tensor = FIRST_MATRIX + MATRICES * shape.layers
+        yield tensor, shape.vocabulary, model.head_type, shape.width
+
+
+def build_setup(seed: int | str, plan: Plan) -> Setup:
+    """Make up three rows of each matrix and three positions; deploy the verifiers."""
+    draw = random.Random(f"setup {seed}")
+    model = build_model(draw, plan)
+    rows, types = {}, {}
+    for tensor, count, kind, columns in list_matrices(model):
+        for row in {0, count - 1, draw.randrange(count)}:
+            rows[tensor, row] = draw_row(draw, kind, columns, wild=draw.random() < 0.3)
+            types[tensor, row] = kind
+            assert len(rows[tensor, row]) == count_bytes(kind, columns)
+    for position in {1, plan.context, draw.randint(1, plan.context)}:
+        row = step_rows.find_rope_row(model.shape, position)
+        rows[CONFIG, row] = draw.randbytes(2 * plan.head_size)
+        types[CONFIG, row] = ROPE_TYPE
+
+    def find_leaf(tensor: int, row: int) -> int:
+        return given_models.find_leaf(model, tensor, row)
+
+    leaves = {find_leaf(*at): hash_row(*at, types[at], data) for at, data in rows.items()}
+    tree = Rows(model.shape.model_height, leaves, draw.getrandbits(32), find_leaf)
+    model = replace(model, root=tree.root)
+    world = harness.World()
+    address = given_models.deploy_model(world, model).address
+    narrow, wide = world.deploy(ROWS, address), world.deploy(WIDE_ROWS, address)
+    return Setup(model, rows, tree, world, narrow, wide)
+
+
+@dataclass
+class Case:
+    """One lane: where it stands, what is there, what its step reads and answers."""
+
+    setup: Setup
+    region: Region
+    address: Address
+    source: World
+    reads: RecordedReads
+    answer: int
+    raw: bytes
+    trees: tuple[SparseTree, SparseTree] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found: dict[bool, dict[int, bytes]] = {False: {}, True: {}}
+        for outer, index, chunk in self.reads.read.chunks:
+            found[outer][index] = trace.compute_chunk_leaf(chunk)
+        seed = self.address.record ^ self.address.leaf << 40
+        self.trees = (
+            SparseTree(self.setup.model.inner_height, found[False], seed),
+            SparseTree(OUTER_HEIGHT + RECORD_HEIGHT, found[True], seed + 1),
+        )
+
+    def encode_proof(self) -> bytes:
+        return step_proof.encode_proof(self.reads.read, *self.trees, self.setup.tree)
+
+    def recompute(
+        self,
+        proof: bytes | None = None,
+        roots: Sequence[Hash32] | None = None,
+        lane: int | None = None,
+    ) -> int:
+        """Ask the verifier; roots of the inner and the outer tree."""
+        inner_root, outer_root = roots or [tree.root for tree in self.trees]
+        at = self.address if lane is None else self.address._replace(lane=lane)
+        where = (outer_root, inner_root, *at, self.region.op, bytes(32), 1, bytes(32))
+        contract = self.setup.get_contract(self.region.op)
+        given = self.encode_proof() if proof is None else proof
+        answer: int = contract.recompute(where, self.raw, given)
+        return answer
+
+
+def draw_lane(draw: random.Random, setup: Setup, region: Region, slot: int) -> int:
+    """Return a lane of a region, counted from its first, whose row is known; else any."""
+    shape = setup.model.shape
+    queries, keys = inner.queries(shape), inner.keys(shape)
+    tensor = FIRST_MATRIX + MATRICES * slot
+
+    def pick(matrix: int) -> int:
+        return draw.choice(setup.list_rows(tensor + matrix))
+
+    lanes = 512 if region.type in (ChunkType.INT16, ChunkType.INT16_REVERSED) else 256
+    if region.name == "down_part":
+        lanes = 32
+    last = lanes * region.leaves
+    if draw.random() < 0.06:
+        return last - 1
+    match region.name:
+        case "heads":
+            is_query = draw.random() < 0.5
+            return pick(step_rows.ATTN_Q) if is_query else queries + pick(step_rows.ATTN_K)
+        case "query":
+            return draw.randrange(queries)
+        case "key_value":
+            is_key = draw.random() < 0.5
+            return draw.randrange(keys) if is_key else keys + pick(step_rows.ATTN_V)
+        case "middle":
+            return pick(step_rows.ATTN_OUTPUT)
+        case "gate":
+            return pick(step_rows.FFN_GATE)
+        case "up":
+            return pick(step_rows.FFN_UP)
+        case "output":
+            return pick(step_rows.FFN_DOWN)
+        case "down_part":
+            parts = inner.count_parts(shape.feed_forward)
+            return pick(step_rows.FFN_DOWN) * parts + draw.randrange(parts)
+        case "logits":
+            head = EMBEDDING if setup.model.tied else FIRST_MATRIX + MATRICES * shape.layers
+            return draw.choice(setup.list_rows(head))
+        case _:
+            return draw.randrange(shape.width)
+
+
+def draw_case(draw: random.Random, setup: Setup, name: str, wild: float = 0.5) -> Case:
+    """Return a lane of a region by its name; of leaves and words, a share of `wild` is any."""
+    model, shape = setup.model, setup.model.shape
+    slot = LAST_SLOT if name == "logits" else draw.randrange(shape.layers)
+    if name == "embedding" and draw.random() < 0.9:
+        slot = 0
+    rope = [row - step_rows.find_rope_row(shape, 0) for row in setup.list_rows(CONFIG)]
+    position = draw.choice(rope)
+    if draw.random() < 0.05 and shape.context < MAX_POSITIONS:
+        position = draw.randint(shape.context + 1, MAX_POSITIONS)
+    record = trace.compute_outer_index(draw.randrange(256), position, slot)
+    layout = model.get_layout(record)
+    assert layout is not None
+    region = layout.get(name)
+    size = {ChunkType.INT32: 256, ChunkType.BYTES32: 32}.get(region.type, 512)
+    lane = draw_lane(draw, setup, region, slot)
+    address = Address(record, region.start + lane // size, lane % size)
+    is_wild = draw.random() < wild
+
+    def make_inner(leaf: int) -> Chunk:
+        found = layout.find(leaf)
+        assert found is not None
+        if draw.random() < 0.03:
+            return pad()
+        return make_chunk(draw, setup, found, is_wild)
+
+    def make_outer(_record: int, _chunk: int) -> Chunk:
+        return pad() if draw.random() < 0.03 else make_int32(draw, 31)
+
+    source = World(make_inner, make_outer, lambda *at: setup.rows[at])
+    reads = RecordedReads(source)
+    raw = draw.randbytes(1_024)
+    own = ChunkLanes(Chunk(region.type, raw))
+    answer = step.recompute(step_rows.OPS, model, address, own, reads)
+    return Case(setup, region, address, source, reads, answer, raw)
+
+
+def make_int32(draw: random.Random, bits: int) -> Chunk:
+    most = (1 << bits) - 1
+    lanes = [draw.randint(-most, most) for _ in range(256)]
+    if draw.random() < 0.3:
+        lanes = [draw.choice((lane, -(1 << 31), (1 << 31) - 1, 0)) for lane in lanes]
+    return trace.encode_int32(lanes)
+
+
+def make_chunk(draw: random.Random, setup: Setup, region: Region, wild: bool) -> Chunk:
+    """Return a chunk of a region that a step of rows reads."""
+    shape = setup.model.shape
+    make: Mapping[str, Callable[[], Chunk]] = {
+        "token": lambda: make_token(draw, setup),
+        "norm": lambda: make_norm(draw, setup, wild),
+        "ffn_norm": lambda: make_norm(draw, setup, wild),
+        "mixed_bits": lambda: make_bits(draw, wild),
+        "gated_bits": lambda: make_bits(draw, wild),
+        "down_part": lambda: make_parts(draw, wild),
+    }
+    if region.name in make:
+        return make[region.name]()
+    if region.type is ChunkType.INT32:
+        return make_int32(draw, 31 if wild else draw.randint(8, 31))
+    lanes = draw_lanes(draw, 512)
+    if not wild:
+        lanes = [max(-16_384, min(16_384, lane)) for lane in lanes]
+    assert shape.width
+    return trace.encode_int16(lanes)
+
+
+def make_token(draw: random.Random, setup: Setup) -> Chunk:
+    bad = (-1, setup.model.shape.vocabulary, -(1 << 31), (1 << 31) - 1)
+    is_bad = draw.random() < 0.1
+    return trace.encode_int32([draw.choice(bad if is_bad else setup.list_rows(EMBEDDING))])
+
+
+def make_norm(draw: random.Random, setup: Setup, wild: bool) -> Chunk:
+    """Return words whose root and shift are an honest vector's, or any."""
+    at = 2 * -(-setup.model.shape.width // 256)
+    words = [draw.getrandbits(62) for _ in range(32)]
+    words[at], words[at + 1] = draw.getrandbits(draw.randint(16, 39)) | 1, draw.randrange(32)
+    if wild:
+        for word in (at, at + 1):
+            if draw.random() < 0.5:
+                bits = draw.choice((1, 8, 20, 64, 255, 256))
+                words[word] = draw.choice((draw.getrandbits(bits), -draw.getrandbits(bits - 1)))
+    return trace.encode_words([word % (1 << 256) for word in words])
+
+
+def make_bits(draw: random.Random, wild: bool) -> Chunk:
+    if wild and draw.random() < 0.5:
+        return make_int32(draw, draw.choice((5, 8, 31)))
+    return trace.encode_int32([draw.randrange(draw.randint(1, 30)) for _ in range(256)])
+
+
+def make_parts(draw: random.Random, wild: bool) -> Chunk:
+    bits = draw.choice((64, 80, 256)) if wild else 61
+    words = [draw.getrandbits(bits) - (1 << bits - 1) for _ in range(32)]
+    return trace.encode_words([word % (1 << 256) for word in words])
+
+
+def check_refused(draw: random.Random, case: Case) -> str:
+    """Damage a case's proof, or its address, in one way; assert that it is refused."""
+    leaves, rows, hint = decode(step_proof.PROOF_TYPES, case.encode_proof())
+    ways = list_damages(draw, [*leaves], [*rows])
+    opened = {outer for outer, _, _ in case.reads.read.chunks}
+    ways |= {
+        f"another {name} root": None for name in ("inner", "outer") if (name == "outer") in opened
+    }
+    if rows and case.reads.read.rows[0][0] not in (CONFIG, EMBEDDING):
+        ways["another lane"] = None
+    way = draw.choice(sorted(ways))
+    given = ways[way] or (leaves, rows)
+    roots = [tree.root for tree in case.trees]
+    for place, name in enumerate(("inner", "outer")):
+        if way == f"another {name} root":
+            roots[place] = Hash32(flip(draw, roots[place]))
+    lane = case.address.lane ^ (way == "another lane")
+    try:
+        proof = encode(step_proof.PROOF_TYPES, (*given, hint))
+        answer = case.recompute(proof, roots=roots, lane=lane)
+    except Reverted:
+        return way
+    raise AssertionError(f"{way}: {case.region.name} at {case.address} answers {answer}")
