@@ -14,6 +14,7 @@ from oyez.dispute.witness import UnfoundedMove
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.inner_layer import LayerTrace
 from oyez.engines.exact.inner_leaves import InnerLeaves
+from oyez.engines.exact.inner_sampler import SamplerTrace
 from oyez.engines.exact.step_rows import ModelRows, build_levels, build_step_model
 from oyez.protocol import inner
 from oyez.protocol.constants import (
@@ -117,7 +118,8 @@ class CallTraces:
         if self._run is None or not self._run.get_chunks(position, slot):
             return InnerLeaves(layout)
         if slot == LAST_SLOT:
-            raise UnfoundedMove("this node makes no inner trace of a sampler yet")
+            given = self._run.get_sampler_input(position)
+            return SamplerTrace(self._engine, layout, given).build()
         trace = LayerTrace(self._engine.model, layout, slot)
         return trace.build(self._run.get_input(position, slot))
 

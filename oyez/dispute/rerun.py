@@ -13,6 +13,7 @@ from oyez.engines.exact import inner_leaves
 from oyez.engines.exact.backend import Lanes, Residuals
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.inner_layer import LayerInput
+from oyez.engines.exact.inner_sampler import SamplerInput
 from oyez.engines.exact.session import BLOCK
 from oyez.protocol import trace, trace_records
 from oyez.protocol.constants import CHUNKS_PER_RECORD, LAST_SLOT
@@ -71,6 +72,18 @@ class CallRun:
             token=None if slot else self.tokens[position - 1],
             x=self.residuals[position - 1, slot - 1] if slot else None,
             past=self.lanes[: position - 1, slot],
+        )
+
+    def get_sampler_input(self, position: int) -> SamplerInput:
+        """Return what a sampler's record follows from; it stands in the position."""
+        return SamplerInput(
+            manifest=self.manifest,
+            position=position,
+            prompt_length=self.prompt_length,
+            steps=self.decoded.steps,
+            samplers=self.samplers,
+            seed=self.seed,
+            x=self.residuals[position - 1, -1] if position else None,
         )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from oyez.protocol import step_attention, step_layer, step_machine, step_sampler
 from oyez.protocol.step import Op
 
-OPS: Mapping[int, Op] = MappingProxyType({})
+OPS: Mapping[int, Op] = MappingProxyType(
+    {**step_layer.OPS, **step_attention.OPS, **step_machine.OPS, **step_sampler.OPS}
+)

@@ -15,12 +15,11 @@ from oyez.protocol.constants import MAX_OUTPUT_BYTES, POSITION_BITS, SLOT_BITS
 from oyez.protocol.inner import DEAD, MAX_CHOICES, OPTION_LANES, WALK_WORDS
 from oyez.protocol.machine_words import ALIVE, BYTE, unpack_word
 from oyez.protocol.step import Lanes, Op, Step
+from oyez.protocol.step_machine import TOKEN_HEADER, TOKENS, Mode
 from oyez.protocol.trace import INT32_LANES, WORDS, ChunkType
 from oyez.protocol.trace_records import Next
 from oyez.protocol.types import Hash32
 
-#: The tensor of tokens by id (MODEL-16).
-TOKENS = 2
 #: Of a top: no token; a token's place in another one.
 NO_TOKEN = -(1 << 120)
 _LAST_TOKEN = (1 << 24) - 1
@@ -49,17 +48,6 @@ class Source(IntEnum):
     PROMPT = 0
     START = 1
     OUTPUT = 2
-
-
-class Mode(IntEnum):
-    """What makes the token after a position."""
-
-    PROMPT = 0
-    QUEUE = 1
-    END = 2
-    RUN = 3
-    CHOICE = 4
-    FREE = 5
 
 
 def compute_before(step: Step) -> int:
@@ -283,7 +271,7 @@ def _read_length(step: Step, token: int) -> int:
     """Read how many bytes a token has; 0 of what is none."""
     if not 0 <= token < step.model.shape.vocabulary:
         return 0
-    return int.from_bytes(step.reads.read_row(TOKENS, token)[1:3], "big")
+    return int.from_bytes(step.reads.read_row(TOKENS, token)[1:TOKEN_HEADER], "big")
 
 
 def _read_mode(step: Step) -> Mode | None:
