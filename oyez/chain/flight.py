@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from oyez.chain.client import Chain, Mined, Reverted
+from oyez.chain.client import Chain, Mined, Reverted, RpcError
 from oyez.chain.contracts import Transaction
 from oyez.chain.delivery import Delivery, NonceTaken, Signed
 from oyez.chain.signing import Fees, Purse, Signer, compute_cost, read_transaction
@@ -103,7 +103,7 @@ class Flight:
 
         Raises:
             Reverted, InsufficientBalance, TransactionTooLarge: nothing was sent.
-            RpcError: the node refuses it; it is kept.
+            RpcError: the node refuses it; nothing is kept, and its nonce is free.
 
         Rule: SEQ-32
         """
@@ -116,7 +116,12 @@ class Flight:
         )
         self._journal.put_signed(key, signed)
         self._join(key, signed)
-        self._delivery.broadcast(signed)
+        try:
+            self._delivery.broadcast(signed)
+        except RpcError:
+            # the node has it not, and says so: under its nonce it would hold up all that comes
+            self._forget(key, is_over=True)
+            raise
 
     def finish(self, key: str) -> Mined:
         """Wait until one that was begun or resumed is mined.
@@ -148,6 +153,15 @@ class Flight:
             self._forget(key, is_over=True)
             raise
         return None if mined is None else self._conclude(key, signed, mined)
+
+    def push_all(self) -> None:
+        """Send all that is on its way once more, at a higher fee where it is too cheap.
+
+        Why: where nobody waits for any of it any more, it would keep its places for ever.
+        """
+        for key, signed in sorted(self._on_the_way.items(), key=lambda item: item[1].nonce):
+            if signed.nonce >= self._used:
+                self._push(key)
 
     def get_nonce(self, key: str) -> int:
         """Return the nonce of one that was begun or resumed."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from oyez.chain.client import Mined, Reverted
+from oyez.chain.client import Mined, Reverted, RpcError
 from oyez.chain.contracts import Rollup, Transaction
 from oyez.chain.delivery import NonceTaken
 from oyez.chain.flight import MOST_WAITING, Flight
@@ -110,6 +110,8 @@ class Responder:
         told = {item.move.key for item in done}
         moves = [move for move in decision.moves if move.key not in told]
         begun, troubles = self._begin(flight, moves, tree, block)
+        if not begun and flight.waiting >= MOST_WAITING:
+            flight.push_all()
         done += self._finish(flight, begun, troubles)
         if not troubles:
             return tuple(done)
@@ -164,6 +166,10 @@ class Responder:
                 troubles.append(explain_purse(move, error))
             except SkippedLog:
                 raise
+            except RpcError as error:
+                troubles.append(error)
+                if move.key in known:
+                    break  # others would wait behind its nonce
             except Temporary as error:
                 troubles.append(error)
                 break

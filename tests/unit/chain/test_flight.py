@@ -158,6 +158,38 @@ def test_a_gap_in_the_middle_is_filled_with_one_empty_transaction() -> None:
     assert journal.get_signed("fill 1") is None
 
 
+def test_what_waits_behind_a_gap_and_nobody_knows_is_left_alone() -> None:
+    """Once the gap is filled the node mines it. Rule: SEQ-20."""
+    journal, chain = MemoryJournal(), PriceyChain(mines=False)
+    begin(build_sender(chain, journal), "one", "two", "three")
+    del chain.pool[0]
+    journal.drop_signed("one")
+    journal.drop_signed("two")
+    flight = begin(build_sender(chain, journal), "three")
+    chain.mines = True
+    assert flight.finish("three").succeeded
+    assert list_mined(chain) == [b"", b"two", b"three"]
+
+
+def test_a_round_costs_one_broadcast_each_and_one_more() -> None:
+    """The first is sent again while it is waited for. Rule: SEQ-32."""
+
+    class Counting(PoolChain):
+        sends = 0
+
+        def send_raw(self, raw: bytes) -> None:
+            self.sends += 1
+            super().send_raw(raw)
+
+    chain = Counting(mines=False)
+    names = ("one", "two", "three", "four")
+    flight = begin(build_sender(chain, patience=0.1), *names)
+    with pytest.raises(Temporary, match="not mined yet"):
+        flight.finish("one")
+    # one look: its patience ends with all of them sent again
+    assert chain.sends == 4 + 4 + 1
+
+
 def test_a_gap_is_filled_also_where_those_behind_it_take_the_whole_purse() -> None:
     """Rule: SEQ-20."""
     journal, chain = MemoryJournal(), PoolChain(mines=False)

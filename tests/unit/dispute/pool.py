@@ -34,7 +34,7 @@ class Chain(PoolChain):
     refusals: dict[bytes, str] = field(default_factory=dict)
     failures: set[bytes] = field(default_factory=set)
     room: int = 1_000
-    down_after: int = 1_000
+    unwanted: set[bytes] = field(default_factory=set)
 
     def estimate_gas(self, _sender: Address, _to: Any, data: bytes, _value: int) -> int:
         if data in self.refusals:
@@ -47,9 +47,8 @@ class Chain(PoolChain):
     def send_raw(self, raw: bytes) -> None:
         if raw in self.pool.values():
             raise RpcError("eth_sendRawTransaction", -32000, "already known")
-        if self.down_after == 0:
+        if bytes(parse(raw)["data"]) in self.unwanted:
             raise RpcError("eth_sendRawTransaction", -32000, "the pool is full")
-        self.down_after -= 1
         super().send_raw(raw)
 
     def mine(self, raw: bytes) -> None:

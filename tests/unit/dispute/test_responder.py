@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oyez.chain.client import Mined
+from oyez.chain.client import Mined, RpcError
 from oyez.chain.delivery import Signed
 from oyez.chain.duel_states import Champion
 from oyez.chain.flight import MOST_WAITING
@@ -140,23 +140,63 @@ def test_what_a_block_has_no_room_for_stays_on_its_way_and_is_told(
     assert journal.get_signed(more.moves[1].key) is None
 
 
-def test_a_node_that_takes_no_more_is_asked_again_at_the_next_block(
+def test_what_the_node_refuses_takes_no_nonce_and_holds_up_no_other(
     board: Board, journal: SqlJournal
 ) -> None:
-    """What it took is waited for. Rule: CHAL-47, SEQ-6."""
+    """Rule: CHAL-47, SEQ-32."""
     decision = decide(board, 3)
+    first, refused, *rest = decision.moves
     responder, chain, log = build(board, journal)
-    chain.down_after = 2
+    chain.unwanted.add(refused.key.encode())
     done = responder.perform(decision, board.tree, BLOCK)
-    assert keys(done) == [move.key for move in decision.moves[:2]]
+    assert keys(done) == [move.key for move in (first, *rest)]
+    assert [parse(raw)["nonce"] for raw in chain.broadcast] == [0, 1, 2]
     assert "the pool is full" in str(log.named("put_off")[0]["reason"])
-    kept = journal.get_signed(decision.moves[2].key)
-    assert kept is not None
-    chain.down_after = 1_000
-    rest = Decision(decision.moves[2:], ())
-    done = responder.perform(rest, board.tree, BLOCK)
-    assert keys(done) == [move.key for move in rest.moves]
-    assert chain.broadcast[2] == kept.raw
+    assert journal.get_signed(refused.key) is None
+    chain.unwanted.clear()
+    done = responder.perform(Decision((refused,), ()), board.tree, BLOCK)
+    assert keys(done) == [refused.key]
+    assert chain.nonce == 4
+
+
+def test_what_was_signed_and_is_refused_now_ends_the_round(
+    board: Board, journal: SqlJournal
+) -> None:
+    """Others would wait behind its nonce; it is kept. Rule: SEQ-6."""
+    decision = decide(board, 2)
+    first, *_ = decision.moves
+    responder, chain, _ = build(board, journal, pause=lambda _: True)
+    with pytest.raises(Temporary, match="stopped"):
+        responder.perform(Decision((first,), ()), board.tree, BLOCK)
+    chain.pool.clear()
+    chain.unwanted.add(first.key.encode())
+    responder, chain, _ = build(board, journal, chain)
+    with pytest.raises(RpcError, match="the pool is full"):
+        responder.perform(decision, board.tree, BLOCK)
+    assert chain.list_sent() == []
+    assert list(journal.list_signed()) == [first.key]
+    chain.unwanted.clear()
+    assert len(responder.perform(decision, board.tree, BLOCK)) == 3
+
+
+def test_a_full_way_of_moves_that_nobody_wants_any_more_is_raised(
+    board: Board, journal: SqlJournal
+) -> None:
+    """Else nothing could be sent until blocks are cheap again. Rule: SEQ-32."""
+    old = Decision(decide(board, 16).moves[1:], ())
+    new = Decision(decide(board, 18).moves[17:], ())
+    responder, chain, _ = build(board, journal)
+    chain.room = 0
+    with pytest.raises(Temporary, match="not mined yet"):
+        responder.perform(old, board.tree, BLOCK)
+    chain.base_fee, chain.room = 50 * 10**9, 1_000
+    chain.pass_block(0)
+    assert len(chain.pool) == 16
+    assert responder.perform(new, board.tree, BLOCK) == ()
+    chain.pass_block(0)
+    assert chain.nonce == 16
+    done = responder.perform(new, board.tree, BLOCK)
+    assert keys(done) == [move.key for move in (*old.moves, *new.moves)]
 
 
 def test_an_empty_purse_is_waited_for_and_ends_nothing(board: Board, journal: SqlJournal) -> None:
