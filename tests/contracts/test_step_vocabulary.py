@@ -1,0 +1,244 @@
+"""The verifiers of text and scores: each refusal by its reason, code sizes, gas of each kind."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from eth_abi.abi import encode
+
+from oyez.chain import deploy
+from oyez.dispute.step_proof import PROOF_TYPES
+from oyez.protocol import trace
+from oyez.protocol.constants import MAX_ROW_BYTES, MAX_TOKEN_BYTES
+from oyez.protocol.errors import Invalid
+from oyez.protocol.trace import PAD_INT32, Chunk
+from oyez.protocol.types import Field, FieldType, Role
+from tests.contracts.harness import encode_call, reverts
+from tests.manifest_cases import SMALLEST
+from tests.step_damage import open_proof
+from tests.steps import pad
+from tests.token_cases import list_tokens
+from tests.vocabulary_steps import VERIFIERS, Case, Proven, Setup, random_setup, setup
+
+OPTIONS = tuple(sorted(b"option number %02d of sixty-four" % at for at in range(64)))
+WIDE = Field(
+    b"wide",
+    FieldType.ENUM,
+    Role.WRITES,
+    OPTIONS[0],
+    options=OPTIONS,
+    biases=(1,) * 64,
+)
+SHORT = tuple(b"%02d" % at for at in range(64))
+KEPT = [
+    replace(WIDE, name=b"kept%02d" % at, role=Role.KEPT, initial=SHORT[0], options=SHORT)
+    for at in range(19)
+]
+#: The dearest manifest: its choice stands behind 1,216 options of other fields.
+DEAREST = replace(
+    SMALLEST,
+    fields=(*KEPT, WIDE),
+    temperature=52_429,
+    output_tokens=300,
+    fixed_positions=300,
+)
+
+
+def make_run(text: bytes, hint: Callable[[bytes], int] | None = None, lane: int = 1) -> Case:
+    """A case of the first token of a forced run."""
+    leaves = {"mode": trace.encode_int32([3]), "run_text": trace.encode_bytes(text)}
+    own = trace.encode_int32([PAD_INT32] * 256)
+    return Case(setup(), "run_tokens", 0, lane, own, lambda region, _: leaves[region], hint=hint)
+
+
+def prove(case: Case) -> Proven:
+    """Prove what a case reads, be its hint right or wrong."""
+    with contextlib.suppress(Invalid):  # of a wrong hint; what was read is remembered
+        case.recompute()
+    return case.prove()
+
+
+def test_only_the_last_record_that_is_not_after_the_text_passes() -> None:
+    """Every hint, each with the honest rows that belong to it.
+
+    Rule: INNER-56, MODEL-15
+    """
+    text = b"the end"
+    right = setup().find_record(text)
+    for hint in range(setup().model.records):
+        proven = prove(make_run(text, hint=lambda _, hint=hint: hint))
+        if hint == right:
+            assert proven.verify() == 4
+        else:
+            reason = (
+                "step: not the last record" if hint < right else "step: a record after the text"
+            )
+            with reverts(reason):
+                proven.verify()
+
+
+def test_each_wrong_row_has_its_reason() -> None:
+    """Rule: INNER-56, INNER-9"""
+    world = setup()
+    proven = prove(make_run(b"the end"))
+    opened = open_proof(proven.proof)
+    first, second = opened.rows
+
+    def refuse(reason: str, rows: Sequence[object], hint: int = opened.hint) -> None:
+        with reverts(reason):
+            proven.verify(proof=encode(PROOF_TYPES, (opened.leaves, rows, hint)))
+
+    refuse("step: no record", [])
+    refuse("step: the next record too", [first])
+    refuse("step: no such record", [first, second], world.model.records)
+    refuse("step: not under the model root", [(second[0], first[1]), second])
+    refuse("step: model height", [(first[0], first[1][1:]), second])
+    refuse("step: row not beside the first", [first, (first[0], second[1])])
+    refuse("step: not under the model root", [first, second], opened.hint + 1)
+
+    last = world.model.records - 1
+    assert world.sorted[last] < b"\xff"
+    proven = prove(make_run(b"\xff\xff"))
+    assert proven.verify() == PAD_INT32
+    opened = open_proof(proven.proof)
+    assert opened.hint == last
+    with reverts("step: no record follows"):
+        proven.verify(proof=encode(PROOF_TYPES, (opened.leaves, opened.rows * 2, last)))
+
+    proven = prove(make_run(b""))
+    assert proven.verify() == PAD_INT32
+    opened = open_proof(proven.proof)
+    with reverts("step: a row for no text"):
+        proven.verify(proof=encode(PROOF_TYPES, (opened.leaves, [first], 0)))
+
+
+def test_before_the_first_record_one_row_is_enough() -> None:
+    """Rule: INNER-56"""
+    world = setup()
+    assert world.sorted[0] == b"\0"
+    # no text holds a zero, so a vocabulary without it is needed
+    low = Setup(
+        type(world.vocabulary)([bytes([byte]) for byte in range(0x20, 0x100)]), manifests=[SMALLEST]
+    )
+    leaves = {"run_text": trace.encode_bytes(b"\x1fa")}
+    own = trace.encode_int32([PAD_INT32] * 256)
+    case = Case(low, "run_tokens", 0, 1, own, lambda region, _: leaves[region])
+    proven = prove(case)
+    assert proven.verify() == PAD_INT32
+    opened = open_proof(proven.proof)
+    assert len(opened.rows) == 1
+    with reverts("step: one record is enough"):
+        proven.verify(proof=encode(PROOF_TYPES, (opened.leaves, opened.rows * 2, 0)))
+
+
+def test_a_proof_carries_the_longest_record() -> None:
+    """Rule: INNER-50"""
+    world = random_setup(4)
+    records = {len(record): data for record, data in zip(world.records, world.sorted, strict=True)}
+    assert max(records) == 4 + 7 * MAX_TOKEN_BYTES < MAX_ROW_BYTES
+    longest = records[max(records)]
+    assert len(longest) == MAX_TOKEN_BYTES
+    leaves = {"run_text": trace.encode_bytes(longest)}
+    own = trace.encode_int32([PAD_INT32] * 256)
+    proven = prove(Case(world, "run_tokens", 0, 1, own, lambda region, _: leaves[region]))
+    assert proven.verify() == len(longest)
+
+
+def test_a_score_reads_no_row() -> None:
+    """Rule: INNER-8"""
+    case = Case(setup(), "top", 0, 0, pad(), lambda *_: pad())
+    proven = prove(case)
+    opened = open_proof(proven.proof)
+    with reverts("step: a score reads no row"):
+        proven.verify(proof=encode(PROOF_TYPES, (opened.leaves, [(b"", [])], 0)))
+
+
+@pytest.mark.parametrize("path", sorted(set(VERIFIERS.values())))
+def test_the_code_is_below_24_000_bytes(path: str) -> None:
+    assert len(deploy.compile_contract(path).runtime) < 24_000
+
+
+@functools.cache
+def dearest() -> Setup:
+    return Setup(manifests=[DEAREST])
+
+
+def make_dear(region: str, place: int) -> Chunk:
+    """Leaves that cost the most."""
+    world = dearest()
+    texts = [option + b'"' for option in OPTIONS]
+    if region == "context":
+        state = 2 << 64 | 31 << 40
+        found = int.from_bytes(world.parsed[0].hash, "big")
+        return trace.encode_words([state, 0, found, (1 << 256) - 5])
+    if region == "options":
+        lanes: list[int] = []
+        for text in texts[2 * place : 2 * place + 2]:
+            lanes += [*list_tokens(world.vocabulary, text), *[PAD_INT32] * 128][:128]
+        return trace.encode_int32(lanes)
+    if region == "mask":
+        return trace.encode_int32([255] * 256)
+    if region in ("best", "choice"):
+        return trace.encode_words([(1 << 88) - 1 - at for at in range(32)])
+    if region == "run_text":
+        return trace.encode_bytes(b"the end of all that" * 53)
+    if region == "mode":
+        return trace.encode_int32([MODES[CURRENT[0]]])
+    return trace.encode_int32([(7919 * at) % 49_152 for at in range(256)])
+
+
+#: The mode that a kind wants, and the kind that is measured.
+MODES = {
+    "run_tokens": 3,
+    "options": 4,
+    "candidates": 4,
+    "noise": 5,
+    "best": 5,
+    "choice": 4,
+    "top": 5,
+}
+CURRENT = [""]
+#: Of each kind: region, place, lane; gas that it may take to execute.
+DEAR = {
+    "forced token": ("run_tokens", 0, 0, 75_000),
+    "forced token, later leaf": ("run_tokens", 1, 1, 45_000),
+    "option token": ("options", 31, 0, 235_000),
+    "candidate": ("candidates", 0, 126, 220_000),
+    "candidate bias": ("candidates", 0, 127, 200_000),
+    "noise": ("noise", 3, 0, 45_000),
+    "block best": ("best", 0, 0, 145_000),
+    "choice score": ("choice", 0, 0, 68_000),
+    "top": ("top", 0, 0, 52_000),
+}
+
+
+@pytest.mark.parametrize("kind", DEAR)
+def test_a_step_is_cheap_enough(kind: str) -> None:
+    """Rule: INNER-2"""
+    name, place, lane, most = DEAR[kind]
+    CURRENT[0] = name
+    own = pad() if name in ("best", "choice", "top") else trace.encode_int32([3] * 256)
+    case = Case(dearest(), name, place, lane, own, make_dear)
+    expected = case.recompute()
+    proven = case.prove()
+    assert proven.verify() == expected
+    execution, calldata, total = measure(proven)
+    print(f"{kind}: {execution} to execute, {calldata} bytes, {total} a transaction")
+    assert execution < most
+
+
+def measure(proven: Proven) -> tuple[int, int, int]:
+    """Return gas of execution, bytes of calldata and gas of a transaction that is but this call."""
+    world = proven.case.setup.world
+    proven.verify()
+    entry = next(
+        entry for entry in world.abis[proven.verifier.address] if entry.get("name") == "recompute"
+    )
+    data = encode_call(entry, proven.step, proven.raw, proven.proof)
+    zeros = data.count(0)
+    tokens = zeros + 4 * (len(data) - zeros)
+    return world.gas - 21_000 - 4 * tokens, len(data), max(world.gas, 21_000 + 10 * tokens)
