@@ -36,7 +36,8 @@ from sequencer.store import Store
 
 #: The log's words for what a sequencer mostly does.
 SAID = {"propose": "proposed", "finalize": "finalize_sent"}
-#: How the store's tables are laid out; an older home is derived again in a new one.
+#: How the store's tables are laid out, and what executions hold; an older home is derived again in
+#: a new one.
 LAYOUT = "4"
 #: Every rollup lists a model here; a node with another file must not even start.
 FIRST_MODEL = 0

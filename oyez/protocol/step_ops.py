@@ -9,6 +9,7 @@ from oyez.protocol import (
     step_attention,
     step_layer,
     step_machine,
+    step_rows,
     step_sampler,
     step_scores,
     step_vocabulary,
@@ -17,6 +18,7 @@ from oyez.protocol.step import Op
 
 OPS: Mapping[int, Op] = MappingProxyType(
     {
+        **step_rows.OPS,
         **step_layer.OPS,
         **step_attention.OPS,
         **step_machine.OPS,

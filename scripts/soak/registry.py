@@ -12,6 +12,7 @@ from scripts.soak import (
     machines,
     manifests,
     mutants,
+    steps,
     trees,
 )
 from scripts.soak.part import Part
@@ -23,6 +24,7 @@ PARTS: dict[str, Part] = {
         adversaries.PART,
         *(machines.DUELS, clocks.PART, invariants.PART, invariants.CROWDS),
         *mutants.PARTS,
+        *steps.PARTS,
         *kernels.PARTS,
     )
 }

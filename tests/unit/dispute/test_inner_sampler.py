@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+import random
 
 import numpy as np
 import pytest
@@ -15,12 +15,12 @@ from oyez.engines.exact.inner_sampler import SamplerTrace
 from oyez.engines.exact.loading import load_engine
 from oyez.engines.exact.locate import find_model
 from oyez.protocol import inner, trace
-from oyez.protocol.constants import LAST_SLOT, RECORD_HEIGHT
-from oyez.protocol.step import ChunkLanes
+from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.step_machine import Mode
 from oyez.protocol.types import Code, Field, FieldType, Role
 from tests.contracts.test_step_model import tiny
 from tests.real_calls import RealBatch, build_short_action, check_record
+from tests.sampler_traces import count_traces, list_samplers
 
 WARM, HOT = 52_429, 2**32 - 1
 MOOD = Field(
@@ -50,17 +50,6 @@ def build_batch(
         max_input=8,
     )
     return RealBatch(engine, action, [b"a day"])
-
-
-def list_samplers(batch: RealBatch) -> Iterator[tuple[int, Mode]]:
-    """Yield a call's sampler records, each held to the outer trace's, and their modes."""
-    outer = batch.traces.open_outer(1)
-    for record in batch.list_records(0):
-        if inner.get_slot(record) == LAST_SLOT:
-            tree = batch.machine.open_inner(1, record)
-            last = (1 << (tree.height - RECORD_HEIGHT)) - 1
-            assert tree.get_node(RECORD_HEIGHT, last) == outer.get_node(0, record)
-            yield record, Mode(ChunkLanes(tree.get_chunk(tree.leaves.layout.get("mode").start))[0])
 
 
 @functools.cache
@@ -122,6 +111,12 @@ def test_samplers_of_the_real_model_obey_their_steps() -> None:
     assert modes == set(Mode)
 
 
+def test_samplers_of_random_actions_obey_their_steps() -> None:
+    """Rule: INNER-66"""
+    counts = count_traces(random.Random(3))
+    assert counts["lanes"] > 1_000
+
+
 #: A region, and a mode in which it has lanes.
 ALTERED = {
     "before": Mode.RUN,
@@ -134,6 +129,7 @@ ALTERED = {
     "candidates": Mode.CHOICE,
     "norm": Mode.FREE,
     "normed": Mode.CHOICE,
+    "logits": Mode.FREE,
     "mask": Mode.FREE,
     "noise": Mode.CHOICE,
     "best": Mode.FREE,
