@@ -112,7 +112,7 @@ class DuelNode:
     def restart(self) -> None:
         chain, place = self.chain, self.deployment
         self.rollup, self.inbox = Rollup(chain, place), Inbox(chain, place)
-        self.journal = SqlJournal(open_database(self.home / "journal.db"))
+        self.journal = self.open_journal()
         self.sender = Sender(
             chain, self.key, self.journal, pause=self.pause, patience=self.patience
         )
@@ -129,6 +129,10 @@ class DuelNode:
             Witness(game, MovePay(chain, place), traces, traces if self.machine else None),
         )
         self.rewind()
+
+    def open_journal(self) -> SqlJournal:
+        """What a new process finds on its disk."""
+        return SqlJournal(open_database(self.home / "journal.db"))
 
     def rewind(self) -> None:
         self.deriver = Deriver(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,12 @@ class History:
     logs: list[dict[str, Any]] = field(default_factory=list)
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
+
+
+@functools.lru_cache(maxsize=4_096)
+def recover(raw: bytes) -> Address:
+    """Return who signed a transaction."""
+    return Address(to_canonical_address(Account.recover_transaction(raw)))
 
 
 class Embedded(Arena):
@@ -71,7 +78,7 @@ class Embedded(Arena):
         if digest in self.history.receipts:
             return digest
         fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-        sender = Address(to_canonical_address(Account.recover_transaction(raw)))
+        sender = recover(raw)
         count = self.history.sent.get("0x" + sender.hex(), 0)
         if fields["nonce"] < count:
             raise Temporary("nonce too low")
@@ -88,7 +95,7 @@ class Embedded(Arena):
         """Run a signed transaction in the newest block."""
         digest = "0x" + keccak(raw).hex()
         fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-        sender = Address(to_canonical_address(Account.recover_transaction(raw)))
+        sender = recover(raw)
         self._transaction, self.logs = digest, []
         before, failed = len(self.history.logs), ""
         to = Address(bytes(fields["to"]))

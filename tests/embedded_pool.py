@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
 from oyez.chain.client import RpcError
 from tests.contracts.duelling import Arena
-from tests.embedded import Embedded
+from tests.embedded import Embedded, recover
 
 
 def refuse(reason: str) -> RpcError:
@@ -41,7 +40,7 @@ class Pooled(Embedded):
         if not self.is_held:
             return super().send_raw(raw)
         fields = read(raw)
-        who = str(Account.recover_transaction(raw)).lower()
+        who = "0x" + recover(raw).hex()
         waiting = self.pool.setdefault(who, {})
         before = waiting.get(fields["nonce"])
         if before == raw:

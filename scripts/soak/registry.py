@@ -7,6 +7,7 @@ from scripts.soak import (
     calls,
     clocks,
     economics,
+    interrupted,
     invariants,
     kernels,
     machines,
@@ -21,7 +22,7 @@ PARTS: dict[str, Part] = {
     part.name: part
     for part in (
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
-        adversaries.PART,
+        *(adversaries.PART, interrupted.PART),
         *(machines.DUELS, clocks.PART, invariants.PART, invariants.CROWDS),
         *mutants.PARTS,
         *steps.PARTS,

@@ -13,7 +13,7 @@ from oyez.protocol.errors import Rewind, Temporary
 from oyez.protocol.types import Address, Status
 from tests.contracts.duelling import Side, post
 from tests.contracts.harness import SEQUENCER
-from tests.contracts.test_duels_interrupted import Cut
+from tests.contracts.interrupted import Cut
 from tests.contracts.test_honest_duels import LIAR, ONE, SECOND, THIRD, TWO, Field
 from tests.embedded_pool import Pooled, read
 from tests.services import KilledError, kill
