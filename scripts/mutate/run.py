@@ -14,6 +14,7 @@ from scripts.mutate.equivalent import read_equivalent
 from scripts.mutate.mutants import Mutant, list_mutants
 from scripts.mutate.progress import UNCOUNTED, Progress, compute_print
 
+#: Of the processor's time, for one mutant's tests.
 LIMIT_SECONDS = 240.0
 
 
@@ -84,7 +85,7 @@ def run(root: Path, plan: Plan, folder: Path, say: Callable[[str], None]) -> Out
     mutants = [m for m in list_all(root, plan.contract) if plan.only in m.name]
     random.Random(plan.seed).shuffle(mutants)
     taken = list(_run_each(root, plan, progress, mutants, files, say))
-    accepted = read_equivalent(root)
+    accepted = read_equivalent(root, plan.contract)
     alive = sorted(m.name for m in taken if progress.results[m.name]["status"] == "survived")
     return Outcome(
         counts=progress.count(taken),

@@ -17,7 +17,8 @@ _ROLLUP = (
 )
 _DUEL = (
     *("test_duel_deploy", "test_duel_rules", "test_duel_clock", "test_duel_phases"),
-    *("test_duel_leaves", "test_duel_padding", "test_duel_pay", "test_duel", "test_duel_machine"),
+    *("test_duel_last", "test_duel_leaves", "test_duel_padding", "test_duel_pay", "test_duel"),
+    "test_duel_machine",
 )
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
 

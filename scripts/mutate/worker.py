@@ -4,7 +4,7 @@ Everything slow is done once, before the first fork: imports, and the compilatio
 a mutant leaves alone. Speaks JSON lines: a question on stdin, an answer on stdout.
 
     {"source": path, "text": mutated or null, "target": path, "stale": [paths], "files": [...],
-     "rank": [node ids], "seconds": limit, "seed": n}
+     "rank": [node ids], "seconds": limit of the processor's time, "seed": n}
     {"status": "killed" | "survived" | "same" | "broken" | "timeout" | "refused",
      "killer": node id, "seconds": s, "durations": {node id: s}}
 
@@ -17,6 +17,7 @@ import contextlib
 import functools
 import gc
 import json
+import math
 import os
 import resource
 import select
@@ -42,6 +43,8 @@ REFUSALS = (
 )
 #: What a child may take: a mutant that loops must not starve the machine.
 MEMORY_BYTES = 6 << 30
+#: How many times its limit a child may last on a clock: others may keep the processor from it.
+PATIENCE = 20
 #: What a child prints.
 LOG = "worker.log"
 
@@ -121,7 +124,10 @@ def _judge(question: dict[str, Any]) -> Answer:
 
 
 def fork(question: dict[str, Any]) -> Answer:
-    """Judge one mutant in a child of its own group, and end it after its time."""
+    """Judge one mutant in a child of its own group, and end it after its processor's time.
+
+    Why not after so much time on a clock: on a busy machine every mutant would seem to loop.
+    """
     start = time.monotonic()
     source = Path(question["source"])
     kept = source.read_text(encoding="utf-8")
@@ -130,6 +136,8 @@ def fork(question: dict[str, Any]) -> Answer:
     if child == 0:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+        seconds = math.ceil(question["seconds"])
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         os.close(reader)
         quiet = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(quiet, 1)
@@ -139,18 +147,19 @@ def fork(question: dict[str, Any]) -> Answer:
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "r") as pipe:
-        ready, _, _ = select.select([pipe], [], [], question["seconds"])
+        ready, _, _ = select.select([pipe], [], [], PATIENCE * question["seconds"])
         answer = pipe.read() if ready else ""
     if not ready:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    _, end = os.waitpid(child, 0)
+    is_slow = not ready or (os.WIFSIGNALED(end) and os.WTERMSIG(end) == signal.SIGXCPU)
     source.write_text(kept, encoding="utf-8")
     if answer:
         found: Answer = json.loads(answer)
     else:
         log = Path(LOG).read_text(encoding="utf-8", errors="replace")[-2_000:]
-        found = {"status": "refused", "log": log} if ready else {"status": "timeout"}
+        found = {"status": "timeout"} if is_slow else {"status": "refused", "log": log}
     return found | {"seconds": round(time.monotonic() - start, 2)}
 
 

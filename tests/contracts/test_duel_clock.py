@@ -53,6 +53,17 @@ def test_the_newer_side_has_what_the_fork_left_it(play: Play) -> None:
     assert play.turn == 1
 
 
+def test_a_duel_opens_with_this_word_alone(play: Play) -> None:
+    """No record, START, the newer's turn, all levels, since its proposal; index 0.
+
+    Rule: DUEL-1
+    """
+    created_at = int(play.arena.rollup.assertion(play.sides[1].assertion_id).created_at)
+    fields = (0, 1, 1, 6, created_at, T, T - GAP, 0)
+    places = (192, 184, 176, 168, 128, 96, 64, 0)
+    assert play.word == sum(value << at for value, at in zip(fields, places, strict=True))
+
+
 def test_opening_late_wins_no_time(arena: Arena) -> None:
     """The clock runs since the newer sibling's proposal. Rule: DUEL-1"""
     arena.pass_time(100)

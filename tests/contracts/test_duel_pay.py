@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from eth_utils.crypto import keccak
 
 from oyez.testing import toy
 from tests.contracts.duelling import (
@@ -184,4 +185,122 @@ def test_a_fallen_champions_bouts_are_paid_from_its_own_quarter(arena: Arena) ->
     arena.pay.pay_bout(play.key, champions_of(bout), bout.state, 1, bout.movers)
     paid = (arena.pay.credit(WORKER), arena.pay.credit(HELPER))
     assert paid == ((PAY, 0) if first == 0 else (0, PAY))
+    arena.check_solvent()
+
+
+def test_an_opener_alone_is_paid(arena: Arena) -> None:
+    """Nobody moved, the newer side is late: its opener is paid once. Rule: DUEL-18"""
+    lie, truth = (make_side(toy.run(arena.batch_hash, 6, change)) for change in (CHANGE, None))
+    arena.pass_time(100)
+    post(arena, truth, SEQUENCER)
+    arena.pass_time(5)
+    post(arena, lie, HONEST)
+    play = Play(arena, truth, lie)
+    play.open(OPENER)
+    arena.pass_time(T)
+    arena.game.defeat(play.state, 1)
+    arena.pay.pay_duel(play.state, 1, play.movers)
+    assert arena.event("MovesPaid") == {"game": play.key, "loser": HONEST, "amount": PAY}
+    assert arena.pay.credit(OPENER) == arena.pay.total_credits() == PAY
+
+
+@pytest.mark.parametrize("loser", [0, 1])
+def test_each_outer_move_is_paid_to_who_made_it_against_the_loser(arena: Arena, loser: int) -> None:
+    """Side 1 makes the first, third, ... move; the opening is counted once. Rule: DUEL-18"""
+    lie, truth = (make_side(toy.run(arena.batch_hash, 6, change)) for change in (CHANGE, None))
+    older, newer = (lie, truth) if loser == 0 else (truth, lie)
+    arena.pass_time(100)
+    post(arena, older, SEQUENCER)
+    arena.pass_time(5)
+    post(arena, newer, HONEST)
+    play = Play(arena, older, newer)
+    play.open(OPENER)
+    moves = [play.start, *[play.advance] * 4]
+    for number in range(4 + (loser == 0)):
+        moves[number](actor(f"mover {number}"))
+    assert play.turn == loser
+    arena.pass_time(T)
+    arena.game.defeat(play.state, loser)
+    arena.pay.pay_duel(play.state, loser, play.movers)
+    credits = [arena.pay.credit(actor(f"mover {number}")) for number in range(5)]
+    assert credits == ([PAY, 0, PAY, 0, PAY] if loser == 0 else [0, PAY, 0, PAY, 0])
+    assert arena.pay.credit(OPENER) == PAY
+
+
+def test_pay_and_withdrawal_are_logged(arena: Arena) -> None:
+    """A bout is named by its key; what a log says is what the ledgers hold. Rule: DUEL-19"""
+    play, bout = make_duel(arena)
+    arena.pay.pay_bout(play.key, champions_of(bout), bout.state, 0, bout.movers)
+    key = keccak(b"".join(bout.keys))
+    assert arena.event("MovesPaid") == {"game": key, "loser": LIAR, "amount": 3 * PAY}
+    assert arena.pay.paid(key)
+    assert arena.pay.drawn(LIAR) == arena.pay.total_credits() == 3 * PAY
+    purse = actor("purse")
+    arena.pay.withdraw(purse, sender=HELPER)
+    (own,) = [event for event in arena.logs if event.address == arena.pay.address]
+    assert own.name == "CreditWithdrawn"
+    assert own.args == {"owner": HELPER, "to": purse, "amount": 2 * PAY}
+    assert arena.pay.total_credits() == PAY
+
+
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_each_move_of_a_bout_is_paid_to_who_made_it_against_the_loser(
+    arena: Arena, done: int
+) -> None:
+    """The champion on turn runs out of time; the last move was against it. Rule: DUEL-19"""
+    lie, truth = (make_side(toy.run(arena.batch_hash, 6, change)) for change in (CHANGE, None))
+    play, bout = meet(arena, truth, lie, liar_first=True)
+    movers = [actor(f"mover {number}") for number in range(done)]
+    for move, sender in zip((play.inner, play.inner, play.leaf)[:done], movers, strict=True):
+        move(bout, sender)
+    loser = play.bout_turn(bout)
+    arena.pass_time(T)
+    a, b = bout.champions
+    play.game.timeout_bout(play.state, a.words, b.words, bout.state)
+    arena.pay.pay_bout(play.key, champions_of(bout), bout.state, loser, bout.movers)
+    against = [PAY * ((done - number) % 2) for number in range(done)]
+    assert [arena.pay.credit(who) for who in movers] == against
+
+
+def test_the_last_wei_of_a_quarter_is_paid() -> None:
+    """What is left of it is less than a move's pay: one wei. Nothing more is fetched for it.
+
+    Rule: DUEL-19
+    """
+    arena = make_arena(HONEST, LIAR, CALLER, stake=4 * (2 * PAY + 1))
+    lie, truth = (make_side(toy.run(arena.batch_hash, 6, change)) for change in (CHANGE, None))
+    play, bout = meet(arena, truth, lie, liar_first=True)
+    for move, sender in zip(
+        (play.inner, play.inner, play.leaf, play.leaf), (HELPER, STRANGER, OPENER, STRANGER),
+        strict=True,
+    ):  # fmt: skip
+        move(bout, sender)
+    play.resolve(bout, WORKER)
+    arena.pay.pay_bout(play.key, champions_of(bout), bout.state, 0, bout.movers)
+    assert [arena.pay.credit(who) for who in (WORKER, HELPER, OPENER)] == [PAY, PAY, 1]
+    purse = actor("purse")
+    for who, held in ((WORKER, PAY), (HELPER, 2 * PAY), (OPENER, 2 * PAY + 1)):
+        arena.pay.withdraw(purse, sender=who)
+        assert arena.balance(purse) == held
+    assert arena.balance(arena.pay.address) == arena.rollup.credit(arena.game.address) == 0
+
+
+def test_outer_moves_draw_on_the_same_quarter() -> None:
+    """One duel's moves are worth more than a small stake's quarter holds. Rule: DUEL-19"""
+    arena = make_arena(HONEST, LIAR, stake=4 * (2 * PAY + 1))
+    lie, truth = (make_side(toy.run(arena.batch_hash, 6, change)) for change in (CHANGE, None))
+    arena.pass_time(100)
+    post(arena, lie, SEQUENCER)
+    arena.pass_time(5)
+    post(arena, truth, HONEST)
+    play = Play(arena, lie, truth)
+    play.open(OPENER)
+    movers = [actor(f"mover {number}") for number in range(5)]
+    for move, sender in zip([play.start, *[play.advance] * 4], movers, strict=True):
+        move(sender)
+    arena.pass_time(T)
+    arena.game.defeat(play.state, 0)
+    arena.pay.pay_duel(play.state, 0, play.movers)
+    assert [arena.pay.credit(who) for who in (OPENER, *movers)] == [PAY, PAY, 0, 1, 0, 0]
+    assert arena.pay.drawn(SEQUENCER) == arena.pay.total_credits() == 2 * PAY + 1
     arena.check_solvent()

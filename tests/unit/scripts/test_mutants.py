@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from scripts.mutate import targets
+from scripts.mutate import targets, worker
 from scripts.mutate.equivalent import read_equivalent
 from scripts.mutate.mutants import Mutant, list_mutants
 from scripts.mutate.progress import Progress
@@ -77,10 +81,27 @@ def test_names_are_unique_and_there_are_enough(contract: str) -> None:
 
 
 def test_each_equivalent_mutant_exists_and_has_a_proof() -> None:
-    names = {mutant.name for contract in targets.TESTS for mutant in list_all(ROOT, contract)}
-    accepted = read_equivalent(ROOT)
-    assert sorted(set(accepted) - names) == []
-    assert all(len(proof) > 40 for proof in accepted.values())
+    names = {contract: {m.name for m in list_all(ROOT, contract)} for contract in targets.TESTS}
+    accepted = {contract: read_equivalent(ROOT, contract) for contract in targets.TESTS}
+    everywhere = set.intersection(*(set(proofs) for proofs in accepted.values()))
+    assert sorted(everywhere - set.union(*names.values())) == []
+    for contract, proofs in accepted.items():
+        assert sorted(set(proofs) - everywhere - names[contract]) == []
+        assert all(len(proof) > 40 for proof in proofs.values())
+
+
+def test_a_proof_may_hold_for_one_contract_alone(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    common, own = {"proof": "a", "mutants": ["x"]}, {"proof": "b", "mutants": ["y"]}
+    entries = [common, own | {"contract": "One"}]
+    (tmp_path / "tests/equivalent_mutants.json").write_text(json.dumps(entries))
+    assert read_equivalent(tmp_path, "One") == {"x": "a", "y": "b"}
+    assert read_equivalent(tmp_path, "Other") == {"x": "a"}
+    entries.append(common | {"contract": "Other"})
+    (tmp_path / "tests/equivalent_mutants.json").write_text(json.dumps(entries))
+    assert "x" in read_equivalent(tmp_path, "One")
+    with pytest.raises(ValueError, match="named twice"):
+        read_equivalent(tmp_path, "Other")
 
 
 def mutant(number: int, function: str = "f") -> Mutant:
@@ -113,3 +134,38 @@ def test_what_noticed_a_change_nearby_runs_first(tmp_path: Path) -> None:
         kept.note(mutant(number, "g"), {"status": "killed", "killer": "often"})
     kept.note(mutant(9, "f"), {"status": "killed", "killer": "near"})
     assert kept.rank(mutant(10, "f")) == ["near", "often", "quick", "slow"]
+
+
+def loop() -> worker.Answer:
+    while True:
+        pass
+
+
+def vanish() -> worker.Answer:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still there")
+
+
+@pytest.mark.parametrize(
+    ("child", "status"),
+    [(loop, "timeout"), (vanish, "refused"), (lambda: {"status": "killed"}, "killed")],
+    ids=["loops", "vanishes", "answers"],
+)
+def test_a_child_that_uses_up_its_processor_time_is_ended(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    child: Callable[[], worker.Answer],
+    status: str,
+) -> None:
+    """Whatever a clock says; the source is as it was."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.vy").write_text("x")
+
+    def judge(question: worker.Answer) -> worker.Answer:
+        Path(question["source"]).write_text("y")
+        return child()
+
+    monkeypatch.setattr(worker, "judge", judge)
+    answer = worker.fork({"source": "a.vy", "seconds": 0.5})
+    assert answer["status"] == status
+    assert (tmp_path / "a.vy").read_text() == "x"
