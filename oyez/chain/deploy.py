@@ -16,9 +16,8 @@ from typing import Any
 from eth_abi.abi import encode
 from eth_utils import abi as abi_types
 from eth_utils.crypto import keccak
-from vyper.compiler import compile_from_file_input
-from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
 
+from oyez.chain.artifacts import Abi, Artifact, load_artifact
 from oyez.chain.client import Chain
 from oyez.chain.contracts import Transaction
 from oyez.chain.deployment import Deployment
@@ -34,17 +33,6 @@ CONTRACTS = ("ModelRegistry", "ManifestGate", "ActionRegistry", "Inbox", "Rollup
 #: Deployed after them where there is a step table.
 GAME = ("DuelGame", "MovePay")
 EXAMPLES = ("BallotReader",)
-
-Abi = list[dict[str, Any]]  # Any: JSON as the compiler gives it
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A compiled contract: bare ABI array, creation code, deployed code without immutables."""
-
-    abi: Abi
-    bytecode: bytes
-    runtime: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +86,12 @@ class DeploySettings:
 
 @functools.cache
 def compile_contract(path: str) -> Artifact:
-    """Compile one file, kept in memory for this process.
+    """Compile one file, or take what an earlier process compiled; kept in memory too.
 
     Args:
         path: below the repository's root, such as "contracts/Inbox.vy".
     """
-    source = (ROOT / path).read_text(encoding="utf-8")
-    output = compile_from_file_input(
-        FileInput(
-            contents=source, source_id=0, path=Path(path), resolved_path=(ROOT / path).resolve()
-        ),
-        input_bundle=FilesystemInputBundle([ROOT]),
-        output_formats=["abi", "bytecode", "bytecode_runtime"],
-    )
-    return Artifact(
-        abi=output["abi"],
-        bytecode=bytes.fromhex(output["bytecode"][2:]),
-        runtime=bytes.fromhex(output["bytecode_runtime"][2:]),
-    )
+    return load_artifact(ROOT, path)
 
 
 @functools.cache

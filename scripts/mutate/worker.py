@@ -32,9 +32,10 @@ import pytest
 from vyper.exceptions import VyperException, VyperInternalException
 
 from oyez.chain import deploy
+from oyez.chain.artifacts import Artifact
 
 _compile = deploy.compile_contract.__wrapped__
-_ready: dict[str, deploy.Artifact] = {}
+_ready: dict[str, Artifact] = {}
 Answer = dict[str, Any]  # JSON
 #: How the compiler refuses a source; for some it never meant to read, in Python's own words.
 REFUSALS = (
@@ -94,7 +95,7 @@ def judge(question: dict[str, Any]) -> Answer:
 
 
 def _judge(question: dict[str, Any]) -> Answer:
-    fresh: dict[str, deploy.Artifact] = {}
+    fresh: dict[str, Artifact] = {}
     if question["text"] is not None:
         target = question["target"]
         gc.disable()
@@ -163,7 +164,7 @@ def fork(question: dict[str, Any]) -> Answer:
     return found | {"seconds": round(time.monotonic() - start, 2)}
 
 
-def _compile_once(path: str) -> deploy.Artifact:
+def _compile_once(path: str) -> Artifact:
     if path not in _ready:
         _ready[path] = _compile(path)
     return _ready[path]
