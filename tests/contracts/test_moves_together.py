@@ -180,6 +180,19 @@ def test_an_intention_that_was_dropped_leaves_a_gap_that_is_filled(many: Many, g
     many.check_won()
 
 
+def test_a_reorg_forgets_what_was_on_its_way(many: Many) -> None:
+    """The journal has it, should it be wanted again. Rule: CHAL-20"""
+    many.arena.room = 0
+    many.step()
+    assert many.node.sender.open_flight().waiting == 5
+    many.node.rewind()
+    assert many.node.sender.open_flight().waiting == 0
+    many.arena.room = 1_000
+    many.settle()
+    assert [len(block) for block in many.list_mined()] == [1, 5, 5]
+    many.check_opened()
+
+
 def test_one_that_is_overtaken_holds_up_no_other(many: Many) -> None:
     """Another opens the third duel before the block with all five. Rule: CHAL-19, CHAL-43"""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -165,10 +165,14 @@ def test_what_waits_behind_a_gap_and_nobody_knows_is_left_alone() -> None:
     del chain.pool[0]
     journal.drop_signed("one")
     journal.drop_signed("two")
-    flight = begin(build_sender(chain, journal), "three")
-    chain.mines = True
-    assert flight.finish("three").succeeded
-    assert list_mined(chain) == [b"", b"two", b"three"]
+    flight = begin(build_sender(chain, journal, patience=0.1), "three")
+    with pytest.raises(Temporary, match="not mined yet"):
+        flight.finish("three")
+    assert [bytes(parse(chain.pool[nonce])["data"]) for nonce in range(3)] == [
+        b"",
+        b"two",
+        b"three",
+    ]
 
 
 def test_a_round_costs_one_broadcast_each_and_one_more() -> None:
@@ -221,6 +225,38 @@ def test_what_an_earlier_flight_left_is_told_once() -> None:
     assert journal.get_signed("one") is None
     with pytest.raises(NonceTaken):
         sender.send("three", PAY)
+
+
+def test_one_that_nobody_wants_is_kept_where_the_pool_may_have_it() -> None:
+    """By a process that did not send it, and raised for those behind. Rule: SEQ-32, CHAL-20."""
+    journal = MemoryJournal()
+    chain = PriceyChain(mines=False)
+    begin(build_sender(chain, journal), "one", "two")
+    sender = build_sender(chain, journal)
+    for name in ("one", "two"):
+        kept = journal.get_signed(name)
+        assert kept is not None
+        assert not sender.open_flight().drop(name, kept)
+    chain.base_fee, chain.mines = 50 * 10**9, True
+    assert sender.send("three", PAY).succeeded
+    assert list_mined(chain)[:2] == [b"one", b"two"]
+    # what the pool has not is forgotten
+    assert kept is not None
+    assert sender.open_flight().drop("two", replace(kept, nonce=3))
+    assert journal.get_signed("two") is None
+
+
+def test_a_later_one_whose_nonce_is_anothers_is_forgotten() -> None:
+    """Rule: SEQ-6."""
+    journal, chain = MemoryJournal(), PoolChain(mines=False)
+    flight = begin(build_sender(chain, journal), "one", "two")
+    chain.mine(chain.pool.pop(0))
+    chain.nonce += 1
+    assert flight.finish("one").succeeded
+    with pytest.raises(NonceTaken):
+        flight.look("two")
+    assert journal.get_signed("two") is None
+    assert flight.waiting == 0
 
 
 def test_a_reset_forgets_what_is_on_its_way_and_keeps_the_journal() -> None:

@@ -108,6 +108,9 @@ def test_so_many_are_on_their_way_and_no_more(board: Board, journal: SqlJournal)
     with pytest.raises(Temporary, match="not mined yet"):
         responder.perform(rest, board.tree, BLOCK)
     assert len(chain.pool) == 16
+    # those that are there already are waited for
+    chain.room = 1_000
+    assert keys(responder.perform(rest, board.tree, BLOCK)) == [m.key for m in rest.moves[:10]]
 
 
 def test_what_a_block_has_no_room_for_stays_on_its_way_and_is_told(
@@ -138,6 +141,74 @@ def test_what_a_block_has_no_room_for_stays_on_its_way_and_is_told(
     assert responder.perform(Decision((), ()), board.tree, BLOCK) == ()
     assert [facts["assertion"] for facts in log.named("refused")] == [more.moves[1].assertion_id]
     assert journal.get_signed(more.moves[1].key) is None
+
+
+def test_what_was_mined_since_is_told_once(board: Board, journal: SqlJournal) -> None:
+    """Also where the decision, of the block before, asks for it still. Rule: CHAL-47."""
+    decision = decide(board)
+    responder, chain, _ = build(board, journal)
+    chain.room = 0
+    with pytest.raises(Temporary, match="not mined yet"):
+        responder.perform(decision, board.tree, BLOCK)
+    chain.room = 1_000
+    chain.pass_block(0)
+    done = responder.perform(decision, board.tree, BLOCK)
+    assert keys(done) == [move.key for move in decision.moves]
+
+
+def test_a_nonce_that_went_to_another_holds_up_no_other(board: Board, journal: SqlJournal) -> None:
+    """Rule: CHAL-47, SEQ-32."""
+    decision = decide(board)
+    first, *others = decision.moves
+    responder, chain, _ = build(board, journal)
+    chain.room = 0
+    with pytest.raises(Temporary, match="not mined yet"):
+        responder.perform(decision, board.tree, BLOCK)
+    del chain.pool[0]
+    chain.nonce, chain.room = 1, 1_000
+    responder, chain, log = build(board, journal, chain)
+    done = responder.perform(decision, board.tree, BLOCK)
+    assert keys(done) == [move.key for move in others]
+    assert "nonce 0 went to another" in str(log.named("put_off")[0]["reason"])
+    assert keys(responder.perform(Decision((first,), ()), board.tree, BLOCK)) == [first.key]
+
+
+def test_a_lost_log_ends_the_round_whatever_was_sent(board: Board, journal: SqlJournal) -> None:
+    """Rule: CHAL-19."""
+    final, fine, _ = decide(board).moves
+    responder, chain, _ = build(board, journal)
+    told = board.tree.copy()
+    board.defeat(next(iter(board.all)))
+    with pytest.raises(SkippedLog):
+        responder.perform(Decision((fine, final), ()), told, BLOCK)
+    assert chain.list_sent() == data(fine)
+
+
+def test_the_lowest_nonce_is_waited_for_first(board: Board, journal: SqlJournal) -> None:
+    """Whatever is more urgent now: a round is one block. Rule: CHAL-47."""
+    _, first, second = decide(board).moves
+    responder, chain, _ = build(board, journal)
+    chain.room = 0
+    with pytest.raises(Temporary, match="not mined yet"):
+        responder.perform(Decision((first, second), ()), board.tree, BLOCK)
+    chain.room = 1
+    done = responder.perform(Decision((second, first), ()), board.tree, BLOCK)
+    assert keys(done) == [first.key]
+    assert len(chain.pool) == 1
+
+
+def test_a_reset_sends_nothing_of_another_history(board: Board, journal: SqlJournal) -> None:
+    """Rule: CHAL-20."""
+    decision = decide(board)
+    responder, chain, _ = build(board, journal)
+    chain.room = 0
+    with pytest.raises(Temporary, match="not mined yet"):
+        responder.perform(Decision(decision.moves[1:], ()), board.tree, BLOCK)
+    chain.pool.clear()
+    chain.room = 1_000
+    responder.reset()
+    responder.perform(Decision(decision.moves[:1], ()), board.tree, BLOCK)
+    assert chain.list_sent() == data(decision.moves[0])
 
 
 def test_what_the_node_refuses_takes_no_nonce_and_holds_up_no_other(
@@ -315,6 +386,7 @@ def test_only_moves_that_are_neither_wanted_nor_mined_are_dropped(
     decision = decide(board)
     wanted = decision.moves[0].key
     names = [wanted, "propose 0xaa", "propose 0xbb", "finalize 0xcc", "close 3", "advance 0xdd"]
+    names.append("start 0xee")
     for number, key in enumerate(names):
         replaced = (Hash32(bytes([99]) * 32),) if key == "finalize 0xcc" else ()
         journal.put_signed(key, Signed(number, b"raw", Hash32(bytes([number]) * 32), replaced))
@@ -325,6 +397,8 @@ def test_only_moves_that_are_neither_wanted_nor_mined_are_dropped(
         chain.mined[digest] = Mined(digest, 7, BLOCK, True, 1, 1, (), None)
     chain.nonce, chain.pool[5] = 5, b"raw"
     responder.forget_stale(decision)
-    assert sorted(journal.list_signed()) == sorted(k for k in names if k != "propose 0xaa")
-    assert log.named("dropped") == [{"intention": "propose 0xaa", "nonce": 1}]
+    dropped = {"propose 0xaa": 1, "start 0xee": 6}
+    assert sorted(journal.list_signed()) == sorted(k for k in names if k not in dropped)
+    said = log.named("dropped")
+    assert {facts["intention"]: facts["nonce"] for facts in said} == dropped
     assert journal.list_sent()[Hash32(bytes([1]) * 32)] == "propose 0xaa"
