@@ -307,7 +307,7 @@ def _state(step: IStepVerifier.Step, given: Given) -> sampler_reads.Found:
     if f.token == sampler_reads.NO_ROW:
         return f
     length: uint256 = given.token_length
-    if length == 0 or length > c.MAX_OUTPUT_BYTES:
+    if length == 0:
         return f
     last: uint256 = length - 1
     f.wanted = sampler_reads._leaf(f.wanted, WALK, last // WALK_BYTES, c.CHUNK_BYTES32)

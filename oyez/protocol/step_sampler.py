@@ -16,13 +16,12 @@ from oyez.protocol.inner import DEAD, MAX_CHOICES, OPTION_LANES, WALK_WORDS
 from oyez.protocol.machine_words import ALIVE, BYTE, unpack_word
 from oyez.protocol.step import Lanes, Op, Step
 from oyez.protocol.step_machine import TOKEN_HEADER, TOKENS, Mode
+from oyez.protocol.step_scores import NO_TOKEN, unpack_token
+from oyez.protocol.step_vocabulary import read_mode
 from oyez.protocol.trace import INT32_LANES, WORDS, ChunkType
 from oyez.protocol.trace_records import Next
 from oyez.protocol.types import Hash32
 
-#: Of a top: no token; a token's place in another one.
-NO_TOKEN = -(1 << 120)
-_LAST_TOKEN = (1 << 24) - 1
 #: Chunks of a sampler's record.
 _ENDING, _STATE, _QUEUE = 0, 1, 2
 #: Lanes of its first chunk; `next` has the first two of them.
@@ -118,7 +117,7 @@ def compute_next(step: Step) -> int:
     """
     if step.lane > _TOKEN:
         return step.filler
-    mode = _read_mode(step)
+    mode = read_mode(step)
     match mode:
         case None:
             return DEAD
@@ -153,7 +152,7 @@ def _find_top(step: Step) -> int:
     best = max(words[word] for word in range(WORDS))
     if best == NO_TOKEN:
         return step.filler if step.lane else Next.END
-    return _LAST_TOKEN - (best & _LAST_TOKEN) if step.lane else Next.SAMPLED
+    return unpack_token(best) if step.lane else Next.SAMPLED
 
 
 def _list_left(candidates: Lanes) -> list[int]:
@@ -199,7 +198,7 @@ def compute_state(step: Step) -> int:
         context = step.read("context")
         return DEAD if context is None else context[step.lane]
     length = _read_length(step, coming[_TOKEN])
-    if not 0 < length <= MAX_OUTPUT_BYTES:
+    if not length:
         return DEAD
     leaf, word = divmod((length - 1) * WALK_WORDS, WORDS)
     walk = step.read("walk", leaf)
@@ -217,7 +216,7 @@ def compute_queue(step: Step) -> int:
     if coming is None or coming[_KIND] != Next.FORCED:
         return DEAD
     place = step.leaf * INT32_LANES + step.lane
-    mode = _read_mode(step)
+    mode = read_mode(step)
     if place + 1 >= MAX_OUTPUT_BYTES:
         return step.filler
     match mode:
@@ -272,12 +271,6 @@ def _read_length(step: Step, token: int) -> int:
     if not 0 <= token < step.model.shape.vocabulary:
         return 0
     return int.from_bytes(step.reads.read_row(TOKENS, token)[1:TOKEN_HEADER], "big")
-
-
-def _read_mode(step: Step) -> Mode | None:
-    """Read the position's mode; None of a dead leaf, or of a number that is none."""
-    lanes = step.read("mode")
-    return Mode(lanes[0]) if lanes is not None and lanes[0] in range(len(Mode)) else None
 
 
 class Terms(NamedTuple):
