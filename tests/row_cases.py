@@ -6,6 +6,7 @@ one lane: leaves are made up where they are read, about half of them as only a l
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,13 @@ from eth_abi.abi import decode, encode
 
 from oyez.dispute import step_proof
 from oyez.dispute.step_proof import RecordedReads
+from oyez.engines.exact.inner_leaves import LANES
 from oyez.protocol import inner, step, step_rows, trace
 from oyez.protocol.constants import LAST_SLOT, MAX_POSITIONS, OUTER_HEIGHT, RECORD_HEIGHT
-from oyez.protocol.inner import Region
-from oyez.protocol.row_bytes import count_bytes
+from oyez.protocol.inner import DEAD, Region
+from oyez.protocol.row_bytes import ROW_FORMATS, count_bytes
 from oyez.protocol.step import Address, ChunkLanes, LayerFormats, StepModel
+from oyez.protocol.step_integers import SAT16, SAT32
 from oyez.protocol.step_rows import CONFIG, EMBEDDING, FIRST_MATRIX, MATRICES
 from oyez.protocol.trace import Chunk, ChunkType
 from oyez.protocol.types import Hash32
@@ -31,6 +34,10 @@ from tests.steps import Rows, SparseTree, World, hash_row, pad
 
 ROPE_TYPE = 259
 PARTS = 24
+#: Bytes of a row that a proof of a part has room for.
+MAX_ROW = 17_408
+#: Regions of rows; one more where products are cut into parts.
+NAMES = (*("embedding", "heads", "query", "key_value", "middle", "gate", "up", "output", "logits"),)
 ROWS = "contracts/StepVerifierRows.vy"
 WIDE_ROWS = "contracts/StepVerifierParts.vy"
 
@@ -68,6 +75,11 @@ class Setup:
 
     def list_rows(self, tensor: int) -> list[int]:
         return [row for known, row in self.rows if known == tensor]
+
+
+def list_names(plan: Plan) -> tuple[str, ...]:
+    """Return the regions of rows that a model has."""
+    return (*NAMES, "down_part") if plan.feed_forward > inner.MAX_DIRECT else NAMES
 
 
 def build_model(draw: random.Random, plan: Plan) -> StepModel:
@@ -132,7 +144,7 @@ def build_setup(seed: int | str, plan: Plan) -> Setup:
     rows, types = {}, {}
     for tensor, count, kind, columns in list_matrices(model):
         for row in {0, count - 1, draw.randrange(count)}:
-            rows[tensor, row] = draw_row(draw, kind, columns, wild=draw.random() < 0.3)
+            rows[tensor, row] = draw_row(draw, kind, columns, top=draw.choice((12, 15, 31)))
             types[tensor, row] = kind
             assert len(rows[tensor, row]) == count_bytes(kind, columns)
     for position in {1, plan.context, draw.randint(1, plan.context)}:
@@ -194,8 +206,26 @@ class Case:
         return answer
 
 
+def count_lanes(setup: Setup, name: str) -> int:
+    """Return how many lanes of a region have a value."""
+    shape = setup.model.shape
+    queries, keys = inner.queries(shape), inner.keys(shape)
+    return {
+        "heads": queries + keys,
+        "query": queries,
+        "key_value": 2 * keys,
+        "gate": shape.feed_forward,
+        "up": shape.feed_forward,
+        "down_part": shape.width * inner.count_parts(shape.feed_forward),
+        "logits": shape.vocabulary,
+    }.get(name, shape.width)
+
+
 def draw_lane(draw: random.Random, setup: Setup, region: Region, slot: int) -> int:
-    """Return a lane of a region, counted from its first, whose row is known; else any."""
+    """Return a lane of a region, counted from its first, whose row is known.
+
+    Sometimes it is the first that has no value, or the last of all.
+    """
     shape = setup.model.shape
     queries, keys = inner.queries(shape), inner.keys(shape)
     tensor = FIRST_MATRIX + MATRICES * slot
@@ -203,18 +233,13 @@ def draw_lane(draw: random.Random, setup: Setup, region: Region, slot: int) -> i
     def pick(matrix: int) -> int:
         return draw.choice(setup.list_rows(tensor + matrix))
 
-    lanes = 512 if region.type in (ChunkType.INT16, ChunkType.INT16_REVERSED) else 256
-    if region.name == "down_part":
-        lanes = 32
-    last = lanes * region.leaves
+    count, last = count_lanes(setup, region.name), LANES[region.type] * region.leaves - 1
     if draw.random() < 0.06:
-        return last - 1
+        return draw.choice((min(count, last), last))
     match region.name:
         case "heads":
             is_query = draw.random() < 0.5
             return pick(step_rows.ATTN_Q) if is_query else queries + pick(step_rows.ATTN_K)
-        case "query":
-            return draw.randrange(queries)
         case "key_value":
             is_key = draw.random() < 0.5
             return draw.randrange(keys) if is_key else keys + pick(step_rows.ATTN_V)
@@ -233,37 +258,51 @@ def draw_lane(draw: random.Random, setup: Setup, region: Region, slot: int) -> i
             head = EMBEDDING if setup.model.tied else FIRST_MATRIX + MATRICES * shape.layers
             return draw.choice(setup.list_rows(head))
         case _:
-            return draw.randrange(shape.width)
+            return draw.randrange(count)
 
 
-def draw_case(draw: random.Random, setup: Setup, name: str, wild: float = 0.5) -> Case:
-    """Return a lane of a region by its name; of leaves and words, a share of `wild` is any."""
+def draw_position(draw: random.Random, setup: Setup) -> int:
+    """Return a position whose rotation is known, sometimes one past the context."""
+    first, past = step_rows.find_rope_row(setup.model.shape, 0), setup.model.shape.context + 1
+    if draw.random() < 0.05 and past <= MAX_POSITIONS:
+        return draw.choice((past, draw.randint(past, MAX_POSITIONS)))
+    return draw.choice(setup.list_rows(CONFIG)) - first
+
+
+def draw_case(
+    draw: random.Random,
+    setup: Setup,
+    name: str,
+    wild: float = 0.5,
+    *,
+    lane: int | None = None,
+    position: int | None = None,
+) -> Case:
+    """Return a lane of a region by its name, or a given one; a share of `wild` reads anything."""
     model, shape = setup.model, setup.model.shape
     slot = LAST_SLOT if name == "logits" else draw.randrange(shape.layers)
     if name == "embedding" and draw.random() < 0.9:
         slot = 0
-    rope = [row - step_rows.find_rope_row(shape, 0) for row in setup.list_rows(CONFIG)]
-    position = draw.choice(rope)
-    if draw.random() < 0.05 and shape.context < MAX_POSITIONS:
-        position = draw.randint(shape.context + 1, MAX_POSITIONS)
+    position = position or draw_position(draw, setup)
     record = trace.compute_outer_index(draw.randrange(256), position, slot)
     layout = model.get_layout(record)
     assert layout is not None
     region = layout.get(name)
-    size = {ChunkType.INT32: 256, ChunkType.BYTES32: 32}.get(region.type, 512)
-    lane = draw_lane(draw, setup, region, slot)
+    size = LANES[region.type]
+    if lane is None:
+        lane = draw_lane(draw, setup, region, slot)
     address = Address(record, region.start + lane // size, lane % size)
     is_wild = draw.random() < wild
+    # which of its openings is dead, if it gets there
+    reading, dead = itertools.count(), draw.randrange(6) if draw.random() < 0.25 else None
 
     def make_inner(leaf: int) -> Chunk:
         found = layout.find(leaf)
         assert found is not None
-        if draw.random() < 0.03:
-            return pad()
-        return make_chunk(draw, setup, found, is_wild)
+        return pad() if next(reading) == dead else make_chunk(draw, setup, found, is_wild)
 
     def make_outer(_record: int, _chunk: int) -> Chunk:
-        return pad() if draw.random() < 0.03 else make_int32(draw, 31)
+        return pad() if next(reading) == dead else make_int32(draw, draw.randint(8, 31), is_wild)
 
     source = World(make_inner, make_outer, lambda *at: setup.rows[at])
     reads = RecordedReads(source)
@@ -273,17 +312,17 @@ def draw_case(draw: random.Random, setup: Setup, name: str, wild: float = 0.5) -
     return Case(setup, region, address, source, reads, answer, raw)
 
 
-def make_int32(draw: random.Random, bits: int) -> Chunk:
+def make_int32(draw: random.Random, bits: int, wild: bool = True) -> Chunk:
+    """Return lanes of so many bits; if wild, the type's ends are often among them."""
     most = (1 << bits) - 1
     lanes = [draw.randint(-most, most) for _ in range(256)]
-    if draw.random() < 0.3:
+    if wild and draw.random() < 0.3:
         lanes = [draw.choice((lane, -(1 << 31), (1 << 31) - 1, 0)) for lane in lanes]
     return trace.encode_int32(lanes)
 
 
 def make_chunk(draw: random.Random, setup: Setup, region: Region, wild: bool) -> Chunk:
     """Return a chunk of a region that a step of rows reads."""
-    shape = setup.model.shape
     make: Mapping[str, Callable[[], Chunk]] = {
         "token": lambda: make_token(draw, setup),
         "norm": lambda: make_norm(draw, setup, wild),
@@ -295,11 +334,10 @@ def make_chunk(draw: random.Random, setup: Setup, region: Region, wild: bool) ->
     if region.name in make:
         return make[region.name]()
     if region.type is ChunkType.INT32:
-        return make_int32(draw, 31 if wild else draw.randint(8, 31))
+        return make_int32(draw, draw.randint(8, 31), wild)
     lanes = draw_lanes(draw, 512)
     if not wild:
         lanes = [max(-16_384, min(16_384, lane)) for lane in lanes]
-    assert shape.width
     return trace.encode_int16(lanes)
 
 
@@ -357,3 +395,45 @@ def check_refused(draw: random.Random, case: Case) -> str:
     except Reverted:
         return way
     raise AssertionError(f"{way}: {case.region.name} at {case.address} answers {answer}")
+
+
+def classify(answer: int) -> str:
+    """Say what kind of number a lane is."""
+    if answer == DEAD:
+        return "dead"
+    if answer in (trace.PAD_INT16, trace.PAD_INT32):
+        return "filler"
+    if answer == 0:
+        return "zero"
+    return "at a limit" if abs(answer) in (SAT16, SAT32) else "numbers"
+
+
+def draw_plan(draw: random.Random, in_parts: bool) -> Plan:
+    """Return any shape that steps are provable for, each matrix in a row type that fits it."""
+    unit = draw.choice((4, 32, 32, 256))
+    head_size = draw.choice((32, 64, 128, 256) if unit > 4 else (4, 20, 64))
+    group = max(1, unit // head_size)
+    heads = group * draw.randint(1, min(32, 2_048 // head_size) // group)
+    kv_heads = draw.randint(1, min(heads, max(1, 512 // head_size)))
+    width = unit * draw.randint(1, min(2_048 // unit, draw.choice((4, 40, 512))))
+    low, high = (2_049, 9_000) if in_parts else (1, 2_048)
+    feed_forward = unit * draw.randint(-(-low // unit), high // unit)
+    queries = heads * head_size
+
+    def pick(columns: int) -> int:
+        fits = [kind for kind, made in ROW_FORMATS.items() if columns % made.weights == 0]
+        return draw.choice([kind for kind in fits if count_bytes(kind, columns) <= MAX_ROW])
+
+    return Plan(
+        width,
+        heads,
+        kv_heads,
+        head_size,
+        feed_forward,
+        pick(width),
+        tuple(pick(columns) for columns in (*[width] * 3, queries, width, width, feed_forward)),
+        pick(width) if draw.random() < 0.5 else None,
+        layers=draw.randint(1, 4),
+        vocabulary=draw.randint(3, 3_000),
+        context=draw.choice((MAX_POSITIONS, draw.randint(1, MAX_POSITIONS))),
+    )

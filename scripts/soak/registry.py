@@ -13,6 +13,7 @@ from scripts.soak import (
     machines,
     manifests,
     mutants,
+    step_rows,
     steps,
     trees,
 )
@@ -24,6 +25,7 @@ PARTS: dict[str, Part] = {
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
         *(adversaries.PART, interrupted.PART),
         *(machines.DUELS, clocks.PART, invariants.PART, invariants.CROWDS),
+        step_rows.PART,
         *mutants.PARTS,
         *steps.PARTS,
         *kernels.PARTS,

@@ -1,0 +1,36 @@
+"""Steps of rows on models of every shape and row type: as in Python, and damage is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from scripts.soak.part import Block, Part, Result
+from tests import row_cases
+
+#: One of so many proofs is damaged too.
+DAMAGED = 5
+
+
+def run(block: Block) -> Result:
+    """Make up a model; run so many lanes of each kind on it. Every second one is cut into parts."""
+    rng = block.rng()
+    plan = row_cases.draw_plan(rng, in_parts=block.number % 2 == 1)
+    setup = row_cases.build_setup(f"{block.seed} {block.number}", plan)
+    counts: Counter[str] = Counter({"models": 1})
+    for name in row_cases.list_names(plan):
+        # parts stand in every second model alone
+        for number in range(block.items * (2 if name == "down_part" else 1)):
+            case = row_cases.draw_case(rng, setup, name)
+            answer = case.recompute()
+            if answer != case.answer:
+                raise AssertionError(
+                    f"block {block.number}, {plan}: {name} at {case.address} is {case.answer}, "
+                    f"on chain {answer}"
+                )
+            counts[f"{name}: {row_cases.classify(answer)}"] += 1
+            if number % DAMAGED == 0:
+                counts[f"refused: {row_cases.check_refused(rng, case)}"] += 1
+    return Result(counts)
+
+
+PART = Part("step_rows", "lanes of rows on chain as in Python; damaged proofs", run, 80, 125)
