@@ -25,12 +25,20 @@ initializes: openings[step_model := step_model]
 initializes: published[step_model := step_model]
 initializes: scalars[step_model := step_model]
 initializes: byte_machine[scalars := scalars]
-initializes: reads[step_model := step_model, openings := openings]
-initializes: machines[published := published, scalars := scalars, byte_machine := byte_machine]
+initializes: reads[step_model := step_model]
+initializes: machines[published := published, scalars := scalars]
 
 # of the lane of `next`
 LAST_TOKEN_KIND: constant(int256) = 3
 WALK_BYTES: constant(uint256) = 16
+MAX_ROWS: constant(uint256) = 1
+
+
+# A proof; where in the sorted vocabulary to look is nothing to these steps.
+struct Given:
+    leaves: DynArray[IStepVerifier.Opening, reads.MAX_OPENINGS]
+    rows: DynArray[reads.TokenRow, MAX_ROWS]
+    hint: uint256
 
 
 @deploy
@@ -55,24 +63,22 @@ def recompute(
     @param proof What it reads.
     @return The lane.
     """
-    leaves: DynArray[IStepVerifier.Opening, reads.MAX_OPENINGS] = []
-    rows: DynArray[reads.TokenRow, c.MAX_STEP_ROWS] = []
-    hint: uint256 = 0
-    leaves, rows, hint = abi_decode(
-        proof,
-        (
-            DynArray[IStepVerifier.Opening, reads.MAX_OPENINGS],
-            DynArray[reads.TokenRow, c.MAX_STEP_ROWS],
-            uint256,
-        ),
-    )
+    given: Given = abi_decode(proof, Given, unwrap_tuple=False)
     answer: reads.Answer = empty(reads.Answer)
     if step.op == reads.RUN:
-        answer = self._run(step, raw, leaves)
+        answer = self._run(step, raw, given.leaves)
     else:
         assert step.op == reads.WALK, "step: no run, no walk"
-        answer = self._walk(step, raw, leaves, rows)
-    reads._check(step, leaves, rows, answer)
+        answer = self._walk(step, raw, given.leaves, given.rows)
+    openings._check(step, given.leaves, reads._list(answer))
+    assert len(given.rows) == answer.tokens, "step: the token's row"
+    if answer.tokens == 1:
+        openings._check_row(
+            reads._hash(given.rows[0].data, answer.token),
+            given.rows[0].siblings,
+            step_model.TOKENS,
+            answer.token,
+        )
     return answer.lane
 
 
@@ -90,7 +96,7 @@ def _run(
     @dev # rule: INNER-43
     """
     a: reads.Answer = empty(reads.Answer)
-    leaf: uint256 = reads._leaf(step)
+    leaf: uint256 = reads._leaf(step.op, step.leaf)
     if leaf == 0 and step.lane == 0:
         a.places[a.read] = reads._place(reads.MODE, 0, c.CHUNK_INT32)
         a.read += 1
@@ -112,7 +118,8 @@ def _run(
         return a
     byte: uint256 = byte_machine._force(m.manifest, m.written, m.state)
     if byte != scalars.NO_BYTE:
-        a.lane = machines._after(m, byte, step.lane)
+        after: states.State = byte_machine._step_forced(m.manifest, m.written, m.state, byte)
+        a.lane = machines._after(after, byte, step.lane)
     return a
 
 
@@ -122,7 +129,7 @@ def _walk(
     step: IStepVerifier.Step,
     raw: Bytes[c.CHUNK_BYTES],
     leaves: DynArray[IStepVerifier.Opening, reads.MAX_OPENINGS],
-    rows: DynArray[reads.TokenRow, c.MAX_STEP_ROWS],
+    rows: DynArray[reads.TokenRow, MAX_ROWS],
 ) -> reads.Answer:
     """
     @dev # rule: INNER-46
@@ -143,7 +150,7 @@ def _walk(
     a.token = convert(token, uint256)
     a.tokens = 1
     place: uint256 = (
-        machines.TOKEN_HEADER + reads._leaf(step) * WALK_BYTES + step.lane // 2
+        machines.TOKEN_HEADER + reads._leaf(step.op, step.leaf) * WALK_BYTES + step.lane // 2
     )
     if place >= len(rows[0].data):
         return a
@@ -161,7 +168,8 @@ def _walk(
     if not m.is_published:
         a.lane = lanes.PAD
         return a
-    a.lane = machines._after(m, byte, step.lane)
+    after: states.State = byte_machine._step(m.manifest, m.written, m.state, byte)
+    a.lane = machines._after(after, byte, step.lane)
     return a
 
 
@@ -182,7 +190,7 @@ def _read_before(
     """
     a: reads.Answer = answer
     a.lane = lanes.PAD if step.lane == 0 else 0
-    leaf: uint256 = reads._leaf(step)
+    leaf: uint256 = reads._leaf(step.op, step.leaf)
     if step.lane >= 2:
         at: uint256 = step.lane - step.lane % 2 - 2
         return (

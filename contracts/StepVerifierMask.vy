@@ -25,9 +25,8 @@ initializes: openings[step_model := step_model]
 initializes: published[step_model := step_model]
 initializes: scalars[step_model := step_model]
 initializes: byte_machine[scalars := scalars]
-initializes: reads[step_model := step_model, openings := openings]
-initializes: machines[published := published, scalars := scalars, byte_machine := byte_machine]
-
+initializes: reads[step_model := step_model]
+initializes: machines[published := published, scalars := scalars]
 
 
 # lane 0 of `before`
@@ -38,6 +37,14 @@ SLOT_BITS: constant(uint256) = 5
 POSITION_BITS: constant(uint256) = 11
 QUEUE_CHUNK: constant(uint256) = 2
 WALK_BYTES: constant(uint256) = 16
+MAX_ROWS: constant(uint256) = c.MASK_TOKENS
+
+
+# A proof; where in the sorted vocabulary to look is nothing to these steps.
+struct Given:
+    leaves: DynArray[IStepVerifier.Opening, reads.MAX_OPENINGS]
+    rows: DynArray[reads.TokenRow, MAX_ROWS]
+    hint: uint256
 
 
 @deploy
@@ -62,26 +69,31 @@ def recompute(
     @param proof What it reads.
     @return The lane.
     """
-    leaves: DynArray[IStepVerifier.Opening, reads.MAX_OPENINGS] = []
-    rows: DynArray[reads.TokenRow, c.MAX_STEP_ROWS] = []
-    hint: uint256 = 0
-    leaves, rows, hint = abi_decode(
-        proof,
-        (
-            DynArray[IStepVerifier.Opening, reads.MAX_OPENINGS],
-            DynArray[reads.TokenRow, c.MAX_STEP_ROWS],
-            uint256,
-        ),
-    )
+    given: Given = abi_decode(proof, Given, unwrap_tuple=False)
     answer: reads.Answer = empty(reads.Answer)
     if step.op == reads.MODE:
-        answer = self._mode(step, leaves)
+        answer = self._mode(step, given.leaves)
     elif step.op == reads.RUN_TEXT:
-        answer = self._run_text(step, leaves)
+        answer = self._run_text(step, given.leaves)
     else:
         assert step.op == reads.MASK, "step: no mode, no mask"
-        answer = self._mask(step, leaves, rows)
-    reads._check(step, leaves, rows, answer)
+        answer = self._mask(step, given.leaves, given.rows)
+    openings._check(step, given.leaves, reads._list(answer))
+    assert len(given.rows) == answer.tokens, "step: wrong token rows"
+    for i: uint256 in range(answer.tokens, bound=MAX_ROWS):
+        number: uint256 = answer.token + i
+        leaf: bytes32 = reads._hash(given.rows[i].data, number)
+        if i == 0:
+            openings._check_row(leaf, given.rows[0].siblings, step_model.TOKENS, number)
+        else:
+            openings._check_next_row(
+                leaf,
+                given.rows[i].siblings,
+                step_model.TOKENS,
+                number,
+                given.rows[0].siblings,
+                answer.token,
+            )
     return answer.lane
 
 
@@ -90,13 +102,13 @@ def recompute(
 def _mask(
     step: IStepVerifier.Step,
     leaves: DynArray[IStepVerifier.Opening, reads.MAX_OPENINGS],
-    rows: DynArray[reads.TokenRow, c.MAX_STEP_ROWS],
+    rows: DynArray[reads.TokenRow, MAX_ROWS],
 ) -> reads.Answer:
     """
     @dev # rule: INNER-45
     """
     a: reads.Answer = empty(reads.Answer)
-    first: uint256 = (reads._leaf(step) * c.INT32_PER_CHUNK + step.lane) * c.MASK_TOKENS
+    first: uint256 = (reads._leaf(step.op, step.leaf) * c.INT32_PER_CHUNK + step.lane) * c.MASK_TOKENS
     if first >= step_model.TOKEN_COUNT:
         a.lane = reads.FILLER
         return a
@@ -172,6 +184,9 @@ def _mode(
         a.lane = reads.MODE_END
     elif phase == states.CHOICE:
         a.lane = reads.MODE_CHOICE
+    elif phase == states.PREFIX:
+        # whatever the byte is, it is forced
+        a.lane = reads.MODE_RUN
     elif byte_machine._force(m.manifest, m.written, m.state) != scalars.NO_BYTE:
         a.lane = reads.MODE_RUN
     else:

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 from oyez.dispute import step_proof
-from oyez.dispute.step_proof import Read, RecordedReads
+from oyez.dispute.step_proof import Read, RecordedReads, RowTree
 from oyez.protocol import machine_words, step, step_machine, trace
 from oyez.protocol.constants import MAX_TOKEN_BYTES, OUTER_HEIGHT, RECORD_HEIGHT
 from oyez.protocol.inner import Layout, Region
@@ -101,26 +101,28 @@ def pool() -> Pool:
 
 
 @functools.cache
-def verifier(name: str) -> Contract:
-    model = given_models.deploy_model(fuzz.world(), pool().model)
-    return fuzz.world().deploy(f"contracts/StepVerifier{name}.vy", model.address)
+def verifier(name: str, model: StepModel | None = None) -> Contract:
+    """The verifier of that name over the pool's model, or another."""
+    given = given_models.deploy_model(fuzz.world(), model or pool().model)
+    return fuzz.world().deploy(f"contracts/StepVerifier{name}.vy", given.address)
 
 
 @dataclasses.dataclass
 class Case:
-    """One step on chunks of its own."""
+    """One step on chunks of its own; `model` and `tree` are the pool's unless given."""
 
     op: int
     address: Address
     own: Chunk
     world: World
-    layout: Layout
+    model: StepModel | None = None
+    tree: RowTree | None = None
 
     def recompute(self) -> tuple[int, Read]:
         reads = RecordedReads(self.world)
-        value = step.recompute(
-            step_machine.OPS, pool().model, self.address, step.ChunkLanes(self.own), reads
-        )
+        model = self.model or pool().model
+        own = step.ChunkLanes(self.own)
+        value = step.recompute(step_machine.OPS, model, self.address, own, reads)
         return value, reads.read
 
     def prove(self, read: Read, seed: int = 0) -> tuple[tuple[Any, ...], bytes]:
@@ -130,7 +132,7 @@ class Case:
         outer = SparseTree(
             OUTER_HEIGHT + RECORD_HEIGHT, {i: bytes(leaf) for o, i, leaf in chunks if o}, seed + 1
         )
-        proof = step_proof.encode_proof(read, inner, outer, pool().tree)
+        proof = step_proof.encode_proof(read, inner, outer, self.tree or pool().tree)
         return self.describe(outer.root, inner.root), proof
 
     def describe(self, outer: Hash32, inner: Hash32) -> tuple[Any, ...]:
@@ -138,7 +140,8 @@ class Case:
         return (outer, inner, at.record, at.leaf, at.lane, self.op, bytes(32), 1, bytes(32))
 
     def ask(self, described: tuple[Any, ...], proof: bytes) -> int:
-        answer = verifier(OPS[self.op]).recompute(described, self.own.data, proof, gas=10_000_000)
+        asked = verifier(OPS[self.op], self.model)
+        answer = asked.recompute(described, self.own.data, proof, gas=10_000_000)
         assert isinstance(answer, int)
         return answer
 
@@ -175,7 +178,7 @@ def make_case(draw: random.Random, op: int) -> Case:
     own = contents.make_walk() if region.type is ChunkType.BYTES32 else trace.encode_int32([])
     if region.type is ChunkType.BYTES:
         own = trace.encode_bytes(b"")
-    return Case(op, Address(record, region.start + leaf, lane), own, world, layout)
+    return Case(op, Address(record, region.start + leaf, lane), own, world)
 
 
 def choose_place(draw: random.Random, op: int, region: Region) -> tuple[int, int]:

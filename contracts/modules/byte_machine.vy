@@ -14,8 +14,9 @@ uses: scalars
 # STRING, INTEGER, FIRST and NEXT, a bit each.
 SAMPLED: constant(uint256) = 2**1 + 2**3 + 2**6 + 2**7
 
-COLON: constant(uint256) = 58
-SPACE: constant(uint256) = 32
+# Before a name a comma, a space and a quote; after it a quote, a colon and a space: lowest byte first.
+HEAD: constant(uint256) = 44 + 32 * 2**8 + 34 * 2**16
+TAIL: constant(uint256) = 34 + 58 * 2**8 + 32 * 2**16
 OPEN_ARRAY: constant(uint256) = 91
 OPEN_BRACE: constant(uint256) = 123
 # false, true and the bracket that ends an array: their letters, highest byte first, and lengths
@@ -90,31 +91,44 @@ def _step(p: published.Published, w: published.Written, s: states.State, byte: u
         text[0] = byte << 248
         return scalars._sample(w, s, text, 1)
     if s.phase == states.PREFIX and byte == self._prefix_byte(p, w, s):
-        if s.length + 1 < self._prefix_length(w, s.items):
-            return states.State(
-                phase=states.PREFIX,
-                field=s.field,
-                length=s.length + 1,
-                need=0,
-                low=0,
-                high=0,
-                negative=0,
-                value=0,
-                items=s.items,
-            )
-        phase: uint256 = states.CHOICE
-        if w.type == c.TYPE_STRING:
-            phase = states.STRING
-        elif w.type == c.TYPE_INTEGER:
-            phase = states.INTEGER
-        if w.items > 0 and s.items == 0 and w.type != c.TYPE_BOOLEAN:
-            phase = states.FIRST
-        return states._place(phase, s.field, 0, s.items)
+        return self._past_prefix(w, s)
     if s.phase == states.CHOICE:
         return self._choose(p, w, s, byte)
     if s.phase == states.CLOSE and byte == scalars.CLOSE_BRACE:
         return states._place(states.END, s.field, 0, 0)
     return states._stuck()
+
+
+@internal
+@view
+def _step_forced(
+    p: published.Published, w: published.Written, s: states.State, byte: uint256
+) -> states.State:
+    """
+    @dev The state after the byte that `_force` gave.
+    """
+    if s.phase == states.PREFIX:
+        return self._past_prefix(w, s)
+    return self._step(p, w, s, byte)
+
+
+@internal
+@pure
+def _past_prefix(w: published.Written, s: states.State) -> states.State:
+    """
+    @dev The state after one more byte of what stands before a value or item.
+    """
+    length: uint256 = unsafe_add(s.length, 1)
+    if length < self._prefix_length(w, s.items):
+        return states._place(states.PREFIX, s.field, length, s.items)
+    phase: uint256 = states.CHOICE
+    if w.type == c.TYPE_STRING:
+        phase = states.STRING
+    elif w.type == c.TYPE_INTEGER:
+        phase = states.INTEGER
+    if w.items > 0 and s.items == 0 and w.type != c.TYPE_BOOLEAN:
+        phase = states.FIRST
+    return states._place(phase, s.field, 0, s.items)
 
 
 @internal
@@ -169,10 +183,11 @@ def _prefix_length(w: published.Written, items: uint256) -> uint256:
     """
     quote: uint256 = 1 if self._is_quoted(w) else 0
     if items > 0:
-        return 2 + quote
+        return unsafe_add(2, quote)
     if w.items > 0:
         quote = 1  # a bracket
-    return (1 if w.is_first else 2) + w.name_length + 4 + quote
+    head: uint256 = 5 if w.is_first else 6
+    return unsafe_add(unsafe_add(head, w.name_length), quote)
 
 
 @internal
@@ -186,25 +201,17 @@ def _prefix_byte(p: published.Published, w: published.Written, s: states.State) 
     if s.items == 0 and w.is_first:
         if at == 0:
             return OPEN_BRACE
-        at += 1
-    if at == 0:
-        return states.COMMA
-    if at == 1:
-        return SPACE
-    # of what comes before a value, the name, a quote on either side, a colon and a space
-    if s.items > 0 or at == 2:
-        return scalars.QUOTE
-    at -= 3
+        at = unsafe_add(at, 1)
+    # before a value a comma, a space and a quote, then the name, then the rest
+    if at < 3:
+        return (HEAD >> (at << 3)) & c.M8
+    at = unsafe_sub(at, 3)
     if at < w.name_length:
-        name: uint256 = published._word(p.pointer, w.name_end)
-        return (name >> (8 * (w.name_length - 1 - at))) & c.M8
-    at -= w.name_length
-    if at == 0:
-        return scalars.QUOTE
-    if at == 1:
-        return COLON
-    if at == 2:
-        return SPACE
+        name: uint256 = published._word(p.pointer, published._name_end(p, w))
+        return (name >> (unsafe_sub(unsafe_sub(w.name_length, 1), at) << 3)) & c.M8
+    at = unsafe_sub(at, w.name_length)
+    if at < 3:
+        return (TAIL >> (at << 3)) & c.M8
     return OPEN_ARRAY if w.items > 0 else scalars.QUOTE
 
 
@@ -226,15 +233,18 @@ def _choose(
 ) -> states.State:
     """
     @dev The first choice from option `value` on whose text begins with that one's first `length` bytes
-         and this one. 800 gas an option.
+         and this one. 650 gas an option.
          # rule: DECODE-5
     """
     is_boolean: bool = w.type == c.TYPE_BOOLEAN
     length: uint256 = s.length
-    end: uint256 = w.texts_at
+    end: uint256 = 0
     if not is_boolean:
-        end += published._sum_lengths(p.pointer, w.options_at, s.value)
+        end = unsafe_add(
+            published._name_end(p, w), published._sum_lengths(p.pointer, w.options_at, s.value)
+        )
     begun: uint256 = 0
+    rows: uint256 = 0
     for i: uint256 in range(s.value, published._count_choices(w, s.items), bound=c.MAX_OPTIONS):
         size: uint256 = 0
         text: uint256 = 0
@@ -242,22 +252,22 @@ def _choose(
             size = BOOLEAN_LENGTHS[i]
             text = convert(BOOLEANS[i], uint256)
         else:
-            size = published._option_row(p.pointer, w, i) >> 32
-            end += size
-            text = published._word(p.pointer, end) << (256 - 8 * size)
+            size, rows = published._next_length(p.pointer, w, s.value, i, rows)
+            end = unsafe_add(end, size)
+            text = published._word(p.pointer, end) << unsafe_sub(256, size << 3)
         if i == s.value:
-            begun = text >> (256 - 8 * length)
-        if size < length or text >> (256 - 8 * length) != begun:
-            continue
+            begun = text >> unsafe_sub(256, length << 3)
+        if size < length or text >> unsafe_sub(256, length << 3) != begun:
+            # texts ascend: none of the rest begins so either
+            break
         next: uint256 = scalars.QUOTE
         if size > length:
-            next = (text >> (248 - 8 * length)) & c.M8
-        elif is_boolean:
-            continue
+            next = (text >> unsafe_sub(248, length << 3)) & c.M8
         if next != byte:
             continue
-        if length + 1 < size or (length + 1 == size and not is_boolean):
-            after: states.State = states._place(states.CHOICE, s.field, length + 1, s.items)
+        length = unsafe_add(length, 1)
+        if length < size or (length == size and not is_boolean):
+            after: states.State = states._place(states.CHOICE, s.field, length, s.items)
             after.value = i
             return after
         if byte == states.CLOSE_ARRAY and is_boolean:

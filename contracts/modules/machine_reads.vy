@@ -10,7 +10,6 @@ from contracts.modules import openings
 from contracts.modules import step_model
 
 uses: step_model
-uses: openings
 
 # ops of a sampler's regions
 BEFORE: constant(uint256) = 32
@@ -53,11 +52,11 @@ struct Answer:
 
 @internal
 @view
-def _leaf(step: IStepVerifier.Step) -> uint256:
+def _leaf(op: uint256, leaf: uint256) -> uint256:
     """
-    @dev The leaf's place in its region.
+    @dev A leaf's place in its region.
     """
-    return step.leaf - step_model.SAMPLER_STARTS[step.op - c.FIRST_SAMPLER_OP]
+    return leaf - step_model.SAMPLER_STARTS[op - c.FIRST_SAMPLER_OP]
 
 
 @internal
@@ -76,37 +75,24 @@ def _is_mode(leaf: Bytes[c.CHUNK_BYTES], mode: int256) -> bool:
 
 
 @internal
-@view
-def _check(
-    step: IStepVerifier.Step,
-    leaves: DynArray[IStepVerifier.Opening, MAX_OPENINGS],
-    rows: DynArray[TokenRow, c.MAX_STEP_ROWS],
-    answer: Answer,
-):
+@pure
+def _list(answer: Answer) -> openings.Wanted:
     """
-    @dev Leaves and rows are exactly those read, under their roots.
+    @dev The leaves that were read, in order.
     """
     wanted: openings.Wanted = empty(openings.Wanted)
     for i: uint256 in range(answer.read, bound=MAX_OPENINGS):
         wanted.at.append(answer.places[i] & (2**128 - 1))
         wanted.types.append(answer.places[i] >> 128)
-    openings._check(step, leaves, wanted)
-    assert len(rows) == answer.tokens, "step: wrong token rows"
-    for i: uint256 in range(answer.tokens, bound=c.MAX_STEP_ROWS):
-        number: uint256 = answer.token + i
-        leaf: bytes32 = sha256(
-            concat(
-                openings._header(step_model.TOKENS, number, step_model.TOKEN_TYPE), rows[i].data
-            )
-        )
-        if i == 0:
-            openings._check_row(leaf, rows[0].siblings, step_model.TOKENS, number)
-        else:
-            openings._check_next_row(
-                leaf,
-                rows[i].siblings,
-                step_model.TOKENS,
-                number,
-                rows[0].siblings,
-                answer.token,
-            )
+    return wanted
+
+
+@internal
+@pure
+def _hash(row: Bytes[machines.MAX_TOKEN_ROW], token: uint256) -> bytes32:
+    """
+    @dev A token's leaf in the model tree.
+    """
+    return sha256(
+        concat(openings._header(step_model.TOKENS, token, step_model.TOKEN_TYPE), row)
+    )

@@ -4,7 +4,6 @@
 @notice A manifest lies in the code of a contract, behind a STOP byte, and has passed the gate; so all
         that stands there is well-formed. Loads are of the word that ends at a position: since the
         header is 64 bytes long, none begins before the manifest.
-@dev 330 gas a load. The dearest field, behind 1,216 options of others, takes 120k to find.
 """
 from contracts import constants as c
 from contracts.interfaces import IActionRegistry
@@ -13,11 +12,16 @@ from contracts.modules import step_model
 
 uses: step_model
 
-# Rows of options in a word, 40 bits each: their lengths, and a divisor that adds them up.
+# Rows of options in a word, 40 bits each: their lengths, and a divisor that adds them up; in a block.
 ROWS_A_WORD: constant(uint256) = 6
+WORD_OF_ROWS: constant(uint256) = ROWS_A_WORD * c.OPTION_ROW_BYTES
 LENGTHS: constant(uint256) = (2**240 - 1) // (2**40 - 1) * c.M8
 ROW_SUM: constant(uint256) = 2**40 - 1
 MAX_ROW_WORDS: constant(uint256) = (c.MAX_OPTIONS + ROWS_A_WORD - 1) // ROWS_A_WORD
+BLOCK_WORDS: constant(uint256) = 5
+BLOCK_ROWS: constant(uint256) = BLOCK_WORDS * ROWS_A_WORD
+BLOCK_BYTES: constant(uint256) = 160
+MAX_BLOCKS: constant(uint256) = c.MAX_OPTIONS // BLOCK_ROWS
 
 QUOTE: constant(Bytes[1]) = b'"'
 NO: constant(Bytes[5]) = b"false"
@@ -44,11 +48,10 @@ struct Written:
     low: int256  # of an INTEGER
     high: int256
     biases: uint256  # of a BOOLEAN: false 24 | true 24
-    name_end: uint256
+    index: uint256  # among all fields
     name_length: uint256
-    options: uint256  # of an ENUM: how many, where their rows and where their texts begin
+    options: uint256  # of an ENUM: how many, and where their rows begin
     options_at: uint256
-    texts_at: uint256
 
 
 @internal
@@ -92,11 +95,26 @@ def _word(pointer: address, end: uint256) -> uint256:
 @view
 def _sum_lengths(pointer: address, at: uint256, count: uint256) -> uint256:
     """
-    @dev Bytes of the first so many options whose rows begin at `at`.
+    @dev Bytes of the first so many options, up to 64, whose rows begin at `at`. In each 40 bits of `total`
+         lengths of 32 at most are added up, so none runs into the next.
     """
     total: uint256 = 0
     end: uint256 = at
     left: uint256 = count
+    for _: uint256 in range(MAX_BLOCKS):
+        # 150 bytes of rows, and 10 of what stands before them
+        if left < BLOCK_ROWS:
+            break
+        left = unsafe_sub(left, BLOCK_ROWS)
+        end = unsafe_add(end, BLOCK_WORDS * WORD_OF_ROWS)
+        rows_block: Bytes[BLOCK_BYTES] = slice(
+            pointer.code, unsafe_sub(end, BLOCK_BYTES - 1), BLOCK_BYTES
+        )
+        for i: uint256 in range(BLOCK_WORDS):
+            rows: uint256 = convert(
+                extract32(rows_block, unsafe_add(8, unsafe_mul(WORD_OF_ROWS, i))), uint256
+            )
+            total = unsafe_add(total, (rows >> 32) & LENGTHS)
     for _: uint256 in range(MAX_ROW_WORDS):
         if left == 0:
             break
@@ -105,8 +123,27 @@ def _sum_lengths(pointer: address, at: uint256, count: uint256) -> uint256:
         end = unsafe_add(end, unsafe_mul(c.OPTION_ROW_BYTES, take))
         rows: uint256 = self._word(pointer, end) << unsafe_sub(256, unsafe_mul(40, take))
         # length 8 | bias 32 of each, the first one highest
-        total = unsafe_add(total, ((rows >> 48) & LENGTHS) % ROW_SUM)
-    return total
+        total = unsafe_add(total, (rows >> 48) & LENGTHS)
+    return total % ROW_SUM
+
+
+@internal
+@view
+def _next_length(
+    pointer: address, w: Written, first: uint256, option: uint256, rows: uint256
+) -> (uint256, uint256):
+    """
+    @dev The length of an option, asked for one by one from `first` on: rows are loaded as many at once as
+         fit, and kept for the next.
+    """
+    kept: uint256 = rows << 40
+    if unsafe_sub(option, first) % ROWS_A_WORD == 0:
+        take: uint256 = min(ROWS_A_WORD, unsafe_sub(w.options, option))
+        end: uint256 = unsafe_add(option, take) * c.OPTION_ROW_BYTES
+        kept = self._word(pointer, unsafe_add(w.options_at, end)) << unsafe_sub(
+            256, unsafe_mul(40, take)
+        )
+    return kept >> 248, kept
 
 
 @internal
@@ -118,43 +155,29 @@ def _find(published: Published, number: uint256) -> Written:
     w: Written = empty(Written)
     shape: manifest_layout.Layout = manifest_layout._read(published.header)
     pointer: address = published.pointer
-    text_at: uint256 = shape.text_at
     options_at: uint256 = shape.options_at
     seen: uint256 = 0
-    end: uint256 = shape.fields_at
+    rows: uint256 = 0
     for i: uint256 in range(shape.fields, bound=c.MAX_FIELDS):
-        # name length 8 | type 8 | element 8 | role 8 | a 16 | b 16 | c 16 | bias 24 | bias 24
-        end = unsafe_add(end, c.FIELD_BYTES)
-        row: uint256 = self._word(pointer, end)
+        row: uint256 = 0
+        row, rows = self._row(pointer, shape.fields_at, i, shape.fields, rows)
         is_written: bool = (row >> 96) & c.M8 == c.ROLE_WRITES
         if w.is_written:
             if is_written:
                 return w
             continue
-        length: uint256 = (row >> 120) & c.M8
-        type: uint256 = (row >> 112) & c.M8
-        if type == c.TYPE_ARRAY:
-            type = (row >> 104) & c.M8
+        type: uint256 = self._base(row)
         a: uint256 = (row >> 80) & c.M16
-        text_at = unsafe_add(text_at, length)
         if is_written:
             if seen == number:
-                w = Written(
-                    is_written=True,
-                    is_first=number == 0,
-                    is_last=False,
-                    type=type,
-                    items=(row >> 48) & c.M16,
-                    limit=0,
-                    low=0,
-                    high=0,
-                    biases=row & (2**48 - 1),
-                    name_end=text_at,
-                    name_length=length,
-                    options=0,
-                    options_at=options_at,
-                    texts_at=text_at,
-                )
+                w.is_written = True
+                w.is_first = number == 0
+                w.type = type
+                w.items = (row >> 48) & c.M16
+                w.biases = row & (2**48 - 1)
+                w.index = i
+                w.name_length = (row >> 120) & c.M8
+                w.options_at = options_at
                 if type == c.TYPE_STRING:
                     w.limit = a
                 elif type == c.TYPE_ENUM:
@@ -165,13 +188,64 @@ def _find(published: Published, number: uint256) -> Written:
                     w.high = self._constant(pointer, at + c.CONSTANT_BYTES)
                 continue
             seen = unsafe_add(seen, 1)
-        if type == c.TYPE_STRING:
-            text_at = unsafe_add(text_at, (row >> 64) & c.M16)
-        elif type == c.TYPE_ENUM:
-            text_at = unsafe_add(text_at, self._sum_lengths(pointer, options_at, a))
+        if type == c.TYPE_ENUM:
             options_at = unsafe_add(options_at, unsafe_mul(c.OPTION_ROW_BYTES, a))
     w.is_last = w.is_written
     return w
+
+
+@internal
+@view
+def _row(
+    pointer: address, fields_at: uint256, i: uint256, fields: uint256, rows: uint256
+) -> (uint256, uint256):
+    """
+    @dev Row i of so many fields in the lower 128 bits; two are loaded at once, and kept for the next.
+         name length 8 | type 8 | element 8 | role 8 | a 16 | b 16 | c 16 | bias 24 | bias 24
+    """
+    if i & 1 == 1:
+        return rows, 0
+    end: uint256 = unsafe_add(fields_at, unsafe_mul(c.FIELD_BYTES, unsafe_add(i, 1)))
+    if unsafe_add(i, 1) == fields:
+        return self._word(pointer, end), 0
+    two: uint256 = self._word(pointer, unsafe_add(end, c.FIELD_BYTES))
+    return two >> 128, two
+
+
+@internal
+@pure
+def _base(row: uint256) -> uint256:
+    """
+    @dev The type of a field's scalars.
+    """
+    type: uint256 = (row >> 112) & c.M8
+    return (row >> 104) & c.M8 if type == c.TYPE_ARRAY else type
+
+
+@internal
+@view
+def _name_end(published: Published, w: Written) -> uint256:
+    """
+    @dev Where a field's name ends and its options' texts begin, behind those of all fields before. The
+         dearest, behind 1,600 options of others, takes 60k.
+    """
+    shape: manifest_layout.Layout = manifest_layout._read(published.header)
+    pointer: address = published.pointer
+    text_at: uint256 = shape.text_at
+    options_at: uint256 = shape.options_at
+    rows: uint256 = 0
+    for i: uint256 in range(w.index, bound=c.MAX_FIELDS):
+        row: uint256 = 0
+        row, rows = self._row(pointer, shape.fields_at, i, shape.fields, rows)
+        text_at = unsafe_add(text_at, (row >> 120) & c.M8)
+        type: uint256 = self._base(row)
+        if type == c.TYPE_STRING:
+            text_at = unsafe_add(text_at, (row >> 64) & c.M16)
+        elif type == c.TYPE_ENUM:
+            options: uint256 = (row >> 80) & c.M16
+            text_at = unsafe_add(text_at, self._sum_lengths(pointer, options_at, options))
+            options_at = unsafe_add(options_at, unsafe_mul(c.OPTION_ROW_BYTES, options))
+    return unsafe_add(text_at, w.name_length)
 
 
 @internal
@@ -205,7 +279,7 @@ def _choice(published: Published, w: Written, option: uint256) -> Bytes[MAX_CHOI
         if option == 0:
             return NO
         return YES if option == 1 else CLOSE_ARRAY
-    end: uint256 = w.texts_at + self._sum_lengths(
+    end: uint256 = self._name_end(published, w) + self._sum_lengths(
         published.pointer, w.options_at, option + 1
     )
     length: uint256 = self._option_row(published.pointer, w, option) >> 32

@@ -55,3 +55,10 @@ def biases(manifest_hash: bytes32, number: uint256, items: uint256) -> DynArray[
     for option: uint256 in range(published._count_choices(w, items), bound=65):
         numbers.append(published._bias(found, w, option))
     return numbers
+
+
+@view
+@external
+def name_end(manifest_hash: bytes32, number: uint256) -> uint256:
+    found: published.Published = published._open(manifest_hash)
+    return published._name_end(found, published._find(found, number))

@@ -87,7 +87,17 @@ def test_what_is_no_step_of_theirs_is_refused() -> None:
         machine_steps.verifier("Mask").recompute(other, case.own.data, proof)
     with reverts("step: no run, no walk"):
         machine_steps.verifier("Machine").recompute(other, case.own.data, proof)
+
+
+@pytest.mark.parametrize(
+    ("op", "reason"), [(34, "step: wrong token rows"), (35, "step: the token's row")]
+)
+def test_no_row_comes_along_that_is_not_read(op: int, reason: str) -> None:
+    """Rule: INNER-8"""
+    case = machine_steps.make_case(random.Random(1), op)
+    _, read = case.recompute()
+    described, proof = case.prove(read)
     leaves, rows, hint = decode(PROOF_TYPES, proof)
     more = encode(PROOF_TYPES, (leaves, [*rows, (b"\x01\x00\x01a", [])], hint))
-    with reverts("step: wrong token rows"):
+    with reverts(reason):
         case.ask(described, more)

@@ -53,7 +53,8 @@ def compare(data: bytes) -> Manifest:
         assert (found.is_first, found.is_last) == (number == 0, number == len(written) - 1)
         assert (found.limit, found.low, found.high) == (field.limit, field.low, field.high)
         assert found.name_length == len(field.name)
-        assert data[found.name_end - len(field.name) : found.name_end] == field.name
+        end = published.name_end(manifest.hash, number)
+        assert data[end - len(field.name) : end] == field.name
         twin = WrittenField(field, number == 0)
         texts = published.choices(manifest.hash, number, 0)
         assert tuple(texts) == twin.first_choices
