@@ -53,11 +53,11 @@ def make_leaves(setup: Setup, draw: random.Random, name: str) -> Make:
 
 def make_context(setup: Setup, draw: random.Random) -> Chunk:
     """Return a context: any state, a published manifest or none, a key or 0."""
-    manifest = draw.choice(setup.parsed).hash
+    manifest = int.from_bytes(draw.choice(setup.parsed).hash, "big")
     if draw.random() < 0.1:
-        manifest = manifest[:-1] + bytes([manifest[-1] ^ 1])
+        manifest ^= 1 << draw.randrange(256)
     key = draw.getrandbits(256) if draw.random() < 0.9 else 0
-    words = [draw.getrandbits(81), draw.getrandbits(256), int.from_bytes(manifest, "big"), key]
+    words = [draw.getrandbits(81), draw.getrandbits(256), manifest, key]
     return trace.encode_words(words)
 
 

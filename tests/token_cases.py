@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable, Sequence
 
 from oyez.protocol import trace
+from oyez.protocol.constants import CHUNK_BYTES
 from oyez.protocol.inner import MAX_CHOICES, OPTION_LANES
 from oyez.protocol.machine import Machine, MachineState, Phase
-from oyez.protocol.machine_words import MachineWord, pack_state, pack_word
+from oyez.protocol.machine_words import pack_state
 from oyez.protocol.trace import PAD_INT32, Chunk
 from oyez.protocol.types import FieldType, Manifest
 from oyez.protocol.vocabulary import Vocabulary
@@ -17,7 +18,7 @@ from tests.vocabulary_steps import Case, Make, Setup, make_mode
 
 KINDS = ("forced token", "option token", "candidate", "candidate bias")
 NAMES = dict(zip(KINDS, ("run_tokens", "options", "candidates", "candidates"), strict=True))
-TEXT = trace.CHUNK_BYTES
+TEXT = CHUNK_BYTES
 
 
 def list_tokens(vocabulary: Vocabulary, text: bytes) -> list[int]:
@@ -80,10 +81,9 @@ def make_context(setup: Setup, draw: random.Random) -> tuple[Chunk, tuple[bytes,
     texts = machine.get_choices(state)
     word, magnitude = pack_state(state), state.value
     if draw.random() < 0.15:
-        parts = [draw.getrandbits(8) for _ in range(8)]
-        word = pack_word(MachineWord(*parts, byte=0, alive=draw.getrandbits(1)))
+        # any word, its length and field often small
+        word = draw.getrandbits(256) & ~(draw.choice((0, 0xFC_FFF0)) << 40)
         magnitude = draw.choice((draw.randrange(MAX_CHOICES), draw.getrandbits(256)))
-        word |= draw.getrandbits(64) << 90
     elif draw.random() < 0.2:
         word += draw.choice((1, -1, 7)) << 40
         magnitude = max(0, magnitude + draw.choice((-1, 0, 1)))
@@ -108,6 +108,9 @@ def make_options(
             lanes[draw.randrange(len(lanes))] = draw.choice(
                 (draw.randrange(40), PAD_INT32, -1, 2**31 - 1, 0)
             )
+    if draw.random() < 0.1:
+        # an end where no token can follow within the option's lanes
+        lanes[OPTION_LANES - 1] = lanes[-1] = draw.randrange(5)
     return lanes
 
 

@@ -91,6 +91,7 @@ class Setup:
         self.tree = build_rows(vocabulary, self.model)
         self.manifests: defaultdict[Hash32, bytes] = defaultdict(bytes)
         self.parsed: list[Manifest] = []
+        self._verifiers: dict[str, Contract] = {}
         for manifest in manifests:
             data = encode_manifest(manifest)
             self.manifests[keccak(data)] = data
@@ -106,10 +107,16 @@ class Setup:
         return world
 
     @functools.cached_property
-    def verifiers(self) -> dict[str, Contract]:
-        """The verifiers by path."""
-        given = given_models.deploy_model(self.world, self.model)
-        return {path: self.world.deploy(path, given.address) for path in set(VERIFIERS.values())}
+    def on_chain(self) -> Contract:
+        """What the verifiers know of the model."""
+        return given_models.deploy_model(self.world, self.model)
+
+    def get_verifier(self, op: int) -> Contract:
+        """Return who recomputes an op on chain."""
+        path = VERIFIERS[op]
+        if path not in self._verifiers:
+            self._verifiers[path] = self.world.deploy(path, self.on_chain.address)
+        return self._verifiers[path]
 
     @property
     def layout(self) -> inner.Layout:
@@ -174,7 +181,7 @@ class Case:
     own: Chunk
     make: Make
     seed: int = 0
-    hint: Callable[[bytes], int] | None = None
+    hint: int | None = None
     reads: RecordedReads = field(init=False)
 
     def __post_init__(self) -> None:
@@ -194,7 +201,9 @@ class Case:
             assert tensor == 1
             return self.setup.records[row]
 
-        find = self.setup.find_record if self.hint is None else self.hint
+        def find(rest: bytes) -> int:
+            return self.setup.find_record(rest) if self.hint is None else self.hint
+
         world = World(make_inner, make_outer, make_row, self.setup.manifests, find)
         self.reads = RecordedReads(world)
 
@@ -247,7 +256,7 @@ class Proven:
     @property
     def verifier(self) -> Contract:
         """Who recomputes it on chain."""
-        return self.case.setup.verifiers[VERIFIERS[self.case.op]]
+        return self.case.setup.get_verifier(self.case.op)
 
     def verify(self, **changes: Any) -> int:
         """Return what the contract makes of it."""

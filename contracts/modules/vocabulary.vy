@@ -179,7 +179,7 @@ def _pick(row: Bytes[PADDED_ROW], size: uint256, shared: uint256) -> Match:
 @pure
 def _find_zero(text: Bytes[PADDED], start: uint256) -> uint256:
     """
-    @dev Where the first zero byte at or after `start` < 1,024 stands; 1,024 if none does.
+    @dev Where the first zero byte at or after `start` < 1,024 stands, at latest that after the chunk.
     """
     for i: uint256 in range(c.CHUNK_WORDS):
         at: uint256 = unsafe_add(start, unsafe_mul(32, i))
@@ -190,5 +190,5 @@ def _find_zero(text: Bytes[PADDED], start: uint256) -> uint256:
         low: uint256 = word & ~HIGHS
         zeros: uint256 = ~(unsafe_add(low, ~HIGHS) | word) & HIGHS
         if zeros != 0:
-            return min(c.CHUNK_BYTES, unsafe_add(at, self._count_zero_bytes(zeros)))
+            return unsafe_add(at, self._count_zero_bytes(zeros))
     return c.CHUNK_BYTES

@@ -7,6 +7,8 @@ from collections import Counter
 from scripts.soak.part import Block, Part, Result
 from tests import sampler_steps
 from tests.sampler_traces import count_traces
+from tests.vocabulary_fuzz import KINDS, WAYS, count_answers, count_refused
+from tests.vocabulary_steps import random_setup, setup
 
 
 def run_sampler(block: Block) -> Result:
@@ -25,9 +27,30 @@ def run_traces(block: Block) -> Result:
     return Result(counts)
 
 
+def run_vocabulary(block: Block) -> Result:
+    """Judge so many lanes over text and scores of each kind, half under a vocabulary made up."""
+    rng, counts = block.rng(), Counter[str]()
+    worlds = (setup(), random_setup(rng.getrandbits(32)))
+    for kind in KINDS:
+        for world in worlds:
+            seen = count_answers(kind, world, rng.getrandbits(48), block.items // 2)
+            counts += Counter({f"{kind}, {what}": count for what, count in seen.items()})
+    for way in WAYS:
+        refused = count_refused(rng, worlds[0], way, rng.getrandbits(48), block.items // 10)
+        counts[f"{way} damaged"] += refused
+    return Result(counts)
+
+
 PARTS = (
     Part(
         "step_sampler", "lanes of the sampler's frame, in Python and on chain", run_sampler, 20, 500
+    ),
+    Part(
+        "step_vocabulary",
+        "lanes over text and scores, in Python and on chain",
+        run_vocabulary,
+        20,
+        500,
     ),
     Part("sampler_traces", "samplers of random calls, each lane its step's", run_traces, 20, 10),
 )

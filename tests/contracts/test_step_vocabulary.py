@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -48,7 +48,7 @@ DEAREST = replace(
 )
 
 
-def make_run(text: bytes, hint: Callable[[bytes], int] | None = None, lane: int = 1) -> Case:
+def make_run(text: bytes, hint: int | None = None, lane: int = 1) -> Case:
     """A case of the first token of a forced run."""
     leaves = {"mode": trace.encode_int32([3]), "run_text": trace.encode_bytes(text)}
     own = trace.encode_int32([PAD_INT32] * 256)
@@ -70,7 +70,7 @@ def test_only_the_last_record_that_is_not_after_the_text_passes() -> None:
     text = b"the end"
     right = setup().find_record(text)
     for hint in range(setup().model.records):
-        proven = prove(make_run(text, hint=lambda _, hint=hint: hint))
+        proven = prove(make_run(text, hint))
         if hint == right:
             assert proven.verify() == 4
         else:
@@ -79,6 +79,12 @@ def test_only_the_last_record_that_is_not_after_the_text_passes() -> None:
             )
             with reverts(reason):
                 proven.verify()
+            opened = open_proof(proven.proof)
+            alone = encode(PROOF_TYPES, (opened.leaves, opened.rows[:1], hint))
+            if hint < right:
+                reason = "step: the next record too"
+            with reverts(reason):
+                proven.verify(proof=alone)
 
 
 def test_each_wrong_row_has_its_reason() -> None:

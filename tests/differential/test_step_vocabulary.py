@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
-from oyez.protocol.inner import DEAD
-from oyez.protocol.step_scores import NO_TOKEN
-from oyez.protocol.trace import PAD_INT32
-from tests import score_cases, token_cases
-from tests.step_damage import WAYS, refuse
-from tests.vocabulary_steps import Case, Setup, compare, random_setup, setup
+from tests import score_cases
+from tests.vocabulary_fuzz import KINDS, WAYS, count_answers, count_refused
+from tests.vocabulary_steps import compare, random_setup, setup
 
 SEED = int(os.environ.get("OYEZ_SEED", "1"))
-Make = Callable[[Setup, str, int], Case]
-KINDS: dict[str, Make] = {
-    **dict.fromkeys(token_cases.KINDS, token_cases.make_case),
-    **dict.fromkeys(score_cases.KINDS, score_cases.make_case),
-}
-
-
-def count_answers(kind: str, world: Setup, first: int, count: int) -> Counter[str]:
-    """Compare so many lanes of a kind, and count what they came to."""
-    seen: Counter[str] = Counter()
-    for seed in range(first, first + count):
-        found = compare(KINDS[kind](world, kind, seed))
-        if found == DEAD:
-            seen["dead"] += 1
-        else:
-            seen["filler" if found in (PAD_INT32, NO_TOKEN) else "value"] += 1
-    return seen
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,21 +38,23 @@ def test_any_vocabulary_is_cut_alike(seed: int) -> None:
 def test_blocks_end_where_the_vocabulary_does(size: int) -> None:
     """Rule: INNER-51, INNER-52"""
     world = setup(size=size)
-    for kind in ("noise", "block best", "top"):
-        count_answers(kind, world, 2_000 * SEED, 20)
+    for seed in range(8):
+        for token in (size - 1, size, size + 1, size - 256):
+            case = score_cases.make_case(world, "noise", seed)
+            case.place, case.lane = divmod(token, 256)
+            if case.place < world.layout.get("noise").leaves:
+                compare(case)
+        for block in ((size - 1) // 256, (size + 255) // 256):
+            case = score_cases.make_case(world, "block best", seed)
+            case.place, case.lane = divmod(block, 32)
+            if case.place < world.layout.get("best").leaves:
+                compare(case)
+        case = score_cases.make_case(world, "top", seed)
+        case.lane = world.layout.get("best").leaves - seed % 2
+        compare(case)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_damaged_proof_is_accepted(way: str) -> None:
     """Rule: INNER-7, INNER-8, INNER-9, INNER-56"""
-    draw = random.Random(SEED)
-    refused = 0
-    for seed in range(40):
-        for kind, make in KINDS.items():
-            case = make(setup(), kind, 1_000 * SEED + seed)
-            case.recompute()
-            if way in ("row", "row sibling", "hint") and not case.reads.read.rows:
-                continue
-            if refused < 40:
-                refused += refuse(draw, case.prove(), way)
-    assert refused >= 12
+    assert count_refused(random.Random(SEED), setup(), way, 1_000 * SEED, 40) >= 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -22,6 +22,7 @@ from oyez.protocol.types import Field, FieldType, Hash32, Manifest, Role
 from oyez.protocol.vocabulary import Vocabulary
 from tests.manifest_cases import SMALLEST
 from tests.manifests import MISSING
+from tests.scripted_session import ScriptedSession
 from tests.steps import pad
 from tests.token_cases import list_tokens
 from tests.vocabulary_steps import Case, Make, Setup, setup
@@ -78,7 +79,7 @@ def test_only_one_record_passes(seed: int) -> None:
     right = world.find_record(text)
     for hint in range(-2, world.model.records + 1):
         case = run_case(world, text, 0, 1, ())
-        case = Case(world, "run_tokens", 0, 1, case.own, case.make, hint=lambda _, hint=hint: hint)
+        case = Case(world, "run_tokens", 0, 1, case.own, case.make, hint=hint)
         if hint == right:
             case.recompute()
             continue
@@ -96,26 +97,20 @@ def test_before_the_first_record_there_is_no_token() -> None:
     assert run_case(world, b" a", 0, 1, ()).recompute() == 1
 
 
-@dataclass
-class Listener:
-    """A model of random logits that remembers what it was asked for."""
+class Listener(ScriptedSession):
+    """A model of random scores, many of them equal, that remembers those it was asked for."""
 
-    draw: random.Random
-    asked: list[dict[int, int]] = field(default_factory=list)
+    def __init__(self, draw: random.Random) -> None:
+        super().__init__(lambda _at, _token: draw.randrange(-most(), most()))
+        self.scores: list[dict[int, int]] = []
 
-    def extend(self, tokens: Sequence[int]) -> None:
-        """Take tokens."""
-
-    def best(self, allowed: Sequence[int], noise: Noise | None = None) -> int:
-        """Return any."""
-        del noise
-        return int(self.draw.choice(allowed))
+        def most() -> int:
+            return draw.choice((1, 2, 1 << 20, 1 << 31))
 
     def logits(self, tokens: Sequence[int]) -> list[int]:
-        """Return few values, so that many are equal, or any."""
-        most = self.draw.choice((1, 1 << 20, 1 << 31))
-        self.asked.append({token: self.draw.randrange(-most, most) for token in tokens})
-        return [self.asked[-1][token] for token in tokens]
+        found = super().logits(tokens)
+        self.scores.append(dict(zip(tokens, found, strict=True)))
+        return found
 
 
 def make_world(draw: random.Random) -> tuple[Setup, Manifest]:
@@ -166,7 +161,7 @@ def test_who_is_left_is_what_the_choice_asks_for() -> None:
         at = sampling if manifest.temperature else None
         decoded = decoding.decode(machine, world.vocabulary, listener, 1_000, sampling=at)
 
-        asked = iter(listener.asked)
+        asked = iter(listener.scores)
         before = machine.start()
         for number, made in enumerate(decoded.steps):
             if before.phase is Phase.CHOICE:
