@@ -13,6 +13,7 @@ from oyez.dispute.outer import OuterTraces
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.inner_leaves import LANES
 from oyez.protocol import assertions, inner, trace, transition
+from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.manifest import ModelLimits, build_constants, encode_manifest, parse_manifest
 from oyez.protocol.state import State
 from oyez.protocol.step import Address, ChunkLanes, recompute
@@ -94,9 +95,9 @@ class RealBatch:
         """Yield the records of layers and samplers of a call, in order."""
         prompt = self.executions[call].prompt
         if not prompt:
-            yield trace.compute_outer_index(call, 0, trace.LAST_SLOT)
+            yield trace.compute_outer_index(call, 0, LAST_SLOT)
         for position in range(1, self.executions[call].positions + 1):
-            for slot in (*range(self.engine.shape.layers), trace.LAST_SLOT):
+            for slot in (*range(self.engine.shape.layers), LAST_SLOT):
                 yield trace.compute_outer_index(call, position, slot)
 
 

@@ -14,8 +14,8 @@ from eth_abi.abi import decode, encode
 from oyez.dispute import step_proof
 from oyez.dispute.step_proof import Read, RecordedReads
 from oyez.engines.exact.step_rows import ModelRows, build_step_model
+from oyez.protocol import codec, step_sampler, trace
 from oyez.protocol import step as steps
-from oyez.protocol import step_sampler, trace
 from oyez.protocol.constants import OUTER_HEIGHT, RECORD_HEIGHT
 from oyez.protocol.inner import DEAD, Layout
 from oyez.protocol.manifest import encode_manifest
@@ -75,7 +75,7 @@ def bench() -> Bench:
         )
         data = encode_manifest(dataclasses.replace(manifest, segments=()))
         chain.actions.publish(data, sender=harness.AUTHOR)
-        manifests[Hash32(harness.keccak(data))] = data
+        manifests[codec.keccak(data)] = data
     layout = model.get_layout(SLOT)
     assert layout is not None
     return Bench(chain, verifier, model, layout, rows, manifests)

@@ -22,6 +22,7 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
 from oyez.chain import deploy
+from oyez.chain.artifacts import Abi
 from oyez.protocol.types import Address, Hash32, ModelShape
 from tests.devnet import check_size
 
@@ -88,7 +89,7 @@ class World:
         self.block = 1
         self.prevrandao = bytes(32)
         self.nonces: dict[Address, int] = {}
-        self.abis: dict[Address, deploy.Abi] = {}
+        self.abis: dict[Address, Abi] = {}
         self.logs: list[Event] = []
         self.seen: set[str] = set()
         self.gas = 0
@@ -286,9 +287,7 @@ def _name_parts(entry: dict[str, Any], value: Any) -> Any:
     return value
 
 
-def _decode_event(
-    abi: deploy.Abi, address: Address, topics: list[bytes], data: bytes
-) -> Event | None:
+def _decode_event(abi: Abi, address: Address, topics: list[bytes], data: bytes) -> Event | None:
     for entry in abi:
         if entry["type"] != "event":
             continue

@@ -17,9 +17,9 @@ import pytest
 from eth_utils.crypto import keccak
 
 from oyez.chain import contracts
+from oyez.chain.delivery import Signed
 from oyez.chain.journal import SqlJournal, open_database
 from oyez.chain.keys import Key
-from oyez.chain.sender import Signed
 from oyez.protocol.errors import Rewind, Temporary
 from tests.contracts.duelling import Side, post
 from tests.contracts.harness import SEQUENCER

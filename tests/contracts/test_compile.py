@@ -13,6 +13,7 @@ from vyper.compiler import compile_from_file_input
 from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
 
 from oyez.chain import deploy
+from oyez.chain.artifacts import Abi
 from oyez.protocol import constants
 from scripts import abi
 from tests.snapshots import check_snapshot
@@ -82,7 +83,7 @@ def test_abis_move_only_on_purpose() -> None:
     )
 
 
-def list_abi(abi: deploy.Abi) -> list[str]:
+def list_abi(abi: Abi) -> list[str]:
     lines = []
     for entry in abi:
         if entry["type"] not in ("function", "event"):

@@ -14,6 +14,7 @@ from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
 
 from oyez.chain import deploy
+from oyez.chain.artifacts import Abi
 from oyez.protocol import codec, schema
 from oyez.protocol.state import State
 from oyez.protocol.types import Cell, Finality, Outcome
@@ -129,7 +130,7 @@ def test_a_root_is_taken_up_to_its_age_and_a_count_grows_old(path: str) -> None:
     assert (reader.count(), late.count()) == (3, 0)
 
 
-def functions(abi: deploy.Abi) -> dict[str, dict[str, Any]]:
+def functions(abi: Abi) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry for entry in abi if entry["type"] == "function"}
 
 

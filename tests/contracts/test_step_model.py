@@ -146,7 +146,7 @@ def test_a_registry_that_lists_others_or_may_is_refused() -> None:
         ({"kv_heads": 6, "head_size": 256, "heads": 6}, "model: too many leaves"),
     ],
 )
-def test_shapes_too_large_for_a_step_are_refused(changes: dict[str, int], reason: str) -> None:
+def test_shapes_too_large_for_a_step_are_refused(changes: dict[str, Any], reason: str) -> None:
     """Rule: INNER-3, INNER-4"""
     shape = dataclasses.replace(harness.SHAPE, **changes)
     root, proof = fabricate(shape)
@@ -184,7 +184,13 @@ def test_larger_shapes_are_laid_out_as_in_python(
 
 def test_a_trace_too_small_for_a_sampler_is_refused() -> None:
     """Rule: INNER-4"""
-    small = {"width": 4, "feed_forward": 4, "heads": 1, "kv_heads": 1, "head_size": 4}
+    small: dict[str, Any] = {
+        "width": 4,
+        "feed_forward": 4,
+        "heads": 1,
+        "kv_heads": 1,
+        "head_size": 4,
+    }
     shape = dataclasses.replace(harness.SHAPE, **small)
     root, proof = fabricate(shape)
     world = World(harness.settings(models=(deploy.ListedModel(root, shape),)))

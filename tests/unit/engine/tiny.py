@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -103,7 +104,11 @@ def write_model(path: Path, shape: Shape, extra: Mapping[str, Extra] | None = No
     writer.add_rope_dimension_count(shape.head_size)
     writer.add_rope_freq_base(10_000.0)
     for key, value in (extra or {}).items():
-        add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32}
+        add: dict[type, Callable[[str, Any], None]] = {
+            bool: writer.add_bool,
+            int: writer.add_uint32,
+            float: writer.add_float32,
+        }
         add.get(type(value), writer.add_string)(key, value)
     writer.add_layer_norm_rms_eps(1e-5)
     tokens, types = build_tokens(shape.vocabulary)
