@@ -349,33 +349,37 @@ def _score(
     step: IStepVerifier.Step, leaves: DynArray[IStepVerifier.Opening, reads.MAX_READS]
 ) -> int256:
     """
-    @dev Four lanes at a time: they stand in two fields of each of two words, in reverse in a key's. The
-         head size is a multiple of four, so no four lie in two leaves.
+    @dev Four lanes at a time: they stand side by side, two in each of two words, of a key from the other
+         end. The head size is a multiple of four, so no four lie in two leaves. A leaf has 2**9 lanes,
+         two words of it have 2**5.
          # rule: INNER-33
     """
     query: uint256 = self._query_lane(step)
     key: uint256 = self._key_lane(step)
-    first_key: uint256 = key // c.INT16_PER_CHUNK
-    first_query: uint256 = query // c.INT16_PER_CHUNK
-    keys: uint256 = (query + step_model.HEAD_SIZE - 1) // c.INT16_PER_CHUNK - first_query + 1
-    sum: int256 = 0
+    # its leaves, of which the keys' are the last
+    first: uint256 = query // c.INT16_PER_CHUNK
+    keys: uint256 = (query + step_model.HEAD_SIZE - 1) // c.INT16_PER_CHUNK - first + 1
+    keys = unsafe_sub(keys, key // c.INT16_PER_CHUNK)
+    sum: uint256 = 0
     for i: uint256 in range(step_model.HEAD_SIZE >> 2, bound=64):
-        left: uint256[2] = attention._four(
-            leaves[query // c.INT16_PER_CHUNK - first_query].data, query, False
-        )
-        right: uint256[2] = attention._four(
-            leaves[keys + key // c.INT16_PER_CHUNK - first_key].data, key, True
-        )
-        for j: uint256 in range(2):
-            q: uint256 = left[j]
-            k: uint256 = right[j]
-            sum += lanes._sign(q & c.M16, 16) * lanes._sign(k >> 16, 16)
-            sum += lanes._sign(q >> 16, 16) * lanes._sign(k & c.M16, 16)
-        query += 4
-        key += 4
+        leaf: uint256 = unsafe_sub(query >> 9, first)
+        at: uint256 = (query & 480) << 1
+        bit: uint256 = (query & 28) << 3
+        q: uint256 = convert(extract32(leaves[leaf].data, at), uint256) >> bit
+        r: uint256 = convert(extract32(leaves[leaf].data, at | 32), uint256) >> bit
+        leaf = unsafe_add(key >> 9, keys)
+        at = (key & 480) << 1
+        bit = 224 - ((key & 28) << 3)
+        k: uint256 = convert(extract32(leaves[leaf].data, at), uint256) >> bit
+        sum = unsafe_add(sum, attention._products(q, k))
+        k = convert(extract32(leaves[leaf].data, at | 32), uint256) >> bit
+        sum = unsafe_add(sum, attention._products(r, k))
+        query = unsafe_add(query, 4)
+        key = unsafe_add(key, 4)
     layer: uint256 = reads._slot(step.record)
     formats: uint256 = step_model._format(layer, Q_FORMAT) + step_model._format(layer, K_FORMAT)
-    product: int256 = sum * convert(step_model.SCORE_SCALE, int256)
+    product: int256 = convert(convert(sum, bytes32), int256)
+    product = product * convert(step_model.SCORE_SCALE, int256)
     return integers._shift(product, convert(2 + formats, int256), integers.SAT32)
 
 

@@ -153,21 +153,28 @@ class Case:
         return answer
 
 
-def make_case(name: str, op: int, draw: random.Random, position: int | None = None) -> Case:
-    """Draw a lane of an op, and what it reads."""
+def make_case(
+    name: str, op: int, draw: random.Random, at: tuple[int, int, int] | None = None
+) -> Case:
+    """Draw a lane of an op, and what it reads.
+
+    `at` gives the position, the leaf in the region and the lane; then all that is read lives.
+    """
     here = place(name)
     model = here.model
     slot = 31 if op >= 32 else draw.choice((0, 0, 1, model.shape.layers - 1))
-    if position is None:
-        position = draw_position(draw, 0 if op >= 32 else 1)
+    position = at[0] if at else draw_position(draw, 0 if op >= 32 else 1)
     record = trace.compute_outer_index(draw.choice((0, 255, draw.randrange(256))), position, slot)
     layout = model.get_layout(record)
     assert layout is not None
     (region,) = (region for region in layout.regions if region.op == op)
     leaf = draw.choice((0, region.leaves - 1, draw.randrange(region.leaves)))
-    address = Address(record, region.start + leaf, draw_lane(draw, here, region, position))
+    lane = draw_lane(draw, here, region, position)
+    if at:
+        _, leaf, lane = at
+    address = Address(record, region.start + leaf, lane)
     raw = make_chunk(draw, region.type, 0.2)
-    dead = draw.choice((0.0, 0.0, 0.0, 0.3))
+    dead = 0.0 if at else draw.choice((0.0, 0.0, 0.0, 0.3))
     types = {region.start + i: region for region in layout.regions for i in range(region.leaves)}
 
     def inner_chunk(at: int) -> Chunk:

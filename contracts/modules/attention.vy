@@ -15,8 +15,11 @@ SCORE_BLOCKS: constant(uint256) = c.POSITIONS // c.INT32_PER_CHUNK
 VALUE_BLOCKS: constant(uint256) = c.POSITIONS // c.INT16_PER_CHUNK
 # a partial sum is cut to this before use: an honest one is far below
 PART_LIMIT: constant(int256) = 2**60
-# positions whose weights are four words and whose values are two
+# lanes of int16 that two words hold: positions whose weights are four words
 GROUP: constant(uint256) = 32
+# the highest bit of a lane of int16, and of two
+SIGN: constant(uint256) = 2**15
+PAIR: constant(uint256) = 2**31 + 2**15
 # in a word: the highest bit of each lane of int16; the lowest 16 bits of each of four limbs, the highest
 # of these, and the highest of their lowest 32
 FLIP16: constant(uint256) = max_value(uint256) // (2**16 - 1) * 2**15
@@ -27,20 +30,30 @@ WEIGHT_SIGNS: constant(uint256) = max_value(uint256) // (2**64 - 1) * 2**31
 
 @internal
 @pure
-def _four(data: Bytes[c.CHUNK_BYTES], lane: uint256, reversed: bool) -> uint256[2]:
+def _products(q: uint256, k: uint256) -> uint256:
     """
-    @dev Two lanes, then the two after them, 16 bits each; the first in the low bits, or in the high ones
-         if the chunk is reversed.
+    @dev Of two lanes of int16 in the lowest 32 bits of q with those of k, which stand there in reverse;
+         in two's complement.
     """
-    at: uint256 = lane % c.INT16_PER_CHUNK
-    word: uint256 = 64 * (at // GROUP)
-    pair: uint256 = at % GROUP >> 2
-    if reversed:
-        pair = 7 - pair
-    return [
-        (convert(extract32(data, word), uint256) >> (32 * pair)) & c.M32,
-        (convert(extract32(data, word + 32), uint256) >> (32 * pair)) & c.M32,
-    ]
+    x: uint256 = q ^ PAIR
+    y: uint256 = k ^ PAIR
+    return unsafe_add(
+        unsafe_mul(unsafe_sub(x & c.M16, SIGN), unsafe_sub((y >> 16) & c.M16, SIGN)),
+        unsafe_mul(unsafe_sub((x >> 16) & c.M16, SIGN), unsafe_sub(y & c.M16, SIGN)),
+    )
+
+
+@internal
+@pure
+def _kept(left: uint256, before: uint256) -> uint256:
+    """
+    @dev Which bits of a word of 8 lanes count, if `left` lanes do from `before` lanes before it on.
+    """
+    if left <= before:
+        return 0
+    if left >= before + 8:
+        return max_value(uint256)
+    return (1 << (32 * (left - before))) - 1
 
 
 @internal
@@ -59,36 +72,46 @@ def _part(
          # rule: INNER-37
     """
     acc: uint256 = 0
-    for group: uint256 in range((count + GROUP - 1) // GROUP, bound=16):
-        w: uint256[4] = empty(uint256[4])
-        for k: uint256 in range(4):
-            start: uint256 = GROUP * group + 8 * k
-            if count > start:
-                at: uint256 = 128 * (group & 7) + 32 * k
-                if group < 8:
-                    w[k] = convert(extract32(first, at), uint256)
-                else:
-                    w[k] = convert(extract32(second, at), uint256)
-                if count < start + 8:
-                    w[k] = w[k] & ((1 << (32 * (count - start))) - 1)
-            w[k] = w[k] ^ vectors.FLIP
-        v: uint256[2] = [
-            convert(extract32(values, 64 * group), uint256) ^ FLIP16,
-            convert(extract32(values, 64 * group + 32), uint256) ^ FLIP16,
-        ]
-        for i: uint256 in range(8):
-            s: uint256 = 32 * i
-            p: uint256 = (
-                (((w[0] >> s) & c.M32) << 192)
-                | (((w[1] >> s) & c.M32) << 128)
-                | (((w[2] >> s) & c.M32) << 64)
-                | ((w[3] >> s) & c.M32)
-            )
-            field: uint256 = 16 * ((i & 1) | ((i >> 2) << 1))
-            x: uint256 = (v[(i >> 1) & 1] >> field) & FIELDS
-            acc = unsafe_add(
-                acc, unsafe_mul(unsafe_sub(p, WEIGHT_SIGNS), unsafe_sub(x, VALUE_SIGNS))
-            )
+    for group: uint256 in range((count + GROUP - 1) // GROUP, bound=c.INT16_PER_CHUNK // GROUP):
+        at: uint256 = (group & 7) << 7
+        w: uint256 = 0
+        x: uint256 = 0
+        y: uint256 = 0
+        z: uint256 = 0
+        if group < 8:
+            w = convert(extract32(first, at), uint256)
+            x = convert(extract32(first, at | 32), uint256)
+            y = convert(extract32(first, at | 64), uint256)
+            z = convert(extract32(first, at | 96), uint256)
+        else:
+            w = convert(extract32(second, at), uint256)
+            x = convert(extract32(second, at | 32), uint256)
+            y = convert(extract32(second, at | 64), uint256)
+            z = convert(extract32(second, at | 96), uint256)
+        left: uint256 = count - GROUP * group
+        if left < GROUP:
+            w = w & self._kept(left, 0)
+            x = x & self._kept(left, 8)
+            y = y & self._kept(left, 16)
+            z = z & self._kept(left, 24)
+        w = w ^ vectors.FLIP
+        x = x ^ vectors.FLIP
+        y = y ^ vectors.FLIP
+        z = z ^ vectors.FLIP
+        for pair: uint256 in range(2):
+            v: uint256 = convert(extract32(values, (group << 6) | (pair << 5)), uint256) ^ FLIP16
+            for i: uint256 in [0, 1, 4, 5]:
+                s: uint256 = (i << 5) | (pair << 6)
+                p: uint256 = (
+                    (((w >> s) & c.M32) << 192)
+                    | (((x >> s) & c.M32) << 128)
+                    | (((y >> s) & c.M32) << 64)
+                    | ((z >> s) & c.M32)
+                )
+                acc = unsafe_add(
+                    acc, unsafe_mul(unsafe_sub(p, WEIGHT_SIGNS), unsafe_sub(v & FIELDS, VALUE_SIGNS))
+                )
+                v = v >> 16
     return convert(convert(unsafe_add(acc, 2**191), bytes32), int256) >> 192
 
 
