@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from eth_abi.abi import decode, encode
 
@@ -19,7 +20,7 @@ from oyez.dispute.step_proof import Read, RecordedReads
 from oyez.protocol import step as steps
 from oyez.protocol import step_attention, step_layer, trace
 from oyez.protocol.constants import OUTER_HEIGHT, RECORD_HEIGHT
-from oyez.protocol.inner import Region
+from oyez.protocol.inner import DEAD, Region
 from oyez.protocol.step import Address, ChunkLanes, LayerFormats, StepModel
 from oyez.protocol.trace import Chunk, ChunkType
 from oyez.protocol.types import Hash32, ModelShape
@@ -154,15 +155,22 @@ class Case:
 
 
 def make_case(
-    name: str, op: int, draw: random.Random, at: tuple[int, int, int] | None = None
+    name: str,
+    op: int,
+    draw: random.Random,
+    at: tuple[int, int, int] | None = None,
+    fixed: Mapping[str, Chunk] = MappingProxyType({}),
+    slot: int | None = None,
 ) -> Case:
     """Draw a lane of an op, and what it reads.
 
     `at` gives the position, the leaf in the region and the lane; then all that is read lives.
+    `fixed` gives leaves by their region's name, the op's own included, and "outer" chunks.
     """
     here = place(name)
     model = here.model
-    slot = 31 if op >= 32 else draw.choice((0, 0, 1, model.shape.layers - 1))
+    if slot is None:
+        slot = 31 if op >= 32 else draw.choice((0, 0, 1, model.shape.layers - 1))
     position = at[0] if at else draw_position(draw, 0 if op >= 32 else 1)
     record = trace.compute_outer_index(draw.choice((0, 255, draw.randrange(256))), position, slot)
     layout = model.get_layout(record)
@@ -173,19 +181,23 @@ def make_case(
     if at:
         _, leaf, lane = at
     address = Address(record, region.start + leaf, lane)
-    raw = make_chunk(draw, region.type, 0.2)
+    raw = fixed.get(region.name) or make_chunk(draw, region.type, 0.2)
     dead = 0.0 if at else draw.choice((0.0, 0.0, 0.0, 0.3))
     types = {region.start + i: region for region in layout.regions for i in range(region.leaves)}
 
     def inner_chunk(at: int) -> Chunk:
         if draw.random() < dead:
             return trace.PAD_CHUNK
+        if types[at].name in fixed:
+            return fixed[types[at].name]
         chunk = make_chunk(draw, types[at].type, 0.2)
         return set_first(draw, types[at], chunk, -(-model.shape.width // 256))
 
     def outer_chunk(at: int, chunk: int) -> Chunk:
         if draw.random() < dead:
             return trace.PAD_CHUNK
+        if "outer" in fixed:
+            return fixed["outer"]
         if op == 0:
             return make_told(draw, position)
         keys = op in (7, 11)
@@ -208,7 +220,7 @@ def draw_lane(draw: random.Random, here: Place, region: Region, position: int) -
     """Lanes at a region's and a position's edges are drawn more often."""
     size = SIZE[region.type]
     chunks = -(-here.model.shape.width // 256)
-    lanes = [0, size - 1, draw.randrange(size)]
+    lanes = [0, 1, size - 1, draw.randrange(size)]
     if region.op == 0:
         lanes = [0, 0, 0, 1]
     elif region.name in ("norm", "ffn_norm"):
@@ -244,7 +256,7 @@ def make_chunk(draw: random.Random, kind: ChunkType, edges: float) -> Chunk:
     else:
         size = 1 << draw.randrange(1, width - 1)
         lanes = [
-            draw.choice((least, -size, most, 0))
+            draw.choice((least, least + 1, -size, most, 0))
             if draw.random() < edges / style
             else draw.randint(-size, size)
             for _ in range(SIZE[kind])
@@ -286,15 +298,19 @@ def set_first(draw: random.Random, region: Region, chunk: Chunk, chunks: int) ->
         low, near = draw.randrange(-(2**31), 2**31 - 2**22), 1 << draw.randrange(8, 22)
         return trace.encode_int32([low + draw.randrange(near) for _ in lanes])
     if region.name in ("total", "weight"):
-        fillers = [draw.choice((draw.randrange(1 << 17), -(2**31))) for _ in lanes]
-        return trace.encode_int32(fillers)
+        rare = 0.5 if region.name == "total" else draw.choice((0.0, 0.0, 0.01))
+        hole = draw.choice((-(2**31), -(2**31), -(2**31) + 1))
+        return trace.encode_int32(
+            [hole if draw.random() < rare else draw.randrange(1 << 17) for _ in lanes]
+        )
     return chunk
 
 
 def make_told(draw: random.Random, position: int) -> Chunk:
     """Return a chunk that may be a prologue's, a prompt's or a sampler's."""
     count = draw.choice((position - 1, position, position + 1, draw.randrange(2_047), -(2**31)))
-    lanes = [draw.randrange(-1, 6), draw.randrange(49_152), 7, count, draw.choice((1, 1, 1, 0, 2))]
+    kind, ran = draw.choice((1, 2, 3, *range(-1, 6))), draw.choice((1,) * 8 + (0, 2))
+    lanes = [kind, draw.randrange(49_152), 7, count, ran]
     return trace.encode_int32([*lanes, *(draw.randrange(49_152) for _ in range(251))])
 
 
@@ -304,6 +320,17 @@ def check_agreement(name: str, op: int, draw: random.Random) -> Case:
     found = case.ask(*case.prove())
     assert found == case.answer, (name, op, case.address, found, case.answer)
     return case
+
+
+def describe(answer: int) -> str:
+    """Name what kind of number a lane is."""
+    if answer == DEAD:
+        return "dead"
+    if answer in (-(2**31), -(2**15)):
+        return "filler"
+    if answer == 0:
+        return "zero"
+    return "saturated" if abs(answer) in (32_767, 2**31 - 1) else "number"
 
 
 def check_refused(case: Case, draw: random.Random) -> str:

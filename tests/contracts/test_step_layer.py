@@ -2,15 +2,88 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
+import pytest
 from eth_abi.abi import decode, encode
 
 from oyez.dispute import step_proof
+from oyez.protocol import trace
+from oyez.protocol.inner import DEAD
+from oyez.protocol.trace import Chunk
 from tests import layer_steps
-from tests.contracts.harness import reverts
+from tests.contracts.harness import encode_call, reverts
 from tests.layer_steps import Case
+
+#: Op, leaf in its region and lane of each kind, at position 2,000 where there are most terms.
+KINDS = {
+    "token": (0, 0, 0),
+    "square": (2, 0, 0),
+    "peak": (2, 0, 3),
+    "root": (2, 0, 6),
+    "shift": (2, 0, 7),
+    "normed": (3, 0, 300),
+    "ffn square": (17, 0, 1),
+    "ffn peak": (17, 0, 4),
+    "ffn root": (17, 0, 6),
+    "ffn shift": (17, 0, 7),
+    "ffn normed": (18, 1, 60),
+    "swish": (21, 2, 77),
+    "gated bits": (22, 0, 3),
+    "gated": (23, 1, 99),
+    "kv copy": (26, 0, 17),
+    "final square": (40, 0, 0),
+    "final peak": (40, 0, 4),
+    "final root": (40, 0, 6),
+    "final shift": (40, 0, 7),
+    "final normed": (41, 0, 17),
+    "score": (7, 8 * 5 + 6, 100),
+    "maximum": (8, 0, 8 * 5 + 6),
+    "exponential": (9, 8 * 5 + 6, 99),
+    "block sum": (10, 0, 8 * 5 + 6),
+    "value copy": (11, 4 * 70 + 2, 0),
+    "partial sum": (12, 30, 2),
+    "quotient": (13, 1, 88),
+    "attention bits": (14, 0, 1),
+    "attention": (15, 0, 300),
+}
+POSITION = 2_000
+#: Of a resolution: bytes of its calldata besides the proof, execution outside the verifier.
+RESOLVE_BYTES, RESOLVE_GAS = 3_300, 110_000
+MOST_GAS = 400_000
+
+
+def measure(op: int, leaf: int, lane: int, draws: int = 12) -> tuple[int, int]:
+    """Return the most that a kind's lane costs: alone, and as a whole resolution."""
+    draw, alone, whole = random.Random(op), 0, 0
+    for _ in range(draws):
+        case = layer_steps.make_case("135M", op, draw, (POSITION, leaf, lane))
+        verifier = case.place.verifier(op)
+        outer, inner, proof = case.prove()
+        step = (outer, inner, *case.address, op, bytes(32), 1, bytes(32))
+        assert verifier.recompute(step, case.raw, proof) == case.answer
+        entries = verifier.world.abis[verifier.address]
+        (entry,) = (entry for entry in entries if entry.get("name") == "recompute")
+        data = encode_call(entry, step, case.raw, proof)
+        gas = verifier.world.gas - 21_000 - price(data, 16, 4)
+        usual = 21_000 + 16 * RESOLVE_BYTES + price(proof, 16, 4) + RESOLVE_GAS + gas
+        floor = 21_000 + 40 * RESOLVE_BYTES + price(proof, 40, 10)
+        alone, whole = max(alone, gas), max(whole, usual, floor)
+    return alone, whole
+
+
+def price(data: bytes, full: int, zero: int) -> int:
+    return sum(full if byte else zero for byte in data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_lane_is_resolved_in_one_transaction(kind: str) -> None:
+    """SmolLM2-135M's shape, all that is read alive: below 400,000 gas with the game's own part."""
+    alone, whole = measure(*KINDS[kind])
+    print(f"{kind}: {alone:,} alone, {whole:,} resolved")
+    assert whole < MOST_GAS
 
 
 def find(op: int, lane: int, dead: bool = False) -> Case:
@@ -30,6 +103,82 @@ def ask(case: Case, op: int | None = None, rows: list[Any] | None = None) -> int
     step = (outer, inner, *case.address, case.op if op is None else op, bytes(32), 1, bytes(32))
     answer: int = case.place.verifier(case.op).recompute(step, case.raw, proof)
     return answer
+
+
+def answer(op: int, lane: int, position: int = 300, leaf: int = 0, **fixed: Chunk) -> int:
+    """Return a lane of given leaves, the same in Python and on chain."""
+    slot = {0: 0, 40: 31, 41: 31}.get(op, 1)
+    at = (position, leaf, lane)
+    case = layer_steps.make_case("odd", op, random.Random(op), at, fixed, slot)
+    assert ask(case) == case.answer
+    return case.answer
+
+
+def words(*some: int) -> Chunk:
+    return trace.encode_words([word % (1 << 256) for word in some])
+
+
+def test_words_that_no_trace_holds_are_cut() -> None:
+    """Rule: INNER-25, INNER-26, INNER-38"""
+    least, most = -(1 << 255), (1 << 255) - 1
+    # three chunks: words 0 to 2 are sums of squares, 3 to 5 products, 6 the root, 7 the shift
+    limit = answer(2, 6, norm=words(1 << 72, -1, least))
+    assert answer(2, 6, norm=words(most, 0, 0)) == limit
+    assert answer(2, 6, norm=words((1 << 72) + (1 << 71), 0, -5)) == limit
+    assert answer(2, 6, norm=words(1 << 71, 0, 0)) < limit
+    assert answer(2, 6, norm=words(-1, least, 0)) == math.isqrt(176_000_000)
+    for root in (0, -1, least, 1):
+        assert answer(2, 7, norm=words(0, 0, 0, 1, 0, 0, root)) == 17 - 14
+    assert answer(2, 7, norm=words(0, 0, 0, least, -1, 0, 5)) == 0
+    assert answer(2, 7, norm=words(0, 0, 0, 1, most, 0, 1)) == 73 + 16 - 14
+    assert answer(2, 7, norm=words(0, 0, 0, 1 << 71, 0, 0, most)) == 72 + 16 - 14
+    for shift in (255, most):
+        assert answer(18, 9, ffn_norm=words(*[1] * 7, shift)) == 0
+    found = answer(18, 0, middle=trace.encode_int32([5]), ffn_norm=words(*[1] * 7, least))
+    assert abs(found) == 32_767
+
+    lanes = trace.encode_int32([1 << 30] * 8)
+    cut = [answer(13, 0, total=lanes, part=words(p, q)) for p, q in ((most, least), (1 << 61, 3))]
+    assert cut == [0, answer(13, 0, total=lanes, part=words(1 << 60, 3))]
+    assert answer(13, 0, total=lanes, part=words((1 << 60) + 1, -(1 << 61))) == 0
+    for totals in ([0] * 8, [-5, 3, -(2**31)], [-(2**31)] * 8):
+        assert answer(13, 0, total=trace.encode_int32(totals), part=words(3, 0, -1)) == 2 << 8
+    assert answer(13, 0, total=trace.encode_int32([-3, 10]), part=words(0, -70)) == -(70 * 256 // 7)
+
+
+def test_lanes_that_no_arithmetic_gives_are_numbers_too() -> None:
+    """Rule: INNER-28, INNER-29, INNER-34, INNER-35, INNER-37, INNER-39"""
+    least = trace.encode_int32([-(2**31)] * 256)
+    half = trace.encode_int16([-(2**15)] * 512)
+    assert answer(21, 0, gate=least) == 0
+    assert answer(21, 0, gate=trace.encode_int32([0])) == 0
+    assert answer(22, 0, swish=least, up=least) == 63
+    assert answer(8, 0, score=least) == -(2**31)
+    assert answer(10, 0, weight=least) == -(2**31) + 1
+    assert answer(10, 0, weight=trace.encode_int32([2**31 - 1] * 256)) == 2**31 - 1
+    assert answer(9, 0, score=trace.encode_int32([7]), maximum=least) == 65_532
+    assert answer(12, 0, position=512, weight=least, value=half) == 512 << 46
+    assert answer(12, 1, position=513, weight=least, value=half) == 1 << 46
+    assert answer(14, 0, mixed=least) == 32
+    assert answer(15, 0, mixed=least, mixed_bits=least) == -32_767
+    assert answer(15, 0, mixed=least, mixed_bits=trace.encode_int32([2**31 - 1] * 2)) == 0
+
+
+def test_only_three_kinds_of_a_sampler_name_a_token() -> None:
+    """Rule: INNER-23"""
+    for kind in range(-1, 6):
+        told = trace.encode_int32([kind, 77, 0, 299, 1])
+        assert answer(0, 0, outer=told) == (77 if kind in (1, 2, 3) else DEAD)
+    assert answer(0, 0, outer=trace.encode_int32([9, 77, 0, 300, 1])) == -(2**31)
+    for ran in (-1, 0, 2):
+        assert answer(0, 0, outer=trace.encode_int32([1, 77, 0, 299, ran])) == DEAD
+
+
+def test_only_two_modes_ask_for_logits() -> None:
+    """Rule: INNER-27"""
+    for mode in range(-1, 8):
+        found = answer(40, 0, mode=trace.encode_int32([mode]), outer=trace.encode_int32([2] * 256))
+        assert found == (1_024 if mode in (4, 5) else DEAD)
 
 
 def test_each_wrong_row_has_its_reason() -> None:
