@@ -239,11 +239,12 @@ def _candidate(
     if value >= count:
         return wanted, NOT_LEFT
     length: uint256 = (state >> 40) & c.M16
-    so_far: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, value)
-    shared: uint256 = min(length, len(so_far))
-    text: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, option)
-    if len(text) < shared or slice(text, 0, shared) != slice(so_far, 0, shared):
-        return wanted, NOT_LEFT
+    if length > 0 and option != value:
+        so_far: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, value)
+        shared: uint256 = min(length, len(so_far))
+        text: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, option)
+        if len(text) < shared or slice(text, 0, shared) != slice(so_far, 0, shared):
+            return wanted, NOT_LEFT
     first: uint256 = (option % 2) * c.OPTION_LANES
     return wanted, self._next(leaves[n + 1].data, first, convert(length, int256))
 

@@ -85,10 +85,12 @@ class Place:
 @functools.cache
 def place(name: str) -> Place:
     shape, draw = SHAPES[name], random.Random(name)
-    formats = tuple(
-        LayerFormats(*(draw.randrange(16) for _ in range(5)), types=(2,) * 7)
-        for _ in range(shape.layers)
-    )
+
+    def draw_formats() -> LayerFormats:
+        q, k, v, attn_norm, ffn_norm = (draw.randrange(16) for _ in range(5))
+        return LayerFormats(q, k, v, attn_norm, ffn_norm, types=(2,) * 7)
+
+    formats = tuple(draw_formats() for _ in range(shape.layers))
     model = StepModel(
         root=Hash32(bytes(32)),
         shape=shape,
@@ -234,8 +236,8 @@ def draw_lane(draw: random.Random, here: Place, region: Region, position: int) -
         count = here.model.shape.feed_forward if region.op == 22 else 576
         lanes += [draw.randrange(-(-count // 256)), -(-count // 256), count // 256]
     else:
-        count = {3: here.model.shape.width, 23: here.model.shape.feed_forward}
-        lanes += [(count.get(region.op, position) + by) % size for by in (-1, 0)]
+        counts = {3: here.model.shape.width, 23: here.model.shape.feed_forward}
+        lanes += [(counts.get(region.op, position) + by) % size for by in (-1, 0)]
     return min(size - 1, draw.choice(lanes))
 
 

@@ -212,9 +212,9 @@ CURRENT = [""]
 DEAR = {
     "forced token": ("run_tokens", 0, 0, 75_000),
     "forced token, later leaf": ("run_tokens", 1, 1, 45_000),
-    "option token": ("options", 31, 0, 235_000),
-    "candidate": ("candidates", 0, 126, 220_000),
-    "candidate bias": ("candidates", 0, 127, 200_000),
+    "option token": ("options", 31, 0, 170_000),
+    "candidate": ("candidates", 0, 126, 235_000),
+    "candidate bias": ("candidates", 0, 127, 55_000),
     "noise": ("noise", 3, 0, 45_000),
     "block best": ("best", 0, 0, 145_000),
     "choice score": ("choice", 0, 0, 68_000),
