@@ -10,7 +10,7 @@ from challenger.store import Store
 from oyez.chain.client import Chain
 from oyez.chain.deployment import Deployment
 from oyez.chain.sender import Sender
-from oyez.dispute.traces import Machine
+from oyez.dispute.own_machine import OpenMachine, open_machine
 from oyez.engines.base import Engine
 from oyez.service import Log
 
@@ -22,8 +22,8 @@ Report = Callable[[dict[str, Any]], None]  # Any: JSON
 class Parts:
     """What a challenger is made of; each is a seam that a test can replace.
 
-    Without a `sender` it only watches; without a `machine` it plays all of a duel but champions'
-    moves.
+    Without a `sender` it only watches; where `open_machine` gives none it plays all of a duel but
+    champions' moves.
     """
 
     chain: Chain
@@ -33,4 +33,4 @@ class Parts:
     sender: Sender | None
     log: Log
     report: Report
-    machine: Machine | None = None
+    open_machine: OpenMachine = open_machine

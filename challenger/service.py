@@ -180,6 +180,7 @@ class ChallengerService:
         stakes.verify_stake(rollup, sender)
         own = OwnResults(parts.engine, self._manifests, parts.store, self._get_result)
         traces = OuterTraces(parts.engine, own)
+        machine = parts.open_machine(parts.chain, parts.deployment, parts.engine, own, traces)
         return agent.Agent(
             rollup,
             agent.fetch_periods(rollup, Inbox(parts.chain, parts.deployment)),
@@ -187,7 +188,7 @@ class ChallengerService:
             parts.store,
             lambda batch: self._get_result(batch)[1],
             parts.log,
-            open_witness(parts.chain, parts.deployment, traces, parts.machine),
+            open_witness(parts.chain, parts.deployment, traces, machine),
         )
 
     def _get_result(self, batch: int) -> tuple[Batch, BatchResult]:

@@ -1,5 +1,7 @@
 """Deploys a rollup that runs one model, and writes the deployment file that every command takes.
 
+With it go the steps of the model's traces, and a game that decides false results lane by lane.
+
 The key comes from --keystore, or from OYEZ_KEY. Defaults are the local periods; docs/spec/rollup.md
 has those of production. Nobody can change a setting afterwards.
 """
@@ -14,8 +16,10 @@ from eth_utils.address import is_address, to_canonical_address, to_checksum_addr
 
 from oyez.chain import client, deploy, keys
 from oyez.engines.exact import known
+from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.loading import load_engine
-from oyez.protocol.errors import OyezError
+from oyez.engines.exact.step_rows import ConfigProof, prove_engine
+from oyez.protocol.errors import Invalid, OyezError
 from oyez.protocol.types import Address
 
 DEFAULTS = deploy.DeploySettings(sequencer=Address(bytes(20)), models=())
@@ -35,6 +39,21 @@ def ask_password(text: str) -> str:
     return str(click.prompt(text, prompt_suffix="", hide_input=True))
 
 
+def prove_steps(engine: ExactEngine) -> ConfigProof:
+    """Return what the steps of a model's traces are deployed with.
+
+    Raises:
+        ClickException: no step can be proven of this model; it says what to do.
+    """
+    try:
+        return prove_engine(engine)
+    except Invalid as error:
+        raise click.ClickException(
+            f"{error}: use another model, or --no-game, with which a false result is shown and "
+            "never defeated"
+        ) from error
+
+
 @click.command(help=__doc__)
 @click.option("--rpc", default="http://127.0.0.1:8545", show_default=True, help="Chain's URL.")
 @click.option("--chain-id", default=31_337, show_default=True, help="Chain expected there.")
@@ -48,6 +67,7 @@ def ask_password(text: str) -> str:
 @click.option("--max-batch", default=DEFAULTS.max_batch_seconds, show_default=True, help="Seconds.")
 @click.option("--min-batch", default=DEFAULTS.min_batch_seconds, show_default=True, help="Seconds.")
 @click.option("--stake", default=DEFAULTS.stake, show_default=True, help="Wei.")
+@click.option("--game/--no-game", default=True, help="Whether duels decide about false results.")
 def main(
     rpc: str,
     chain_id: int,
@@ -61,6 +81,7 @@ def main(
     max_batch: int,
     min_batch: int,
     stake: int,
+    game: bool,
 ) -> None:
     """Deploy, and write the file."""
     try:
@@ -70,6 +91,7 @@ def main(
         settings = deploy.DeploySettings(
             sequencer=sequencer or key.address,
             models=(deploy.ListedModel(engine.model_root, engine.shape),),
+            proof=prove_steps(engine) if game else None,
             challenge_window=window,
             response_window=response,
             sequencer_grace=grace,

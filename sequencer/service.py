@@ -16,7 +16,7 @@ from oyez.derivation.manifests import ManifestSource
 from oyez.dispute import agent
 from oyez.dispute.duels import begin_duels
 from oyez.dispute.outer import OuterTraces
-from oyez.dispute.traces import Machine
+from oyez.dispute.own_machine import OpenMachine, open_machine
 from oyez.dispute.view import LIVE
 from oyez.dispute.witness import open_witness
 from oyez.engines.base import Engine
@@ -47,7 +47,7 @@ FIRST_MODEL = 0
 class Parts:
     """What a sequencer is made of; each is a seam that a test can replace.
 
-    Without a `machine` it plays all of a duel but champions' moves.
+    Where `open_machine` gives none it plays all of a duel but champions' moves.
     """
 
     chain: Chain
@@ -58,7 +58,7 @@ class Parts:
     metrics: Metrics
     clock: Callable[[], float]
     log: Log
-    machine: Machine | None = None
+    open_machine: OpenMachine = open_machine
 
 
 class SequencerService:
@@ -91,7 +91,9 @@ class SequencerService:
         self._reader = InboxReader(chain, deployment, parts.store, parts.log)
         manifests = ManifestSource(chain, deployment, parts.engine)
         manifests.fetch_model(FIRST_MODEL)
-        traces = OuterTraces(parts.engine, OwnResults(parts.store, manifests))
+        own = OwnResults(parts.store, manifests)
+        traces = OuterTraces(parts.engine, own)
+        machine = parts.open_machine(chain, deployment, parts.engine, own, traces)
         self._agent = agent.Agent(
             self._rollup,
             agent.fetch_periods(self._rollup, self._inbox),
@@ -99,7 +101,7 @@ class SequencerService:
             parts.store,
             self._fetch_proposal,
             parts.log,
-            open_witness(chain, deployment, traces, parts.machine),
+            open_witness(chain, deployment, traces, machine),
         )
         no_duels = begin_duels(chain, deployment)
         self._duels = None if no_duels is None else DuelReader(chain, deployment, no_duels)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from oyez.chain import client as chain_client
 from oyez.chain import contracts, deploy, sender
 from oyez.chain.keys import Key
 from oyez.client import Client
 from oyez.derivation import history, replay
+from oyez.engines.exact.engine import ExactEngine
+from oyez.engines.exact.step_rows import prove_engine
 from oyez.protocol import manifest_layout
 from oyez.protocol.constants import UPGRADE_IMMUTABLE
 from oyez.protocol.manifest import build_constants, encode_manifest
@@ -92,10 +94,14 @@ def build_counter(kind: CellKind = CellKind.SHARED, *, name: bytes = b"counter")
 class LocalRollup:
     """Five contracts on anvil, a scripted model, and the sequencer's key."""
 
-    def __init__(self, *, has_game: bool = False) -> None:
-        """With `has_game` there is a DuelGame over the toy's step table; else account 9 is it."""
+    def __init__(self, *, has_game: bool = False, model: ExactEngine | None = None) -> None:
+        """With `has_game` there is a DuelGame over the toy's step table; else account 9 is it.
+
+        With a `model` that runs, and a DuelGame over its own steps.
+        """
         self.has_game = has_game
-        self.engine = ScriptedEngine(seed=3)
+        self.model = model
+        self.engine: Any = ScriptedEngine(seed=3) if model is None else model
         self.anvil = Anvil()
 
     def __enter__(self) -> Self:
@@ -108,6 +114,7 @@ class LocalRollup:
             models=(listed,),
             game=self.keys[9].address,
             steps=self._deploy_steps() if self.has_game else ZERO_ADDRESS,
+            proof=None if self.model is None else prove_engine(self.model),
         )
         self.deployment = deploy.deploy(self.chain, self.keys[0], settings)
         self.sequencer = self.client(0)

@@ -14,6 +14,8 @@ from challenger import store as challenger_store
 from oyez.chain import client
 from oyez.chain.delivery import PATIENCE_SECONDS
 from oyez.chain.sender import Sender
+from oyez.dispute.own_machine import OpenMachine, open_machine
+from oyez.engines.exact.engine import ExactEngine
 from oyez.protocol.errors import Invalid, Rewind, Temporary
 from sequencer import service as sequencer_service
 from sequencer import store as sequencer_store
@@ -48,6 +50,11 @@ class Counting:
     def open(self, prefix: Any) -> Any:
         self.opened += 1
         return self._engine.open(prefix)
+
+
+def count(engine: Any) -> Any:
+    """Return an engine that counts; a real one as it is, since its machine wants it."""
+    return engine if isinstance(engine, ExactEngine) else Counting(engine)
 
 
 class KilledError(BaseException):
@@ -99,7 +106,7 @@ class SequencerActor:
         self.home = home
         self.rpc = rpc or rollup.anvil.rpc
         self.log = Lines()
-        self.engine = Counting(rollup.engine)
+        self.engine = count(rollup.engine)
         self.metrics = Metrics()
         self.restart()
 
@@ -138,6 +145,7 @@ class ChallengerActor:
         key: int | None = None,
         patience: float = PATIENCE_SECONDS,
         engine: Any = None,
+        machine: OpenMachine = open_machine,
     ) -> None:
         self.rollup = rollup
         self.home = home
@@ -146,7 +154,8 @@ class ChallengerActor:
         self.rpc = rpc or rollup.anvil.rpc
         self.log = Lines()
         self.reports: list[dict[str, Any]] = []
-        self.engine = Counting(rollup.engine if engine is None else engine)
+        self.machine = machine
+        self.engine = count(rollup.engine if engine is None else engine)
         self.restart()
 
     def restart(self) -> None:
@@ -165,6 +174,7 @@ class ChallengerActor:
                 sender=sender,
                 log=self.log,
                 report=self.reports.append,
+                open_machine=self.machine,
             )
         )
 

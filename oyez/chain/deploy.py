@@ -1,5 +1,7 @@
 """Compiles the contracts and deploys a rollup: contracts whose links are checked on chain.
 
+With the model's config rows the steps of its traces are deployed too, and a game over them.
+
 Inbox and Rollup name each other as immutables, so Rollup's address is predicted from the deployer's
 nonce; Rollup's constructor, the last, reverts if the prediction was wrong.
 """
@@ -11,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eth_abi.abi import encode
 from eth_utils import abi as abi_types
 from eth_utils.crypto import keccak
 
+from oyez.chain import step_contracts
 from oyez.chain.artifacts import Abi, Artifact, load_artifact
 from oyez.chain.client import Chain
 from oyez.chain.contracts import Transaction
@@ -28,8 +31,13 @@ from oyez.protocol.codec import compute_shape_words
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import ZERO_ADDRESS, Address, EngineKind, Hash32, ModelShape
 
+if TYPE_CHECKING:
+    from oyez.engines.exact.step_rows import ConfigProof
+
 ROOT = Path(__file__).resolve().parents[2]
-CONTRACTS = ("ModelRegistry", "ManifestGate", "ActionRegistry", "Inbox", "Rollup")
+REGISTRIES = ("ModelRegistry", "ManifestGate", "ActionRegistry")
+ROLLUP = ("Inbox", "Rollup")
+CONTRACTS = (*REGISTRIES, *ROLLUP)
 #: Deployed after them where there is a step table.
 GAME = ("DuelGame", "MovePay")
 EXAMPLES = ("BallotReader",)
@@ -61,8 +69,10 @@ class DeploySettings:
         max_batch_work: work of a batch and burst of the bucket.
         leak_per_second: work per second that the bucket lets out.
         stake: wei.
-        game: what may defeat assertions, where `steps` is zero; zero is nobody.
-        steps: the step table of a DuelGame to deploy with the rollup; zero deploys none.
+        proof: the one model's config rows; with them its steps are deployed, and a DuelGame over
+            their table.
+        game: what may defeat assertions, where no DuelGame is deployed; zero is nobody.
+        steps: without `proof`, the step table of a DuelGame to deploy; zero deploys none.
         inner_height: levels of an inner trace.
         curator, model_delay: who may list more models, after how many seconds; zero is nobody.
     """
@@ -77,11 +87,23 @@ class DeploySettings:
     max_batch_work: int = constants.MAX_BATCH_WORK
     leak_per_second: int = constants.LEAK_PER_SECOND
     stake: int = 10**18
+    proof: ConfigProof | None = None
     game: Address = ZERO_ADDRESS
     steps: Address = ZERO_ADDRESS
     inner_height: int = 12
     curator: Address = ZERO_ADDRESS
     model_delay: int = 0
+
+    @property
+    def has_game(self) -> bool:
+        """Whether a DuelGame is deployed."""
+        return self.proof is not None or self.steps != ZERO_ADDRESS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The contracts in the order in which they are created."""
+        steps = () if self.proof is None else step_contracts.STEPS
+        return (*REGISTRIES, *steps, *ROLLUP, *(GAME if self.has_game else ()))
 
 
 @functools.cache
@@ -97,9 +119,14 @@ def compile_contract(path: str) -> Artifact:
 @functools.cache
 def compile_contracts() -> Mapping[str, Artifact]:
     """Compile every deployable contract, the examples included: name of the file -> artifact."""
-    compiled = {name: compile_contract(f"contracts/{name}.vy") for name in (*CONTRACTS, *GAME)}
-    compiled |= {name: compile_contract(f"contracts/examples/{name}.vy") for name in EXAMPLES}
-    return MappingProxyType(compiled)
+    names = (*CONTRACTS, *GAME, *step_contracts.STEPS, *EXAMPLES)
+    return MappingProxyType({name: compile_named(name) for name in names})
+
+
+def compile_named(name: str) -> Artifact:
+    """Compile a deployable contract by the name of its file."""
+    folder = "contracts/examples" if name in EXAMPLES else "contracts"
+    return compile_contract(f"{folder}/{name}.vy")
 
 
 def compute_create_address(deployer: Address, nonce: int) -> Address:
@@ -123,9 +150,21 @@ def plan_deployment(
 
     Five; with a step table two more, DuelGame and MovePay, which the Rollup before them names.
     """
-    has_game = settings.steps != ZERO_ADDRESS
-    names = (*CONTRACTS, *GAME) if has_game else CONTRACTS
-    at = {name: compute_create_address(deployer, nonce + i) for i, name in enumerate(names)}
+    at = {
+        name: compute_create_address(deployer, nonce + i) for i, name in enumerate(settings.names)
+    }
+    arguments = _list_arguments(settings, at)
+    return [(name, at[name], _build_code(name, arguments[name])) for name in settings.names]
+
+
+def _build_code(name: str, arguments: tuple[Any, ...]) -> bytes:
+    artifact = compile_named(name)
+    return artifact.bytecode + encode_arguments(artifact.abi, arguments)
+
+
+def _list_arguments(
+    settings: DeploySettings, at: Mapping[str, Address]
+) -> dict[str, tuple[Any, ...]]:
     models = [(m.root, int(m.engine), compute_shape_words(m.shape)) for m in settings.models]
     arguments: dict[str, tuple[Any, ...]] = {
         "ModelRegistry": (settings.curator, settings.model_delay, models),
@@ -141,7 +180,7 @@ def plan_deployment(
         ),
         "Rollup": (
             at["Inbox"],
-            at["DuelGame"] if has_game else settings.game,
+            at["DuelGame"] if settings.has_game else settings.game,
             settings.sequencer,
             settings.challenge_window,
             settings.response_window,
@@ -149,18 +188,24 @@ def plan_deployment(
             settings.stake,
         ),
     }
-    if has_game:
-        links = (at["Rollup"], settings.steps, at["MovePay"], settings.inner_height)
+    if settings.has_game:
+        steps = at.get("StepTable", settings.steps)
+        links = (at["Rollup"], steps, at["MovePay"], settings.inner_height)
         arguments |= {"DuelGame": links, "MovePay": (at["DuelGame"],)}
-    compiled = compile_contracts()
-    return [
-        (
-            name,
-            at[name],
-            compiled[name].bytecode + encode_arguments(compiled[name].abi, arguments[name]),
+    if settings.proof is not None:
+        proof = settings.proof
+        arguments["StepModel"] = (
+            at["ModelRegistry"],
+            at["ActionRegistry"],
+            settings.inner_height,
+            proof.formats,
+            proof.layers,
+            proof.beside,
+            proof.siblings,
         )
-        for name in names
-    ]
+        arguments |= {name: (at["StepModel"],) for name in step_contracts.VERIFIERS}
+        arguments["StepTable"] = (at["StepModel"], *step_contracts.list_verifiers(at))
+    return arguments
 
 
 def deploy(chain: Chain, key: Key, settings: DeploySettings) -> Deployment:
@@ -199,9 +244,8 @@ def deploy_consumer(
     The field's `index` is its place in the manifest; `name_hash` and `type_hash` are those that its
     leaf binds. It takes roots that became final at most `max_age` seconds ago.
     """
-    artifact = compile_contracts()["BallotReader"]
     arguments = (rollup, action_id, index, name_hash, type_hash, max_age)
-    code = artifact.bytecode + encode_arguments(artifact.abi, arguments)
+    code = _build_code("BallotReader", arguments)
     address = compute_create_address(key.address, chain.fetch_nonce(key.address))
     _create(chain, key, "BallotReader", address, code)
     return address

@@ -45,6 +45,11 @@ class Deployment:
         """Whether assertions can be defeated: the rollup was deployed with a DuelGame."""
         return "DuelGame" in self.contracts
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether duels are decided lane by lane: the steps of the traces are verified on chain."""
+        return "StepTable" in self.contracts
+
     def save(self, path: Path) -> None:
         """Write the file in one step, so that no reader ever sees half of it."""
         document = {

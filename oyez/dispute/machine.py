@@ -12,7 +12,7 @@ from oyez.dispute.step_proof import RecordedReads, encode_proof
 from oyez.dispute.traces import NodeTree
 from oyez.dispute.witness import UnfoundedMove
 from oyez.engines.exact.engine import ExactEngine
-from oyez.engines.exact.inner_layer import LayerTrace
+from oyez.engines.exact.inner_layer import LayerInput, LayerTrace
 from oyez.engines.exact.inner_leaves import InnerLeaves
 from oyez.engines.exact.inner_sampler import SamplerTrace
 from oyez.engines.exact.step_rows import ModelRows, build_levels, build_step_model
@@ -24,6 +24,7 @@ from oyez.protocol.constants import (
     OUTER_HEIGHT,
     RECORD_HEIGHT,
 )
+from oyez.protocol.inner import Layout
 from oyez.protocol.manifest_encode import encode_manifest
 from oyez.protocol.step import Address, ChunkLanes, Op, StepModel, recompute
 from oyez.protocol.step_ops import OPS
@@ -82,7 +83,7 @@ class CallTraces:
         self.model = model
         self.rows = rows
         self.outer = outer
-        self._engine = engine
+        self.engine = engine
         self._call = call
         self._run = run
         self._inner: dict[int, RecordTree] = {}
@@ -119,9 +120,12 @@ class CallTraces:
             return InnerLeaves(layout)
         if slot == LAST_SLOT:
             given = self._run.get_sampler_input(position)
-            return SamplerTrace(self._engine, layout, given).build()
-        trace = LayerTrace(self._engine.model, layout, slot)
-        return trace.build(self._run.get_input(position, slot))
+            return SamplerTrace(self.engine, layout, given).build()
+        return self.build_layer(layout, slot, self._run.get_input(position, slot))
+
+    def build_layer(self, layout: Layout, slot: int, given: LayerInput) -> InnerLeaves:
+        """Return the inner trace of a layer's record."""
+        return LayerTrace(self.engine.model, layout, slot).build(given)
 
     def read(self, record: int) -> RecordSource:
         """Return what the steps of a record read."""
@@ -182,11 +186,11 @@ class RealMachine:
         inner_height: int = INNER_HEIGHT,
     ) -> None:
         """Take the engine that runs duelled calls, the service's results and its outer trees."""
-        self._engine = engine
+        self.engine = engine
         self._results = results
         self._traces = traces
         self._ops = ops
-        self._rows = ModelRows(engine)
+        self.rows = ModelRows(engine)
         self.model = build_step_model(engine, inner_height)
         self._kept: tuple[tuple[Hash32, int], CallTraces] | None = None
 
@@ -217,7 +221,7 @@ class RealMachine:
             if value != get_lane(own, lane):
                 raise UnfoundedMove(f"the step of {address} gives another number than this node's")
         chunks = ChunkTree(traces.outer, traces.get_chunks)
-        return encode_proof(reads.read, source.tree, chunks, self._rows)
+        return encode_proof(reads.read, source.tree, chunks, self.rows)
 
     def open_call(self, batch: int, call: int) -> CallTraces:
         """Return a call's records; the model runs if another call was opened last."""
@@ -228,10 +232,13 @@ class RealMachine:
             executions = self._results.fetch_executed(batch)[2]
             run = None
             if call < len(executions):
-                run = run_again(executions[call], self._results.fetch_manifest, self._engine)
-            opened = CallTraces(self.model, self._engine, self._rows, outer, call, run)
-            self._kept = key, opened
+                run = run_again(executions[call], self._results.fetch_manifest, self.engine)
+            self._kept = key, self.build_call(outer, call, run)
         return self._kept[1]
+
+    def build_call(self, outer: OuterTree, call: int, run: CallRun | None) -> CallTraces:
+        """Return a call's records, of a run that is there or not."""
+        return CallTraces(self.model, self.engine, self.rows, outer, call, run)
 
 
 def get_lane(chunk: Chunk, lane: int) -> int:

@@ -21,6 +21,7 @@ OPS: Mapping[int, Op] = MappingProxyType(
         **step_rows.OPS,
         **step_layer.OPS,
         **step_attention.OPS,
+        **step_rows.OPS,
         **step_machine.OPS,
         **step_vocabulary.OPS,
         **step_scores.OPS,

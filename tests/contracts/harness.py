@@ -101,8 +101,9 @@ class World:
             created = deploy.plan_deployment(settings, DEPLOYER, self.nonces.get(DEPLOYER, 0))
             for name, address, code in created:
                 assert self.create(code, DEPLOYER) == address
-                self.abis[address] = deploy.compile_contracts()[name].abi
-            parts = [Contract(self, address) for _, address, _ in created]
+                self.abis[address] = deploy.compile_named(name).abi
+            self.parts = {name: Contract(self, address) for name, address, _ in created}
+            parts = [self.parts[name] for name in deploy.CONTRACTS]
             self.models, self.gate, self.actions, self.inbox, self.rollup = parts
 
     def fund(self, who: Address, wei: int) -> None:

@@ -11,10 +11,11 @@ import pytest
 import rlp
 from click.testing import CliRunner
 
-from oyez.chain import deploy
+from oyez.chain import deploy, step_contracts
 from oyez.chain.client import Chain, Reverted, connect
 from oyez.chain.contracts import Transaction
 from oyez.chain.deployment import load_deployment
+from oyez.chain.game import Game
 from oyez.chain.keys import Key
 from oyez.chain.sender import MemoryJournal, Sender
 from oyez.chain.signing import InsufficientBalance
@@ -24,6 +25,7 @@ from oyez.protocol.types import Address, Hash32
 from scripts import deploy as script
 from tests.contracts.harness import ROOT, SHAPE, encode_call
 from tests.contracts.manifests import BALLOT
+from tests.contracts.test_step_model import tiny
 from tests.devnet import Anvil
 
 
@@ -147,19 +149,26 @@ def test_addresses_are_those_of_rlp(nonce: int) -> None:
     assert deploy.compute_create_address(deployer, nonce) == expected
 
 
+@pytest.mark.parametrize("game", [True, False])
 def test_the_script_writes_the_file(
-    node: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    node: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, game: bool
 ) -> None:
+    """Rule: INNER-72, DUEL-20"""
     out = tmp_path / "deployment.json"
     monkeypatch.setenv("OYEZ_KEY", node.accounts[1].key)
-    monkeypatch.setattr(script, "load_engine", lambda path, sha256: Listed())
-    result = CliRunner().invoke(
-        script.main, ["--rpc", node.rpc, "--out", str(out), "--window", "900"]
-    )
+    monkeypatch.setattr(script, "load_engine", lambda path, sha256: tiny("mixed")[0])
+    options = ["--rpc", node.rpc, "--out", str(out), "--window", "900"]
+    result = CliRunner().invoke(script.main, options if game else [*options, "--no-game"])
 
     assert result.exit_code == 0, result.output
     found = load_deployment(out)
-    assert list(json.loads(out.read_text())["contracts"]) == list(deploy.CONTRACTS)
+    names = list(json.loads(out.read_text())["contracts"])
+    everything = [*deploy.REGISTRIES, *step_contracts.STEPS, *deploy.ROLLUP, *deploy.GAME]
+    assert names == (everything if game else list(deploy.CONTRACTS))
+    assert found.has_game == found.has_steps == game
+    if game:
+        links = Game(connect(found.rpc, found.chain_id), found).fetch_settings()
+        assert (links.steps, links.inner_levels) == (found.address("StepTable"), 3)
     assert found.chain_id == node.chain_id
     chain = connect(found.rpc, found.chain_id)
     answer = chain.call(found.contracts["Rollup"], call_data("Rollup", "settings"))
@@ -167,11 +176,28 @@ def test_the_script_writes_the_file(
     assert node.accounts[1].key[2:] not in result.output
 
 
-class Listed:
-    """What the script reads of an engine; the real one is loaded in the services' tests."""
+class Wide:
+    """A model that runs, and is too wide for a step."""
 
     model_root = ROOT
-    shape = SHAPE
+    shape = replace(SHAPE, width=2_560)
+
+
+def test_the_script_offers_no_game_over_a_model_without_steps(
+    node: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: INNER-3"""
+    out = tmp_path / "d.json"
+    monkeypatch.setenv("OYEZ_KEY", node.accounts[1].key)
+    monkeypatch.setattr(script, "load_engine", lambda path, sha256: Wide())
+    arguments = ["--rpc", node.rpc, "--out", str(out)]
+
+    refused = CliRunner().invoke(script.main, arguments)
+
+    assert refused.exit_code == 1
+    assert "width 2560: steps are provable up to 2048" in refused.output
+    assert not out.exists()
+    assert CliRunner().invoke(script.main, [*arguments, "--no-game"]).exit_code == 0
 
 
 def test_the_script_names_what_is_wrong(

@@ -76,6 +76,10 @@ class LayerTrace:
         """Return a region's lanes as they are written and as what follows reads them."""
         return lanes
 
+    def alter_words(self, name: str, words: list[int]) -> list[int]:
+        """Return the first words of a region likewise; asked again whenever there are more."""
+        return words
+
     def keep(self, name: str, lanes: Int64) -> Int64:
         """Write a region's lanes [count]; return them for what follows from them."""
         lanes = self.alter(name, lanes)
@@ -136,11 +140,15 @@ class LayerTrace:
         products = x * weights.weights
         words = [sum(int(lane) ** 2 for lane in x[at : at + INT32_LANES]) for at in chunks]
         words += [int(np.abs(products[at : at + INT32_LANES]).max()) for at in chunks]
+        words = self.alter_words(norm, words)
         total, largest = sum(words[: len(chunks)]), max(words[len(chunks) :])
-        r = math.isqrt((total << 16) // len(x) + self._model.epsilon)
-        inverse = spec.reciprocal(r)
+        root = math.isqrt((total << 16) // len(x) + self._model.epsilon)
+        words = self.alter_words(norm, [*words, root])
+        r, inverse = words[-1], spec.reciprocal(words[-1])
         shift = (largest * inverse).bit_length() - 14 if largest else 0
-        self.leaves.put_words(norm, [*words, r, shift])
+        words = self.alter_words(norm, [*words, shift])
+        shift = words[-1]
+        self.leaves.put_words(norm, words)
         lanes = spec.rounding_shift(products * inverse, shift, SAT16)
         exponent = weights.exponent + r.bit_length() + 7 - shift
         return self.keep(normed, lanes), exponent

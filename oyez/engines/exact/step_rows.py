@@ -10,7 +10,7 @@ from oyez.engines.exact import model_tree
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.model_tree import TensorNumber
 from oyez.engines.exact.weights import Layer, Model
-from oyez.protocol import step_machine
+from oyez.protocol import inner, step_machine
 from oyez.protocol.constants import INNER_HEIGHT
 from oyez.protocol.step import LayerFormats, StepModel
 from oyez.protocol.types import Hash32
@@ -175,3 +175,14 @@ def prove_config(rows: ModelRows, layers: int) -> ConfigProof:
         beside=tuple(rows.get_node(0, index) for index in range(count, 1 << levels)),
         siblings=tuple(rows.get_node(level, 1) for level in range(levels, rows.height)),
     )
+
+
+def prove_engine(engine: ExactEngine, inner_height: int = INNER_HEIGHT) -> ConfigProof:
+    """Return what a deployment with a game takes of a model.
+
+    Raises:
+        Invalid: INNER-3 or INNER-4, no step is provable of a model of this shape.
+    """
+    inner.layout_layer(engine.shape, inner_height)
+    inner.layout_sampler(engine.shape, inner_height)
+    return prove_config(ModelRows(engine), engine.shape.layers)

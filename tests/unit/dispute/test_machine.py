@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from eth_abi.abi import decode
 
+from oyez.chain.deployment import Deployment
 from oyez.dispute.machine import ChunkTree, RealMachine
+from oyez.dispute.own_machine import open_machine
 from oyez.dispute.step_proof import PROOF_TYPES
 from oyez.dispute.traces import list_siblings
 from oyez.dispute.witness import UnfoundedMove
@@ -16,6 +20,8 @@ from oyez.protocol.constants import LAST_POSITION, LAST_SLOT, RECORD_HEIGHT
 from oyez.protocol.inner import DEAD
 from oyez.protocol.step import Step
 from oyez.protocol.trace import Chunk, ChunkType
+from oyez.protocol.types import Address
+from oyez.testing.scripted import ScriptedEngine
 from tests.contracts.test_step_model import tiny
 from tests.real_calls import RealBatch, build_short_action
 
@@ -176,6 +182,17 @@ def test_a_call_runs_again_once_until_another_is_opened(monkeypatch: pytest.Monk
     for position in range(1, 9):
         machine.open_inner(1, at(0, position, 0))
     assert machine.open_inner(1, at(0, 2, 0)) is not first
+
+
+def test_a_machine_is_opened_where_steps_are_verified() -> None:
+    """Rule: INNER-76"""
+    real = batch()
+    nowhere: Any = None
+    game = {"DuelGame": Address(bytes(20))}
+    plain = Deployment("http://nowhere", 1, 0, game)
+    assert open_machine(nowhere, plain, real.engine, real, real.traces) is None
+    steps = replace(plain, contracts={**game, "StepTable": Address(bytes(20))})
+    assert open_machine(nowhere, steps, ScriptedEngine(seed=3), real, real.traces) is None
 
 
 def test_layouts_are_those_of_the_model() -> None:
