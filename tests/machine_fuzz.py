@@ -32,6 +32,8 @@ MODEL = StepModel(
     layers=(LayerFormats(16, 16, 16, 0, 0, (8,) * 7),) * SHAPE.layers,
     inner_height=12,
 )
+HARNESS = "tests/contracts/MachineHarness.vy"
+NO_BYTE = 256
 #: Models that spell few characters: of two bytes one, none of four, hardly any continuation.
 POOR = (bytes(range(0x81, 0xA1)), bytes(b for b in range(0x80, 0xC0) if b not in (0x84, 0xA9))[:32])
 
@@ -175,3 +177,41 @@ def step_word(published: Published, word: int, magnitude: int, byte: int) -> tup
     state = step_machine.read_state(published, word, magnitude)
     after = None if state is None else published.machine.step(state, byte)
     return step_machine.pack_after(after, byte)
+
+
+def compare_walk(harness: Contract, published: Published, text: bytes) -> None:
+    """Walk from the start, past the first byte that is refused too."""
+    word, magnitude = machine_words.ALIVE, 0
+    found = harness.walk(published.manifest.hash, word, magnitude, text, gas=60_000_000)
+    expected = []
+    for byte in text:
+        state = step_machine.read_state(published, word, magnitude)
+        forced = step_machine.force(published.machine, state)
+        word, magnitude = step_word(published, word, magnitude, byte)
+        expected += [NO_BYTE if forced is None else forced[0], word, magnitude]
+    assert list(found) == expected
+
+
+def compare_state(harness: Contract, published: Published, word: int, magnitude: int) -> None:
+    """All bytes from one state."""
+    unsigned = word % (1 << 256)
+    forced, found = harness.all_bytes(published.manifest.hash, unsigned, magnitude, gas=60_000_000)
+    state = step_machine.read_state(published, word, magnitude)
+    expected = step_machine.force(published.machine, state)
+    assert forced == (NO_BYTE if expected is None else expected[0]), (word, magnitude)
+    after = [step_word(published, word, magnitude, byte) for byte in range(256)]
+    assert list(found) == [part for pair in after for part in pair], (word, magnitude)
+
+
+def compare_manifest(
+    draw: random.Random, data: bytes, missing: bytes = SHAPE.missing, states: int = 12
+) -> None:
+    harness = contract(HARNESS, missing)
+    published = lay_out(publish(data), missing)
+    text, reached = random_walk(draw, published)
+    compare_walk(harness, published, text)
+    damaged = bytearray(text)
+    damaged[draw.randrange(len(text))] = draw.randrange(256)
+    compare_walk(harness, published, bytes(damaged))
+    for _ in range(states):
+        compare_state(harness, published, *random_word(draw, published, reached))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
+from collections import Counter
 from typing import Any
 
+from eth_abi.abi import decode, encode
+
 from oyez.dispute import step_proof
-from oyez.dispute.step_proof import Read, RecordedReads, RowTree
+from oyez.dispute.step_proof import PROOF_TYPES, Read, RecordedReads, RowTree
 from oyez.protocol import machine_words, step, step_machine, trace
 from oyez.protocol.constants import MAX_TOKEN_BYTES, OUTER_HEIGHT, RECORD_HEIGHT
-from oyez.protocol.inner import Layout, Region
+from oyez.protocol.inner import DEAD, Layout, Region
 from oyez.protocol.machine import SAMPLED_PHASES, MachineState
 from oyez.protocol.step import Address, StepModel
 from oyez.protocol.step_machine import Mode, Published
@@ -19,7 +22,7 @@ from oyez.protocol.trace import Chunk, ChunkType
 from oyez.protocol.types import Hash32
 from tests import given_models, steps
 from tests import machine_fuzz as fuzz
-from tests.contracts.harness import SHAPE, Contract
+from tests.contracts.harness import SHAPE, Contract, Reverted
 from tests.manifests import random_text
 from tests.steps import SparseTree, World
 
@@ -43,8 +46,8 @@ class Walked:
 
 
 @functools.cache
-def walks() -> list[Walked]:
-    draw = random.Random(20)
+def walks(seed: int = 20) -> list[Walked]:
+    draw = random.Random(seed)
     manifests = [*fuzz.awkward(), *(fuzz.random_case(draw) for _ in range(12))]
     made = []
     for data in manifests:
@@ -65,14 +68,14 @@ class Pool:
 
 
 @functools.cache
-def pool() -> Pool:
-    draw = random.Random(21)
+def pool(seed: int = 20) -> Pool:
+    draw = random.Random(seed + 1)
     texts: dict[int, bytes] = {}
     pieces = {}
     for token in (*range(POOL), *range(TOKENS - 3, TOKENS)):
         kind = draw.randrange(8)
         if kind < 4:
-            walked = draw.choice(walks())
+            walked = draw.choice(walks(seed))
             at = draw.randrange(len(walked.text))
             size = draw.choice((1, 2, 3, 8, 40))
             texts[token] = walked.text[at : at + size]
@@ -109,20 +112,19 @@ def verifier(name: str, model: StepModel | None = None) -> Contract:
 
 @dataclasses.dataclass
 class Case:
-    """One step on chunks of its own; `model` and `tree` are the pool's unless given."""
+    """One step on chunks of its own, under a model and its tree."""
 
     op: int
     address: Address
     own: Chunk
     world: World
-    model: StepModel | None = None
-    tree: RowTree | None = None
+    model: StepModel
+    tree: RowTree
 
     def recompute(self) -> tuple[int, Read]:
         reads = RecordedReads(self.world)
-        model = self.model or pool().model
         own = step.ChunkLanes(self.own)
-        value = step.recompute(step_machine.OPS, model, self.address, own, reads)
+        value = step.recompute(step_machine.OPS, self.model, self.address, own, reads)
         return value, reads.read
 
     def prove(self, read: Read, seed: int = 0) -> tuple[tuple[Any, ...], bytes]:
@@ -132,7 +134,7 @@ class Case:
         outer = SparseTree(
             OUTER_HEIGHT + RECORD_HEIGHT, {i: bytes(leaf) for o, i, leaf in chunks if o}, seed + 1
         )
-        proof = step_proof.encode_proof(read, inner, outer, self.tree or pool().tree)
+        proof = step_proof.encode_proof(read, inner, outer, self.tree)
         return self.describe(outer.root, inner.root), proof
 
     def describe(self, outer: Hash32, inner: Hash32) -> tuple[Any, ...]:
@@ -146,17 +148,18 @@ class Case:
         return answer
 
 
-def make_case(draw: random.Random, op: int) -> Case:
+def make_case(draw: random.Random, op: int, seed: int = 20) -> Case:
     """A step of this op, of an honest kind two times in three."""
+    stock = pool(seed)
     position = draw.choice((0, 1, 2, 300, 2_046))
     record = draw.randrange(256) << 16 | position << 5 | 31
-    layout = pool().model.get_layout(record)
+    layout = stock.model.get_layout(record)
     assert layout is not None
     region = layout.get(NAMES[op])
-    walked = draw.choice(walks())
+    walked = draw.choice(walks(seed))
     token = draw.choice((*range(POOL), TOKENS - 1))
-    if token in pool().pieces and draw.random() < 0.8:
-        walked, at = pool().pieces[token]
+    if token in stock.pieces and draw.random() < 0.8:
+        walked, at = stock.pieces[token]
         state = walked.states[at]
         word, magnitude = machine_words.pack_state(state), state.value
     else:
@@ -170,7 +173,7 @@ def make_case(draw: random.Random, op: int) -> Case:
     honest = {34: (0,), 35: (Mode.RUN,), 36: (Mode.RUN,), 43: (Mode.FREE,), 49: (0,)}[op]
     contents = Contents(draw, layout, walked, token, (word, magnitude), honest)
     world = World(
-        contents.make_inner, lambda *_: contents.make_queue(), lambda _, row: pool().rows[row]
+        contents.make_inner, lambda *_: contents.make_queue(), lambda _, row: stock.rows[row]
     )
     published = walked.published.manifest
     world.manifests[published.hash] = walked.data
@@ -178,7 +181,7 @@ def make_case(draw: random.Random, op: int) -> Case:
     own = contents.make_walk() if region.type is ChunkType.BYTES32 else trace.encode_int32([])
     if region.type is ChunkType.BYTES:
         own = trace.encode_bytes(b"")
-    return Case(op, Address(record, region.start + leaf, lane), own, world)
+    return Case(op, Address(record, region.start + leaf, lane), own, world, stock.model, stock.tree)
 
 
 def choose_place(draw: random.Random, op: int, region: Region) -> tuple[int, int]:
@@ -256,3 +259,71 @@ class Contents:
 
     def make_queue(self) -> Chunk:
         return trace.PAD_CHUNK if self.draw.random() < 0.6 else trace.encode_int32([3, 4])
+
+
+def check(case: Case, seed: int) -> int:
+    """Return a lane, which is worth the same on chain."""
+    value, read = case.recompute()
+    answer = case.ask(*case.prove(read, seed))
+    assert answer == value, f"{NAMES[case.op]} at {case.address} is {value}, on chain {answer}"
+    return value
+
+
+def check_refused(draw: random.Random, case: Case, seed: int) -> None:
+    """Nothing is answered to a damaged proof."""
+    _, read = case.recompute()
+    described, proof = case.prove(read, seed)
+    leaves, rows, hint = decode(PROOF_TYPES, proof)
+    damaged = damage(draw, [list(leaf) for leaf in leaves], [list(row) for row in rows])
+    try:
+        answer = case.ask(described, encode(PROOF_TYPES, (*damaged, hint)))
+    except Reverted:
+        return
+    raise AssertionError(f"{NAMES[case.op]} at {case.address} is {answer} by a damaged proof")
+
+
+def damage(draw: random.Random, leaves: list[Any], rows: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Flip a bit, exchange PAD and living, leave one out, bring one more, exchange two."""
+    part = rows if rows and draw.random() < 0.4 else leaves
+    kind = draw.randrange(5) if part else 3
+    at = draw.randrange(len(part)) if part else 0
+    if kind == 0:
+        which = draw.randrange(2)
+        if which == 0 and part[at][0]:
+            part[at][0] = flip(draw, part[at][0])
+        else:
+            siblings = list(part[at][1])
+            i = draw.randrange(len(siblings)) if siblings else 0
+            siblings[i : i + 1] = [flip(draw, siblings[i]) if siblings else bytes(32)]
+            part[at][1] = siblings
+    elif kind == 1:
+        part[at][0] = b"" if part[at][0] else draw.randbytes(1_024)
+    elif kind == 2:
+        del part[at]
+    elif kind == 3:
+        part.insert(at, part[at] if part else [bytes(1_024), [bytes(32)] * 12])
+    else:
+        part[at][0], part[at][1] = part[at - 1][0], list(part[at - 1][1])[::-1]
+    return leaves, rows
+
+
+def flip(draw: random.Random, data: bytes) -> bytes:
+    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
+    return number.to_bytes(len(data), "big")
+
+
+def count_cases(draw: random.Random, items: int, seed: int) -> Counter[str]:
+    """Judge fresh manifests, so many lanes of each op, and a damaged proof for five of them."""
+    counts: Counter[str] = Counter()
+    for walked in walks(seed):
+        fuzz.compare_manifest(draw, walked.data)
+        counts["states, each with all 256 bytes"] += 12
+    for op in OPS:
+        for number in range(items):
+            value = check(make_case(draw, op, seed), number)
+            kind = "dead" if value == DEAD else "nothing" if value in (0, -(2**31)) else "a value"
+            counts[f"{NAMES[op]}: {kind}"] += 1
+            if number % 5 == 0:
+                check_refused(draw, make_case(draw, op, seed), number)
+                counts["damaged proofs refused"] += 1
+    return counts

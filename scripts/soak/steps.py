@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from scripts.soak.part import Block, Part, Result
-from tests import sampler_steps
+from tests import machine_steps, sampler_steps
 from tests.sampler_traces import count_traces
 from tests.vocabulary_fuzz import KINDS, WAYS, count_answers, count_refused
 from tests.vocabulary_steps import random_setup, setup
@@ -41,7 +41,14 @@ def run_vocabulary(block: Block) -> Result:
     return Result(counts)
 
 
+def run_machine(block: Block) -> Result:
+    """Judge the byte machine of fresh manifests, and so many lanes of each of its ops."""
+    seed = 1_000 * block.seed + block.number
+    return Result(machine_steps.count_cases(block.rng(), block.items, seed))
+
+
 PARTS = (
+    Part("step_machine", "lanes of the byte machine, in Python and on chain", run_machine, 20, 500),
     Part(
         "step_sampler", "lanes of the sampler's frame, in Python and on chain", run_sampler, 20, 500
     ),

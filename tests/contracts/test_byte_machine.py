@@ -8,65 +8,22 @@ import pytest
 from eth_abi.abi import decode, encode
 
 from oyez.dispute.step_proof import PROOF_TYPES
-from oyez.protocol import machine_words, step_machine
-from oyez.protocol.step_machine import Published
 from tests import machine_fuzz as fuzz
 from tests import machine_steps
-from tests.contracts.harness import SHAPE, Contract, reverts
-
-HARNESS = "tests/contracts/MachineHarness.vy"
-NO_BYTE = 256
-
-
-def compare_walk(harness: Contract, published: Published, text: bytes) -> None:
-    """Walk from the start, past the first byte that is refused too."""
-    word, magnitude = machine_words.ALIVE, 0
-    found = harness.walk(published.manifest.hash, word, magnitude, text, gas=60_000_000)
-    expected = []
-    for byte in text:
-        state = step_machine.read_state(published, word, magnitude)
-        forced = step_machine.force(published.machine, state)
-        word, magnitude = fuzz.step_word(published, word, magnitude, byte)
-        expected += [NO_BYTE if forced is None else forced[0], word, magnitude]
-    assert list(found) == expected
-
-
-def compare_state(harness: Contract, published: Published, word: int, magnitude: int) -> None:
-    """All bytes from one state."""
-    unsigned = word % (1 << 256)
-    forced, found = harness.all_bytes(published.manifest.hash, unsigned, magnitude, gas=60_000_000)
-    state = step_machine.read_state(published, word, magnitude)
-    expected = step_machine.force(published.machine, state)
-    assert forced == (NO_BYTE if expected is None else expected[0]), (word, magnitude)
-    after = [fuzz.step_word(published, word, magnitude, byte) for byte in range(256)]
-    assert list(found) == [part for pair in after for part in pair], (word, magnitude)
-
-
-def compare_manifest(
-    draw: random.Random, data: bytes, missing: bytes = SHAPE.missing, states: int = 12
-) -> None:
-    harness = fuzz.contract(HARNESS, missing)
-    published = fuzz.lay_out(fuzz.publish(data), missing)
-    text, reached = fuzz.random_walk(draw, published)
-    compare_walk(harness, published, text)
-    damaged = bytearray(text)
-    damaged[draw.randrange(len(text))] = draw.randrange(256)
-    compare_walk(harness, published, bytes(damaged))
-    for _ in range(states):
-        compare_state(harness, published, *fuzz.random_word(draw, published, reached))
+from tests.contracts.harness import reverts
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_random_manifests(seed: int) -> None:
     """Rule: INNER-40, DECODE-1, DECODE-2, DECODE-4, DECODE-5, DECODE-6, DECODE-7, DECODE-13"""
     draw = random.Random(seed)
-    compare_manifest(draw, fuzz.random_case(draw))
+    fuzz.compare_manifest(draw, fuzz.random_case(draw))
 
 
 @pytest.mark.parametrize("case", range(17))
 def test_manifests_at_the_bounds(case: int) -> None:
     """Rule: INNER-40, DECODE-1, DECODE-4, DECODE-13"""
-    compare_manifest(random.Random(case), fuzz.awkward()[case], states=24)
+    fuzz.compare_manifest(random.Random(case), fuzz.awkward()[case], states=24)
 
 
 @pytest.mark.parametrize("missing", fuzz.POOR)
@@ -74,7 +31,7 @@ def test_models_that_spell_few_characters(missing: bytes) -> None:
     """Rule: DECODE-3"""
     draw = random.Random(len(missing))
     for data in fuzz.awkward()[-5:-3]:
-        compare_manifest(draw, data, missing, states=20)
+        fuzz.compare_manifest(draw, data, missing, states=20)
 
 
 def test_what_is_no_step_of_theirs_is_refused() -> None:

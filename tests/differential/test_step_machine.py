@@ -6,12 +6,9 @@ import functools
 import random
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from eth_abi.abi import decode, encode
 
-from oyez.dispute.step_proof import PROOF_TYPES
 from oyez.engines.exact.loading import load_engine
 from oyez.engines.exact.locate import find_model
 from oyez.engines.exact.step_rows import ModelRows, build_step_model
@@ -25,13 +22,11 @@ from oyez.protocol.step_machine import Mode
 from oyez.protocol.trace import Chunk
 from oyez.protocol.vocabulary import Vocabulary
 from tests import machine_steps
-from tests.contracts.harness import Reverted
 from tests.machine_steps import Walked
 from tests.steps import World
 
 #: Different lanes of 150 random steps of each op, at least.
 KINDS = {34: 8, 35: 15, 36: 50, 43: 10, 49: 15}
-Leaf = tuple[bytes, list[bytes]]
 
 
 @pytest.mark.parametrize("op", list(machine_steps.OPS))
@@ -41,10 +36,7 @@ def test_a_lane_is_worth_the_same_on_chain(op: int) -> None:
     seen: Counter[int] = Counter()
     for number in range(150):
         case = machine_steps.make_case(draw, op)
-        value, read = case.recompute()
-        described, proof = case.prove(read, number)
-        assert case.ask(described, proof) == value, (number, case.address, value)
-        seen[value] += 1
+        seen[machine_steps.check(case, number)] += 1
     assert len(seen) >= KINDS[op]
 
 
@@ -53,43 +45,7 @@ def test_nothing_else_opens_a_step(op: int) -> None:
     """Rule: INNER-8, INNER-9"""
     draw = random.Random(op)
     for number in range(60):
-        case = machine_steps.make_case(draw, op)
-        _, read = case.recompute()
-        described, proof = case.prove(read, number)
-        leaves, rows, hint = decode(PROOF_TYPES, proof)
-        damaged = damage(draw, [list(leaf) for leaf in leaves], [list(row) for row in rows])
-        with pytest.raises(Reverted):
-            case.ask(described, encode(PROOF_TYPES, (*damaged, hint)))
-
-
-def damage(draw: random.Random, leaves: list[Any], rows: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Flip a bit, exchange PAD and living, leave one out, bring one more, exchange two."""
-    part = rows if rows and draw.random() < 0.4 else leaves
-    kind = draw.randrange(5) if part else 3
-    at = draw.randrange(len(part)) if part else 0
-    if kind == 0:
-        which = draw.randrange(2)
-        if which == 0 and part[at][0]:
-            part[at][0] = flip(draw, part[at][0])
-        else:
-            siblings = list(part[at][1])
-            i = draw.randrange(len(siblings)) if siblings else 0
-            siblings[i : i + 1] = [flip(draw, siblings[i]) if siblings else bytes(32)]
-            part[at][1] = siblings
-    elif kind == 1:
-        part[at][0] = b"" if part[at][0] else draw.randbytes(1_024)
-    elif kind == 2:
-        del part[at]
-    elif kind == 3:
-        part.insert(at, part[at] if part else [bytes(1_024), [bytes(32)] * 12])
-    else:
-        part[at][0], part[at][1] = part[at - 1][0], list(part[at - 1][1])[::-1]
-    return leaves, rows
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
+        machine_steps.check_refused(draw, machine_steps.make_case(draw, op), number)
 
 
 def place_machine(walked: Walked, state: MachineState) -> Callable[[int], Chunk]:
