@@ -214,22 +214,22 @@ def draw_case(draw: random.Random, op: int) -> Case:
     if own is PAD_CHUNK:
         own = Chunk(region.type, bytes(1_024))
     world = World(chunks.make_inner, chunks.make_outer, b.rows.get_row, manifests=b.manifests)
-    reads = RecordedReads(world)
-    value = steps.recompute(
-        step_sampler.OPS, b.model, address, ChunkLanes(Chunk(region.type, own.data)), reads
-    )
-    return build_case(draw, op, address, own.data, value, reads.read)
+    return build_case(draw, address, own.data, world)
 
 
-def build_case(
-    draw: random.Random, op: int, address: Address, raw: bytes, value: int, read: Read
-) -> Case:
-    """Build trees around what was read; the model's rows are the model's own."""
+def build_case(draw: random.Random, address: Address, raw: bytes, world: World) -> Case:
+    """Let Python take a step, and build trees around what it read; the rows are the model's."""
     b = bench()
+    region = b.layout.find(address.leaf)
+    assert region is not None
+    reads = RecordedReads(world)
+    own = ChunkLanes(Chunk(region.type, raw))
+    value = steps.recompute(step_sampler.OPS, b.model, address, own, reads)
+    chunks = reads.read.chunks
     inner, outer = (
         SparseTree(
             height,
-            {i: trace.compute_chunk_leaf(chunk) for o, i, chunk in read.chunks if o == is_outer},
+            {i: trace.compute_chunk_leaf(chunk) for o, i, chunk in chunks if o == is_outer},
             draw.getrandbits(32),
         )
         for is_outer, height in (
@@ -237,10 +237,9 @@ def build_case(
             (True, OUTER_HEIGHT + RECORD_HEIGHT),
         )
     )
-    proof = step_proof.encode_proof(read, inner, outer, b.rows)
-    place = (address.record, address.leaf, address.lane, op)
-    step = (outer.root, inner.root, *place, bytes(32), 1, bytes(32))
-    return Case(step, raw, value, read, proof)
+    proof = step_proof.encode_proof(reads.read, inner, outer, b.rows)
+    step = (outer.root, inner.root, *address, region.op, bytes(32), 1, bytes(32))
+    return Case(step, raw, value, reads.read, proof)
 
 
 def damage(draw: random.Random, case: Case) -> bytes | None:
