@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from eth_abi.abi import decode, encode
 
+from oyez.chain import deploy
 from oyez.dispute import step_proof
 from oyez.protocol import trace
 from oyez.protocol.inner import DEAD
@@ -84,6 +85,11 @@ def test_each_lane_is_resolved_in_one_transaction(kind: str) -> None:
     alone, whole = measure(*KINDS[kind])
     print(f"{kind}: {alone:,} alone, {whole:,} resolved")
     assert whole < MOST_GAS
+
+
+@pytest.mark.parametrize("name", ["Layer", "Attention"])
+def test_a_verifier_is_well_below_the_size_of_a_contract(name: str) -> None:
+    assert len(deploy.compile_contract(f"contracts/StepVerifier{name}.vy").runtime) < 20_000
 
 
 def find(op: int, lane: int, dead: bool = False) -> Case:
