@@ -13,6 +13,7 @@ from scripts.soak import (
     machines,
     manifests,
     mutants,
+    real_steps,
     step_layer,
     step_rows,
     steps,
@@ -29,6 +30,7 @@ PARTS: dict[str, Part] = {
         *(step_layer.PART, step_rows.PART),
         *mutants.PARTS,
         *steps.PARTS,
+        *real_steps.PARTS,
         *kernels.PARTS,
     )
 }

@@ -2,93 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import random
-from dataclasses import dataclass
 
 import pytest
-from eth_utils.address import to_canonical_address
 
-from oyez.chain import deploy, step_contracts
+from oyez.chain import step_contracts
 from oyez.dispute.machine import get_lane
 from oyez.engines.exact.inner_leaves import LANES
-from oyez.engines.exact.step_rows import prove_engine
 from oyez.protocol import inner, trace
 from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.inner import Region
-from oyez.protocol.manifest_encode import encode_manifest
 from oyez.protocol.step import ChunkLanes
 from oyez.protocol.step_machine import Mode
 from oyez.protocol.trace import ChunkType
-from oyez.protocol.types import Address, Field, FieldType, Role
-from tests.contracts import harness
-from tests.contracts.harness import AUTHOR, Contract, World
-from tests.contracts.test_step_model import tiny
-from tests.real_calls import RealBatch, build_short_action
+from tests.courts import PREFIX, REAL, Court, count_judged, court
+from tests.real_calls import check_record
 
 at = trace.compute_outer_index
-WARM = 52_429
 #: Bytes of code, immutables included, that nodes take.
 EIP_170 = 24_576
-MOOD = Field(
-    b"mood",
-    FieldType.ENUM,
-    Role.WRITES,
-    b"good",
-    options=(b"bad", b"badly made", b"good"),
-    biases=(0, -70_000, 3),
-)
-NOTE = Field(b"note", FieldType.STRING, Role.WRITES, b"none", limit=5)
-COUNT = Field(b"n", FieldType.INTEGER, Role.WRITES, 0, low=-12, high=120, digits=4)
-
-
-@dataclass(frozen=True)
-class Court:
-    """A call that ran, and a deployment with the steps of its model."""
-
-    batch: RealBatch
-    world: World
-    table: Contract
-
-    def judge(self, record: int, leaf: int, lane: int) -> int:
-        """Return what the table's verifier makes of a lane."""
-        machine = self.batch.machine
-        tree = machine.open_inner(1, record)
-        proof = machine.prove_step(1, record, leaf, lane)
-        verifier, op, _ = self.table.step_at(record, leaf)
-        step = (
-            self.batch.result.claim.trace_root,
-            tree.get_node(tree.height, 0),
-            record,
-            leaf,
-            lane,
-            op,
-            bytes(32),
-            1,
-            bytes(32),
-        )
-        contract = Contract(self.world, Address(to_canonical_address(verifier)))
-        value = contract.recompute(step, tree.get_leaf(leaf).raw, proof)
-        assert isinstance(value, int)
-        return value
-
-
-@functools.cache
-def court(name: str) -> Court:
-    engine = tiny(name)[0]
-    action = build_short_action(
-        engine,
-        fields=(MOOD, NOTE, COUNT),
-        temperature=WARM,
-        output_tokens=52,
-        fixed_positions=55,
-        max_input=8,
-    )
-    batch = RealBatch(engine, action, [b"a day"])
-    listed = deploy.ListedModel(engine.model_root, engine.shape)
-    world = World(harness.settings(models=(listed,), proof=prove_engine(engine)))
-    world.actions.publish(encode_manifest(action), sender=AUTHOR)
-    return Court(batch, world, world.parts["StepTable"])
 
 
 def list_lanes(here: Court, record: int, region: Region, draw: random.Random) -> list[int]:
@@ -170,3 +102,26 @@ def test_each_op_has_one_verifier() -> None:
     """Rule: INNER-72"""
     ops = sorted(op for ops in step_contracts.VERIFIERS.values() for op in ops)
     assert ops == [*range(27), *range(inner.SAMPLER_OPS, inner.SAMPLER_OPS + 21)]
+
+
+@pytest.mark.parametrize("name", ["mixed", "halves", "super"])
+def test_every_lane_of_a_layer_is_its_steps(name: str) -> None:
+    """Rule: INNER-70, INNER-2"""
+    batch = court(name).batch
+    last, layers = batch.executions[0].positions, batch.engine.shape.layers
+    for record in (at(0, 1, 0), at(0, 3, layers - 1), at(0, last, layers - 1)):
+        assert check_record(batch.machine, record) > 5_000
+
+
+def test_layers_of_the_real_model_obey_their_steps() -> None:
+    """A few of the lanes at position 1, at the prefix's end, and beyond 1,000. Rule: INNER-70"""
+    batch = court(REAL).batch
+    for number, position in enumerate((1, PREFIX, batch.executions[0].positions)):
+        for slot in (0, 29):
+            check_record(batch.machine, at(0, position, slot), stride=997, offset=number)
+
+
+def test_lanes_of_the_real_model_are_recomputed_on_chain() -> None:
+    """Rule: INNER-72, INNER-75"""
+    counts = count_judged(random.Random(5), REAL, 90)
+    assert counts.total() >= 90

@@ -1,0 +1,137 @@
+"""Real calls before the verifiers that were deployed for their model."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+from eth_utils.address import to_canonical_address
+
+from oyez.chain import deploy
+from oyez.dispute.machine import get_lane
+from oyez.engines.exact.engine import ExactEngine
+from oyez.engines.exact.inner_leaves import LANES
+from oyez.engines.exact.loading import load_engine
+from oyez.engines.exact.step_rows import prove_engine
+from oyez.protocol import trace
+from oyez.protocol.manifest_encode import encode_manifest
+from oyez.protocol.trace import ChunkType
+from oyez.protocol.types import Address, Field, FieldType, Role, Segment, SegmentKind
+from tests.contracts import harness
+from tests.contracts.harness import AUTHOR, Contract, World
+from tests.contracts.test_step_model import tiny
+from tests.real_calls import RealBatch, build_short_action, check_record
+
+#: SmolLM2-135M-Instruct, beside the names of tiny models.
+REAL = "135M"
+NAMES = ("mixed", "halves", "super", REAL)
+WARM = 52_429
+#: Tokens of the real model's constant prefix: records beyond position 1,000.
+PREFIX = 1_020
+MOOD = Field(
+    b"mood",
+    FieldType.ENUM,
+    Role.WRITES,
+    b"good",
+    options=(b"bad", b"badly made", b"good"),
+    biases=(0, -70_000, 3),
+)
+NOTE = Field(b"note", FieldType.STRING, Role.WRITES, b"none", limit=5)
+COUNT = Field(b"n", FieldType.INTEGER, Role.WRITES, 0, low=-12, high=120, digits=4)
+
+
+@dataclass(frozen=True)
+class Court:
+    """A call that ran, and a deployment with the steps of its model."""
+
+    batch: RealBatch
+    world: World
+    table: Contract
+
+    def judge(self, record: int, leaf: int, lane: int) -> int:
+        """Return what the table's verifier makes of a lane."""
+        machine = self.batch.machine
+        tree = machine.open_inner(1, record)
+        proof = machine.prove_step(1, record, leaf, lane)
+        verifier, op, _ = self.table.step_at(record, leaf)
+        step = (
+            self.batch.result.claim.trace_root,
+            tree.get_node(tree.height, 0),
+            record,
+            leaf,
+            lane,
+            op,
+            bytes(32),
+            1,
+            bytes(32),
+        )
+        contract = Contract(self.world, Address(to_canonical_address(verifier)))
+        value = contract.recompute(step, tree.get_leaf(leaf).raw, proof)
+        assert isinstance(value, int)
+        return value
+
+
+@functools.cache
+def court(name: str) -> Court:
+    engine = load_engine() if name == REAL else tiny(name)[0]
+    batch = run_call(engine, b"a day", PREFIX if name == REAL else 3)
+    listed = deploy.ListedModel(engine.model_root, engine.shape)
+    world = World(harness.settings(models=(listed,), proof=prove_engine(engine)))
+    world.actions.publish(encode_manifest(batch.action), sender=AUTHOR)
+    return Court(batch, world, world.parts["StepTable"])
+
+
+def run_call(engine: ExactEngine, data: bytes, prefix: int) -> RealBatch:
+    """Run a call with a choice, a string and a number after a constant prefix."""
+    vocabulary = engine.shape.vocabulary
+    tokens = tuple((7_919 * at + 5) % min(vocabulary, 256) for at in range(prefix))
+    action = build_short_action(
+        engine,
+        fields=(MOOD, NOTE, COUNT),
+        segments=(Segment(SegmentKind.LITERAL, tokens), Segment(SegmentKind.INPUT)),
+        temperature=WARM,
+        output_tokens=52,
+        fixed_positions=prefix + 52,
+        max_input=8,
+    )
+    return RealBatch(engine, action, [data])
+
+
+def count_judged(rng: random.Random, name: str, count: int) -> Counter[str]:
+    """Judge so many lanes, all kinds alike, of some records of a call; count them by region."""
+    here, counts = court(name), Counter[str]()
+    machine = here.batch.machine
+    records = list(here.batch.list_records(0))
+    while counts.total() < count:
+        record = rng.choice(records)
+        layout = machine.model.get_layout(record)
+        assert layout is not None
+        for region in layout.regions:
+            if not region.leaves:
+                continue
+            leaf = region.start + rng.randrange(region.leaves)
+            chunk = machine.open_inner(1, record).get_chunk(leaf)
+            living = chunk.type is not ChunkType.PAD
+            lane = rng.randrange(LANES[region.type]) if living else 0
+            where = (record, region.name, leaf - region.start, lane)
+            assert here.judge(record, leaf, lane) == get_lane(chunk, lane), where
+            counts[f"{name}, {region.name}" if living else f"{name}, PAD"] += 1
+    return counts
+
+
+def count_traced(rng: random.Random, name: str) -> Counter[str]:
+    """Hold every lane of a call's layers to its step; of the real model's a few records'."""
+    data = bytes(rng.choices(b"abcdefgh ", k=rng.randint(1, 8)))
+    batch = court(name).batch if name == REAL else run_call(tiny(name)[0], data, 3)
+    counts = Counter[str]()
+    layers, last = batch.engine.shape.layers, batch.executions[0].positions
+    positions = [1, PREFIX, rng.randint(PREFIX + 1, last)] if name == REAL else range(1, last + 1)
+    for position in positions:
+        slots = rng.sample(range(layers), 2) if name == REAL else range(layers)
+        for slot in slots:
+            record = trace.compute_outer_index(0, position, slot)
+            counts[f"{name} lanes"] += check_record(batch.machine, record)
+            counts[f"{name} records"] += 1
+    return counts
