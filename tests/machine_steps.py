@@ -315,7 +315,7 @@ def flip(draw: random.Random, data: bytes) -> bytes:
 def count_cases(draw: random.Random, items: int, seed: int) -> Counter[str]:
     """Judge fresh manifests, so many lanes of each op, and a damaged proof for five of them."""
     counts: Counter[str] = Counter()
-    for walked in walks(seed):
+    for walked in walks(seed)[::2]:
         fuzz.compare_manifest(draw, walked.data)
         counts["states, each with all 256 bytes"] += 12
     for op in OPS:
