@@ -95,11 +95,11 @@ def make_candidates(setup: Setup, draw: random.Random) -> Chunk:
 def random_words(draw: random.Random) -> Chunk:
     """Return packed scores, and words that are none."""
     edges = (step_scores.NO_TOKEN, 1 << 255, (1 << 255) - 1, 0, (1 << 256) - 1)
-    small = draw.random() < 0.3
+    low, high, odd = draw.choice(
+        ((0, 4, 0.15), (-(2**88), 2**88, 0.15), (-(2**88), 0, 0), (-(1 << 255), -(1 << 254), 0))
+    )
     words = []
     for _ in range(trace.WORDS):
-        word = draw.randrange(4) if small else draw.randrange(-(2**88), 2**88)
-        if draw.random() < 0.15:
-            word = draw.choice(edges)
+        word = draw.choice(edges) if draw.random() < odd else draw.randrange(low, high)
         words.append(word % (1 << 256))
     return trace.encode_words(words)

@@ -22,7 +22,7 @@ from tests.manifest_cases import SMALLEST
 from tests.step_damage import open_proof
 from tests.steps import pad
 from tests.token_cases import list_tokens
-from tests.vocabulary_steps import VERIFIERS, Case, Proven, Setup, random_setup, setup
+from tests.vocabulary_steps import VERIFIERS, Case, Make, Proven, Setup, random_setup, setup
 
 OPTIONS = tuple(sorted(b"option number %02d of sixty-four" % at for at in range(64)))
 WIDE = Field(
@@ -48,11 +48,16 @@ DEAREST = replace(
 )
 
 
+def hold(leaves: dict[str, Chunk]) -> Make:
+    """Return what gives each region its one leaf."""
+    return lambda region, _place: leaves[region]
+
+
 def make_run(text: bytes, hint: int | None = None, lane: int = 1) -> Case:
     """A case of the first token of a forced run."""
     leaves = {"mode": trace.encode_int32([3]), "run_text": trace.encode_bytes(text)}
     own = trace.encode_int32([PAD_INT32] * 256)
-    return Case(setup(), "run_tokens", 0, lane, own, lambda region, _: leaves[region], hint=hint)
+    return Case(setup(), "run_tokens", 0, lane, own, hold(leaves), hint=hint)
 
 
 def prove(case: Case) -> Proven:
@@ -132,13 +137,31 @@ def test_before_the_first_record_one_row_is_enough() -> None:
     )
     leaves = {"run_text": trace.encode_bytes(b"\x1fa")}
     own = trace.encode_int32([PAD_INT32] * 256)
-    case = Case(low, "run_tokens", 0, 1, own, lambda region, _: leaves[region])
+    case = Case(low, "run_tokens", 0, 1, own, hold(leaves))
     proven = prove(case)
     assert proven.verify() == PAD_INT32
     opened = open_proof(proven.proof)
     assert len(opened.rows) == 1
     with reverts("step: one record is enough"):
         proven.verify(proof=encode(PROOF_TYPES, (opened.leaves, opened.rows * 2, 0)))
+
+
+@pytest.mark.parametrize("end", [1_024, 1_023, 1_022, 992, 33, 2])
+def test_a_text_ends_with_its_first_zero_or_the_chunk(end: int) -> None:
+    """Rule: INNER-57"""
+    text = (b"e" * end).ljust(1_024, b"\0")
+    later = text[:end] + bytes(1) + b"e" * (1_023 - end) if end < 1_024 else text
+    for start in (0, 1, end - 33, end - 2, end - 1, end, end + 1, 1_023, 1_024, -1, 2**31 - 1):
+        for content in (text, later):
+            leaves = {"run_text": trace.encode_bytes(content)}
+            own = trace.encode_int32([PAD_INT32, max(start, -1), *[PAD_INT32] * 254])
+            case = Case(setup(), "run_tokens", 0, 3, own, hold(leaves))
+            found = prove(case).verify()
+            assert found == case.recompute()
+            if 0 <= start < end:
+                assert found == start + 1
+            elif content is text:
+                assert found == PAD_INT32
 
 
 def test_a_proof_carries_the_longest_record() -> None:
@@ -150,7 +173,7 @@ def test_a_proof_carries_the_longest_record() -> None:
     assert len(longest) == MAX_TOKEN_BYTES
     leaves = {"run_text": trace.encode_bytes(longest)}
     own = trace.encode_int32([PAD_INT32] * 256)
-    proven = prove(Case(world, "run_tokens", 0, 1, own, lambda region, _: leaves[region]))
+    proven = prove(Case(world, "run_tokens", 0, 1, own, hold(leaves)))
     assert proven.verify() == len(longest)
 
 

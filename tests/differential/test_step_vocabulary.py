@@ -54,6 +54,15 @@ def test_blocks_end_where_the_vocabulary_does(size: int) -> None:
         compare(case)
 
 
+def test_a_choice_is_between_65_options_at_most() -> None:
+    """Rule: INNER-53"""
+    for seed in range(8):
+        for option in (63, 64, 65, 66, 95):
+            case = score_cases.make_case(setup(), "choice score", seed)
+            case.place, case.lane = divmod(option, 32)
+            compare(case)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_no_damaged_proof_is_accepted(way: str) -> None:
     """Rule: INNER-7, INNER-8, INNER-9, INNER-56"""
