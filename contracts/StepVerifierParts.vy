@@ -20,7 +20,7 @@ initializes: openings[step_model := step_model]
 initializes: row_steps[step_model := step_model]
 
 # as much as fits a proof: 16,384 columns of Q8_0, 8,704 of F16
-MAX_ROW: constant(uint256) = 17_408
+MAX_ROW: constant(uint256) = c.MAX_WIDE_ROW_BYTES
 BUFFER: constant(uint256) = 32 + MAX_ROW + row_steps.TAIL
 MAX_READS: constant(uint256) = 2
 

@@ -121,6 +121,7 @@ MAX_STEP_SIBLINGS: constant(uint256) = 40
 MAX_STEP_OPENINGS: constant(uint256) = 8
 MAX_STEP_ROWS: constant(uint256) = 8
 MAX_ROW_BYTES: constant(uint256) = 2_304
+MAX_WIDE_ROW_BYTES: constant(uint256) = 17_408
 MAX_STEP_PROOF_BYTES: constant(uint256) = 24_576
 LAYER_OPS: constant(uint256) = 27
 SAMPLER_OPS: constant(uint256) = 21

@@ -17,7 +17,13 @@ from oyez.dispute import step_proof
 from oyez.dispute.step_proof import RecordedReads
 from oyez.engines.exact.inner_leaves import LANES
 from oyez.protocol import inner, step, step_rows, trace
-from oyez.protocol.constants import LAST_SLOT, MAX_POSITIONS, OUTER_HEIGHT, RECORD_HEIGHT
+from oyez.protocol.constants import (
+    LAST_SLOT,
+    MAX_POSITIONS,
+    MAX_WIDE_ROW_BYTES,
+    OUTER_HEIGHT,
+    RECORD_HEIGHT,
+)
 from oyez.protocol.inner import DEAD, Region
 from oyez.protocol.row_bytes import ROW_FORMATS, count_bytes
 from oyez.protocol.step import Address, ChunkLanes, LayerFormats, StepModel
@@ -34,8 +40,6 @@ from tests.steps import Rows, SparseTree, World, hash_row, pad
 
 ROPE_TYPE = 259
 PARTS = 24
-#: Bytes of a row that a proof of a part has room for.
-MAX_ROW = 17_408
 #: Regions of rows; one more where products are cut into parts.
 NAMES = (*("embedding", "heads", "query", "key_value", "middle", "gate", "up", "output", "logits"),)
 ROWS = "contracts/StepVerifierRows.vy"
@@ -422,7 +426,9 @@ def draw_plan(draw: random.Random, in_parts: bool) -> Plan:
 
     def pick(columns: int) -> int:
         fits = [kind for kind, made in ROW_FORMATS.items() if columns % made.weights == 0]
-        return draw.choice([kind for kind in fits if count_bytes(kind, columns) <= MAX_ROW])
+        return draw.choice(
+            [kind for kind in fits if count_bytes(kind, columns) <= MAX_WIDE_ROW_BYTES]
+        )
 
     return Plan(
         width,
