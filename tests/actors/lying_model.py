@@ -24,6 +24,7 @@ from oyez.engines.exact import inner_leaves, spec
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.inner_layer import LayerInput, LayerTrace
 from oyez.engines.exact.inner_leaves import InnerLeaves, Int64
+from oyez.engines.exact.session import ExactSession
 from oyez.protocol import inner
 
 
@@ -164,6 +165,33 @@ def make_liar(engine: ExactEngine, lie: Lie) -> ExactEngine:
         engine.model,
         engine.tokenizer,
         backend,
+        engine.model_root,
+        vocabulary=engine.vocabulary,
+    )
+
+
+class WorstOption(ExactSession):
+    """Scores options the wrong way round: the model's last choice is made."""
+
+    def logits(self, tokens: Sequence[int]) -> list[int]:
+        return [-logit for logit in super().logits(tokens)]
+
+
+class WorstChooser(ExactEngine):
+    """A real engine whose sessions choose the worst option; its records say what they chose."""
+
+    def open(self, prefix: Sequence[int]) -> ExactSession:
+        session = super().open(prefix)
+        session.__class__ = WorstOption
+        return session
+
+
+def make_chooser(engine: ExactEngine) -> ExactEngine:
+    """Return an engine that makes every choice falsely."""
+    return WorstChooser(
+        engine.model,
+        engine.tokenizer,
+        engine.backend,
         engine.model_root,
         vocabulary=engine.vocabulary,
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from oyez.dispute.own_machine import OpenMachine, open_machine
 from oyez.engines.exact import loading
 from oyez.engines.exact.engine import ExactEngine
-from oyez.protocol import inner, trace
+from oyez.engines.exact.step_rows import build_step_model
+from oyez.protocol import trace
 from oyez.protocol.manifest_encode import encode_manifest
 from oyez.protocol.types import Status
 from tests.actors import lying_model
@@ -67,7 +69,17 @@ class Table:
         return record, leaf, lane
 
 
-def sit_down(rollup: LocalRollup, lie: Lie, home: Path) -> Table:
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """The lane at which two traces part."""
+
+    record: int
+    region: str
+    leaf: int
+    lane: int
+
+
+def sit_down(rollup: LocalRollup, liar: ExactEngine, machine: OpenMachine, home: Path) -> Table:
     """Publish an action, call it twice, post the truth; the liar has not come yet."""
     data = encode_manifest(build_short_action(rollup.engine))
     action = rollup.client(1).publish(data).action_id
@@ -78,27 +90,24 @@ def sit_down(rollup: LocalRollup, lie: Lie, home: Path) -> Table:
     rollup.anvil.advance(3)
     sequencer = SequencerActor(rollup, home / "s")
     sequencer.run()
-    liar = ChallengerActor(
-        rollup,
-        home / "l",
-        key=LIAR,
-        engine=lying_model.make_liar(rollup.engine, lie),
-        machine=lying_model.open_lying(lie),
-    )
+    false = ChallengerActor(rollup, home / "l", key=LIAR, engine=liar, machine=machine)
     honest = ChallengerActor(rollup, home / "c", key=HONEST)
     rollup.anvil.advance(5)
-    return Table(rollup, sequencer, honest, liar)
+    return Table(rollup, sequencer, honest, false)
 
 
-def play(engine: ExactEngine, lie: Lie, leaf: int, lane: int, home: Path) -> int:
+def play(
+    engine: ExactEngine, liar: ExactEngine, machine: OpenMachine, where: Where, home: Path
+) -> int:
     """Play a duel about a lie to its end; return the gas of its resolution."""
     with LocalRollup(model=engine) as rollup:
-        table = sit_down(rollup, lie, home)
+        table = sit_down(rollup, liar, machine, home)
         table.play()
 
-        record = trace.compute_outer_index(0, POSITION, lie.layer)
-        region = inner.layout_layer(engine.shape).get(lie.region)
-        assert table.find_lane() == (record, region.start + leaf, lane)
+        layout = build_step_model(engine).get_layout(where.record)
+        assert layout is not None
+        leaf = layout.get(where.region).start + where.leaf
+        assert table.find_lane() == (where.record, leaf, where.lane)
         assert rollup.client(LIAR).fetch_stake().amount == 0
         assert rollup.client(HONEST).fetch_stake().amount
         gas = table.find_resolutions()
@@ -110,6 +119,13 @@ def play(engine: ExactEngine, lie: Lie, leaf: int, lane: int, home: Path) -> int
         table.play()
         assert status(rollup, truth) is Status.FINAL
         return gas[0]
+
+
+def play_lie(engine: ExactEngine, lie: Lie, leaf: int, lane: int, home: Path) -> int:
+    """Play a duel about a lane of a layer, and all that follows from it."""
+    record = trace.compute_outer_index(0, POSITION, lie.layer)
+    liar, machine = lying_model.make_liar(engine, lie), lying_model.open_lying(lie)
+    return play(engine, liar, machine, Where(record, lie.region, leaf, lane), home)
 
 
 @pytest.mark.parametrize(
@@ -124,10 +140,21 @@ def play(engine: ExactEngine, lie: Lie, leaf: int, lane: int, home: Path) -> int
 def test_a_lie_in_one_lane_ends_there(lie: Lie, leaf: int, lane: int, tmp_path: Path) -> None:
     """Rule: INNER-74, INNER-75, INNER-76, DUEL-13"""
     engine = loading.load_engine(FOLDER / "mixed.gguf", sha256=None)
-    assert play(engine, lie, leaf, lane, tmp_path) < 480_000
+    assert play_lie(engine, lie, leaf, lane, tmp_path) < 480_000
+
+
+def test_a_choice_that_the_model_did_not_make_ends_at_its_token(tmp_path: Path) -> None:
+    """Rule: INNER-75, INNER-76, DUEL-13"""
+    engine = loading.load_engine(FOLDER / "mixed.gguf", sha256=None)
+    prompt = 3 + len(b"one")
+    # the output begins with this, a byte a token
+    position = prompt + len(b'{"mood": "')
+    where = Where(trace.compute_outer_index(0, position, 31), "next", 0, 1)
+    liar = lying_model.make_chooser(engine)
+    assert play(engine, liar, open_machine, where, tmp_path) < 480_000
 
 
 def test_a_lie_about_the_real_model_ends_at_its_lane(tmp_path: Path) -> None:
     """The dearest row: 1,536 columns of the last matrix. Rule: INNER-76, DUEL-13"""
     lie = Lie(POSITION, 17, "output", 256 + 5)
-    assert play(loading.load_engine(), lie, 1, 5, tmp_path) < 480_000
+    assert play_lie(loading.load_engine(), lie, 1, 5, tmp_path) < 480_000
