@@ -16,6 +16,7 @@ from oyez.engines.exact.inner_leaves import LANES
 from oyez.engines.exact.loading import load_engine
 from oyez.engines.exact.step_rows import prove_engine
 from oyez.protocol import trace
+from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.manifest_encode import encode_manifest
 from oyez.protocol.trace import ChunkType
 from oyez.protocol.types import Address, Field, FieldType, Role, Segment, SegmentKind
@@ -103,22 +104,33 @@ def count_judged(rng: random.Random, name: str, count: int) -> Counter[str]:
     """Judge so many lanes, all kinds alike, of some records of a call; count them by region."""
     here, counts = court(name), Counter[str]()
     machine = here.batch.machine
-    records = list(here.batch.list_records(0))
     while counts.total() < count:
-        record = rng.choice(records)
+        record = draw_record(rng, here.batch)
         layout = machine.model.get_layout(record)
         assert layout is not None
+        tree = machine.open_inner(1, record)
         for region in layout.regions:
-            if not region.leaves:
+            leaves = range(region.start, region.start + region.leaves)
+            alive = [leaf for leaf in leaves if tree.leaves.types[leaf]]
+            if not leaves:
                 continue
-            leaf = region.start + rng.randrange(region.leaves)
-            chunk = machine.open_inner(1, record).get_chunk(leaf)
+            leaf = rng.choice(alive if alive and rng.random() < 0.9 else leaves)
+            chunk = tree.get_chunk(leaf)
             living = chunk.type is not ChunkType.PAD
             lane = rng.randrange(LANES[region.type]) if living else 0
             where = (record, region.name, leaf - region.start, lane)
             assert here.judge(record, leaf, lane) == get_lane(chunk, lane), where
             counts[f"{name}, {region.name}" if living else f"{name}, PAD"] += 1
     return counts
+
+
+def draw_record(rng: random.Random, batch: RealBatch) -> int:
+    """Return a record of a layer or of a sampler, of the call's output more often than not."""
+    execution = batch.executions[0]
+    prompt, last = len(execution.prompt or ()), execution.positions
+    position = rng.randint(prompt if rng.random() < 0.8 else 1, last)
+    slot = rng.choice((0, rng.randrange(batch.engine.shape.layers), LAST_SLOT, LAST_SLOT))
+    return trace.compute_outer_index(0, position, slot)
 
 
 def count_traced(rng: random.Random, name: str) -> Counter[str]:

@@ -18,6 +18,7 @@ from oyez.engines.exact.inner_sampler import SamplerTrace
 from oyez.engines.exact.step_rows import ModelRows, build_levels, build_step_model
 from oyez.protocol import inner
 from oyez.protocol.constants import (
+    CHUNK_BYTES,
     INNER_HEIGHT,
     LAST_POSITION,
     LAST_SLOT,
@@ -36,8 +37,10 @@ ChunkSource = Callable[[int], Sequence[Chunk]]
 
 #: Slots of the records around a call's tokens.
 END_SLOTS = 3
-#: Inner traces kept, 5 MB each.
+#: Inner traces kept of a call, 5 MB each.
 KEPT = 4
+#: Bytes of lanes kept of all calls together: the longest call of the 135M model takes 190 MB.
+KEPT_BYTES = 256 << 20
 
 
 class ChunkTree:
@@ -87,6 +90,12 @@ class CallTraces:
         self._call = call
         self._run = run
         self._inner: dict[int, RecordTree] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes that the call's lanes and inner traces take at most."""
+        lanes = 0 if self._run is None else self._run.residuals.nbytes + self._run.lanes.nbytes
+        return lanes + KEPT * (1 << self.model.inner_height) * CHUNK_BYTES
 
     def get_chunks(self, record: int) -> Sequence[Chunk]:
         """Return the chunks of one of the call's records of layers, samplers or the prologue."""
@@ -171,7 +180,7 @@ class RecordSource:
 class RealMachine:
     """`oyez.dispute.traces.Machine` over a service's own results.
 
-    One duelled call is run again and its lanes are held, 190 MB at most for the 135M model.
+    A duelled call is run again and its lanes are held, those used longest ago dropped first.
 
     Rule: INNER-74
     """
@@ -192,7 +201,7 @@ class RealMachine:
         self._ops = ops
         self.rows = ModelRows(engine)
         self.model = build_step_model(engine, inner_height)
-        self._kept: tuple[tuple[Hash32, int], CallTraces] | None = None
+        self._kept: dict[tuple[Hash32, int], CallTraces] = {}
 
     def open_inner(self, batch: int, record: int) -> RecordTree:
         """Return the inner trace of a record.
@@ -224,17 +233,20 @@ class RealMachine:
         return encode_proof(reads.read, source.tree, chunks, self.rows)
 
     def open_call(self, batch: int, call: int) -> CallTraces:
-        """Return a call's records; the model runs if another call was opened last."""
+        """Return a call's records; the model runs if the call is not kept."""
         outer = self._traces.open_outer(batch)
         key = outer.get_node(outer.height, 0), call
-        if self._kept is None or self._kept[0] != key:
-            self._kept = None
+        opened = self._kept.pop(key, None)
+        if opened is None:
             executions = self._results.fetch_executed(batch)[2]
             run = None
             if call < len(executions):
                 run = run_again(executions[call], self._results.fetch_manifest, self.engine)
-            self._kept = key, self.build_call(outer, call, run)
-        return self._kept[1]
+            opened = self.build_call(outer, call, run)
+        self._kept[key] = opened
+        while len(self._kept) > 1 and sum(one.size for one in self._kept.values()) > KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return opened
 
     def build_call(self, outer: OuterTree, call: int, run: CallRun | None) -> CallTraces:
         """Return a call's records, of a run that is there or not."""

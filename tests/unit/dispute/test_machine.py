@@ -10,6 +10,7 @@ import pytest
 from eth_abi.abi import decode
 
 from oyez.chain.deployment import Deployment
+from oyez.dispute import machine as machines
 from oyez.dispute.machine import ChunkTree, RealMachine
 from oyez.dispute.own_machine import open_machine
 from oyez.dispute.step_proof import PROOF_TYPES
@@ -159,7 +160,7 @@ def test_a_slot_without_steps_needs_no_opening() -> None:
     assert decode(PROOF_TYPES, proof) == ((), (), 0)
 
 
-def test_a_call_runs_again_once_until_another_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_runs_again_once_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule: INNER-74"""
     real = batch()
     machine = RealMachine(real.engine, real, real.traces)
@@ -177,8 +178,22 @@ def test_a_call_runs_again_once_until_another_is_opened(monkeypatch: pytest.Monk
     machine.open_inner(1, at(0, 3, 1))
     assert len(ran) == once > 0
     machine.open_inner(1, at(2, 1, 0))
+    both = len(ran)
     machine.open_inner(1, at(0, 2, 0))
-    assert len(ran) > 2 * once
+    machine.open_inner(1, at(2, 1, 0))
+    assert len(ran) == both == 2 * once
+    room = machine.open_call(1, 0).size + machine.open_call(1, 2).size
+    monkeypatch.setattr(machines, "KEPT_BYTES", room)
+    machine.open_call(1, 0)
+    machine.open_call(1, 2)
+    assert len(ran) == both
+    monkeypatch.setattr(machines, "KEPT_BYTES", room - 1)
+    machine.open_call(1, 0)  # the other one was used longer ago
+    machine.open_call(1, 0)
+    assert len(ran) == both
+    machine.open_call(1, 2)
+    assert len(ran) == both + once
+    first = machine.open_inner(1, at(0, 2, 0))
     for position in range(1, 9):
         machine.open_inner(1, at(0, position, 0))
     assert machine.open_inner(1, at(0, 2, 0)) is not first
