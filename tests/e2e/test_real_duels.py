@@ -134,7 +134,6 @@ def play_lie(engine: ExactEngine, lie: Lie, leaf: int, lane: int, home: Path) ->
         (Lie(POSITION, 0, "token", 0), 0, 0),
         # lane 2 of the second head's scores
         (Lie(POSITION, 1, "score", POSITION + 2, 65_536), 8, 2),
-        (Lie(POSITION, 1, "record_key_value", 17), 0, 17),
     ],
 )
 def test_a_lie_in_one_lane_ends_there(lie: Lie, leaf: int, lane: int, tmp_path: Path) -> None:
