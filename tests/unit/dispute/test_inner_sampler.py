@@ -84,7 +84,7 @@ def test_other_models_fields_and_temperatures_do_too(
     """Rule: INNER-66, INNER-65"""
     batch = build_batch(tiny(name)[0], fields, temperature, limit)
     for record, _ in list_samplers(batch):
-        check_record(batch.machine, record, stride=7, offset=record)
+        check_record(batch.machine, record, stride=7 if limit > 9 else 1, offset=record)
 
 
 def test_an_empty_prompt_has_its_first_sampler_in_position_0() -> None:
