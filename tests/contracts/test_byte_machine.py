@@ -8,9 +8,12 @@ import pytest
 from eth_abi.abi import decode, encode
 
 from oyez.dispute.step_proof import PROOF_TYPES
+from oyez.protocol import machine_words
+from oyez.protocol.machine import MachineState, Phase
 from tests import machine_fuzz as fuzz
 from tests import machine_steps
 from tests.contracts.harness import reverts
+from tests.manifests import BOUND
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -58,3 +61,15 @@ def test_no_row_comes_along_that_is_not_read(op: int, reason: str) -> None:
     more = encode(PROOF_TYPES, (leaves, [*rows, (b"\x01\x00\x01a", [])], hint))
     with reverts(reason):
         case.ask(described, more)
+
+
+def test_no_digit_makes_a_magnitude_overflow() -> None:
+    """Rule: INNER-40, DECODE-6"""
+    published = fuzz.lay_out(fuzz.publish(fuzz.awkward()[-6]))
+    harness = fuzz.contract(fuzz.HARNESS)
+    for number in range(len(published.written)):
+        for magnitude in (BOUND, BOUND // 10, BOUND // 10 + 1, (2**256 - 1) // 10, -1, -BOUND - 1):
+            for length in (0, 1, 76, 77):
+                state = MachineState(Phase.INTEGER, number, length, value=magnitude)
+                word = machine_words.pack_state(state)
+                fuzz.compare_state(harness, published, word, magnitude)
