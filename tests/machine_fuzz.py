@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import random
 
 from oyez.protocol import machine_words, step_machine
@@ -219,3 +220,26 @@ def compare_manifest(
     compare_walk(harness, published, bytes(damaged))
     for _ in range(states):
         compare_state(harness, published, *random_word(draw, published, reached))
+
+
+def list_edges(published: Published) -> list[tuple[int, int]]:
+    """Words and magnitudes at, and one beyond, every bound of a state, for each written field."""
+    found: list[MachineState] = []
+    for number, w in enumerate(published.written):
+        for items in {0, 1, max(w.most_items - 1, 0), w.most_items, w.most_items + 1}:
+            edge = MachineState(Phase.PREFIX, number, items=items)
+            prefix = len(w.gap if items else w.prefix)
+            found += [edge._replace(length=length) for length in (prefix - 1, prefix)]
+            for length, need in itertools.product((0, 1, 2, 3), range(5)):
+                left = max(w.field.limit - length, 0)
+                text = edge._replace(phase=Phase.STRING, length=left, need=need)
+                found += [text, text._replace(low=0x80, high=0xBF)]
+            choices = w.choices if items else w.first_choices
+            for value, text_ in [*enumerate(choices), (len(choices), b"a")]:
+                for length in (0, len(text_) - 1, len(text_)):
+                    found.append(edge._replace(phase=Phase.CHOICE, value=value, length=length))
+            for phase in Phase:
+                place = edge._replace(phase=phase)
+                found += [place, place._replace(negative=True), place._replace(value=1)]
+                found += [place._replace(length=1), place._replace(need=1, low=0x80, high=0xBF)]
+    return [(machine_words.pack_state(state), state.value) for state in found]

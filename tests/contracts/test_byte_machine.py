@@ -73,3 +73,12 @@ def test_no_digit_makes_a_magnitude_overflow() -> None:
                 state = MachineState(Phase.INTEGER, number, length, value=magnitude)
                 word = machine_words.pack_state(state)
                 fuzz.compare_state(harness, published, word, magnitude)
+
+
+@pytest.mark.parametrize("case", range(17))
+def test_states_at_their_bounds(case: int) -> None:
+    """Rule: INNER-40"""
+    published = fuzz.lay_out(fuzz.publish(fuzz.awkward()[case]))
+    edges = fuzz.list_edges(published)
+    for word, magnitude in random.Random(case).sample(edges, min(len(edges), 120)):
+        fuzz.compare_state(fuzz.contract(fuzz.HARNESS), published, word, magnitude)
