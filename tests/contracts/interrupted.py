@@ -234,9 +234,10 @@ class Play:
     def _interrupt(self, how: Interruption) -> None:
         arena = self.arena
         if how.depth:
-            waiting = arena.waiting
+            # its sender may not have seen what is in the newest block, and send it again
+            on_the_way = [*arena.waiting, *arena.mined.get(arena.block, [])]
             self.outcome.undone = undone = arena.reorganise(how.depth, how.fate)
-            again = waiting if how.fate is Fate.LOST else [*undone, *waiting]
+            again = set(on_the_way if how.fate is Fate.LOST else [*undone, *on_the_way])
             # and one that was about to be sent
             self.stale = 1 + sum(recover(raw) == ONE.address for raw in again)
         elif how.fate is Fate.LOST:
