@@ -56,7 +56,10 @@ def test_rows_in_parts_are_the_other_verifiers() -> None:
     with reverts("step: rows too long"):
         take(replace(PARTS_PLAN, feed_forward=16_416, matrices=(8,) * 7), WIDE_ROWS)
     # one that multiplies nothing in parts needs no such rows
-    take(Plan(matrices=(3,) * 6 + (8,)), WIDE_ROWS)
+    unknown = Plan(feed_forward=2_048, matrices=(3,) * 6 + (9,))
+    take(unknown, WIDE_ROWS)
+    with reverts("step: an unknown row type"):
+        take(unknown, ROWS)
 
 
 @functools.cache
