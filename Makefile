@@ -25,7 +25,7 @@ soak: ## the large seeded counts, PART=name or all, SEED=n; writes tests/soak.js
 	@$(PYTHON) scripts/install.py --soak
 	@$(BIN)/python -m scripts.soak $(PART) --seed $(or $(SEED),1)
 
-bench: ## gas, a duel, the engine against llama.cpp; writes docs/measurements/*.json, NAME=gas|duel|engine for one
+bench: ## gas, a duel, disputes, the engine against llama.cpp; writes docs/measurements/*.json, NAME=gas|duel|dispute|engine for one
 	@$(PYTHON) scripts/install.py --test
 	@$(BIN)/python -m scripts.bench $(NAME)
 

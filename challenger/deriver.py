@@ -12,7 +12,7 @@ from oyez.chain import events
 from oyez.derivation.follow import Window
 from oyez.derivation.history import Assembler, Batch
 from oyez.dispute.duels import Duels
-from oyez.dispute.tree import Node, Tree
+from oyez.dispute.tree import Tree
 from oyez.protocol.types import BatchHeader, Entry, Hash32
 
 
@@ -75,14 +75,9 @@ class Deriver:
                 case events.AssertionProposed():
                     assembler.verify_closed(event)
                     proposed.append(event)
-                    tree.propose(build_node(event, date(event.place)))
                 case events.AssertionFinalized():
                     finalized.add(event.assertion_id)
-                    tree.finalize(event.assertion_id)
-                case events.AssertionDefeated():
-                    tree.defeat(event.assertion_id)
-                case events.AssertionVoided():
-                    tree.void(event.assertion_id)
+            tree.add(event, date)
             if duels is not None:
                 duels.add(event, date)
             if not isinstance(event, events.CallQueued | events.BatchClosed):
@@ -94,16 +89,3 @@ class Deriver:
         self.batches.extend(batches)
         self.proposed.extend(proposed)
         self.finalized |= finalized
-
-
-def build_node(event: events.AssertionProposed, created_at: int) -> Node:
-    """Return an assertion as it stands when it is proposed."""
-    return Node(
-        event.assertion_id,
-        event.parent,
-        event.batch,
-        event.proposer,
-        created_at,
-        event.attempt,
-        event.claim,
-    )

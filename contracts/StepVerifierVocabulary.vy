@@ -21,7 +21,7 @@ initializes: published[step_model := step_model]
 initializes: vocabulary[openings := openings, step_model := step_model]
 
 # ops, and what they read by its place among a sampler's regions
-RUN_OP: constant(uint256) = 37
+RUN_TOKENS_OP: constant(uint256) = 37
 OPTIONS_OP: constant(uint256) = 38
 CONTEXT: constant(uint256) = 1
 MODE: constant(uint256) = 2
@@ -83,7 +83,7 @@ def recompute(
     place: uint256 = unsafe_sub(step.leaf, step_model.SAMPLER_STARTS[step.op - c.FIRST_SAMPLER_OP])
     wanted: openings.Wanted = empty(openings.Wanted)
     rest: Rest = empty(Rest)
-    if step.op == RUN_OP:
+    if step.op == RUN_TOKENS_OP:
         wanted, rest = self._run(place, step.lane, raw, leaves)
     elif step.op == OPTIONS_OP:
         wanted, rest = self._option(place, step.lane, raw, leaves)

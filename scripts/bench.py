@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "measurements"
 #: Commands `oyez bench NAME`, quick ones first.
-BENCHES = ("gas", "duel", "engine")
+BENCHES = ("gas", "duel", "dispute", "engine")
 
 
 def run_bench(name: str, folder: Path) -> bool:

@@ -68,15 +68,23 @@ class Devnet:
             of their own at once (mixed mining).
         accounts: how many funded accounts, 1 to 100.
         chain_id: EIP-155 chain id.
+        fork: URL of another chain, and the number of the block to go on from: everything up to
+            that block is as there, and nothing that happens here is seen there.
     """
 
     def __init__(
-        self, *, block_time: int | None = None, accounts: int = 10, chain_id: int = 31_337
+        self,
+        *,
+        block_time: int | None = None,
+        accounts: int = 10,
+        chain_id: int = 31_337,
+        fork: tuple[str, int] | None = None,
     ) -> None:
         """Remember the settings; nothing runs before `start`."""
         self.chain_id = chain_id
         self.accounts: list[DevAccount] = []
         self._block_time = block_time
+        self._fork = fork
         self._account_count = accounts
         self._port: int | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -204,6 +212,9 @@ class Devnet:
         command += ["--hardfork", "osaka", "--enable-tx-gas-limit"]
         command += ["--chain-id", str(self.chain_id), "--accounts", str(self._account_count)]
         command += ["--config-out", str(config), "--color", "never"]
+        if self._fork is not None:
+            url, block = self._fork
+            command += ["--fork-url", url, "--fork-block-number", str(block)]
         if self._block_time is not None:
             command += ["--block-time", str(self._block_time), "--mixed-mining"]
         return command

@@ -1,4 +1,4 @@
-"""`oyez bench`: what contracts and duels cost in gas, and how the engine does against llama.cpp."""
+"""`oyez bench`: what contracts, duels and disputes cost in gas, the engine against llama.cpp."""
 
 from __future__ import annotations
 
@@ -62,6 +62,37 @@ def duel(settings: Settings) -> None:
         budget = duels.BUDGETS.get(name)
         limit = "" if budget is None else f"{budget:,}"
         lines.append(f"{name:34}{value:>10,}{limit:>10}{_mark(name, over)}")
+    output.emit(asdict(measured), lines, as_json=settings.json)
+    if over:
+        click.get_current_context().exit(output.Exit.NEGATIVE)
+
+
+@bench.command()
+@pass_settings
+def dispute(settings: Settings) -> None:
+    """Break every kind of number once and prove it on a local chain; exit code 1 if one stands.
+
+    The real model and its step verifiers, one long call, full tree heights: for each kind somebody
+    defends the true result with one such number false until the contract recomputes it. Some
+    minutes. No deployment and no key is needed.
+    """
+    from oyez.gas import disputes
+
+    progress = output.Progress()
+    measured = disputes.measure(progress.show)
+    progress.clear()
+    over = measured.find_over()
+    lines = [f"{'resolve':34}{'gas':>10}{'budget':>10}"]
+    for kind, gas in measured.gas_resolve.items():
+        mark = "  exceeded" if kind in over else ""
+        lines.append(f"{kind:34}{gas:>10,}{disputes.BUDGETS['gas_resolve']:>10,}{mark}")
+    for name in ("moves_max", "gas_move_max", "gas_duel_honest", "openings_max", "detect_ratio"):
+        budget = disputes.BUDGETS.get(name)
+        limit = "" if budget is None else f"{budget:,}"
+        mark = "  exceeded" if name in over else ""
+        lines.append(f"{name:34}{getattr(measured, name):>10,}{limit:>10}{mark}")
+    proven, wanted = len(measured.op_kinds_proven), len(measured.op_kinds)
+    lines.append(f"{proven} of {wanted} kinds of numbers proven on chain")
     output.emit(asdict(measured), lines, as_json=settings.json)
     if over:
         click.get_current_context().exit(output.Exit.NEGATIVE)

@@ -1,4 +1,4 @@
-"""`oyez dispute show` draws past and present duels, from the chain alone."""
+"""`oyez dispute` draws duels from the chain alone, and plays one about a number that it breaks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import click
 from oyez.commands import arguments, output
 from oyez.commands.settings import Settings, build_client, pass_settings
 from oyez.dispute.story import BoutStory, Lane, Place, Story, fetch_chronicle
+from oyez.protocol.errors import Fatal
 from oyez.protocol.inner import DEAD
-from oyez.protocol.types import Hash32, Status
+from oyez.protocol.types import CallId, Hash32, Status
 
 #: Above it a number is not exact in every JSON reader.
 EXACT = 1 << 53
@@ -18,7 +19,7 @@ EXACT = 1 << 53
 
 @click.group()
 def dispute() -> None:
-    """Look at duels."""
+    """Look at duels, and try one."""
 
 
 @dispute.command()
@@ -145,3 +146,53 @@ def draw_bout(bout: BoutStory) -> list[str]:
             )
     lines += [f"    {output.format_hex(champion)} is out" for champion in bout.out]
     return lines
+
+
+@dispute.command()
+@click.option("--call", "call_id", type=arguments.CALL_ID, required=True, help="Of a closed batch.")
+@click.option(
+    "--flip",
+    required=True,
+    metavar="OP[:POSITION[:LANE]]",
+    help="The number to break, such as query-row, logit-row:112 or down-row:7:300.",
+)
+@pass_settings
+def sim(settings: Settings, *, call_id: CallId, flip: str) -> None:
+    """Break one number of a call on a copy of the chain, and watch it die.
+
+    A local chain goes on from the deployment's own, at the block at which the call's batch could be
+    answered. One account posts the batch with that number false and defends it, another the truth;
+    nothing of it is seen on the real chain.
+    """
+    # the model's arithmetic is imported where it is needed
+    from oyez.dispute import choosing, simulation
+    from oyez.engines.exact.engine import ExactEngine
+
+    wish = choosing.parse_wish(flip)
+    progress = output.Progress()
+    client = build_client(settings, report=progress.show)
+    engine = client.load_engine()
+    if not isinstance(engine, ExactEngine):
+        raise Fatal("only the exact engine's numbers can be disputed")
+    found = simulation.simulate(
+        client.deployment,
+        engine,
+        call_id,
+        wish,
+        log=lambda _event, /, **_facts: None,
+        report=progress.show,
+    )
+    progress.clear()
+    result = found.build_json()
+    layer = "" if result["layer"] is None else f", layer {result['layer']}"
+    lines = [
+        f"call {call_id}, position {result['position']}{layer}: {result['op']}, "
+        f"lane {result['lane']}",
+        f"  ours {result['ours']}, theirs {result['theirs']}, the contract computes "
+        f"{result['contract']}",
+        f"  {'DEFEATED' if result['defeated'] else 'STANDS'}: resolved in {result['transaction']}; "
+        f"the honest side spent {result['gas']:,} gas",
+    ]
+    output.emit(result, lines, as_json=settings.json)
+    if not result["defeated"]:
+        click.get_current_context().exit(output.Exit.NEGATIVE)

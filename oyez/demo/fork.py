@@ -1,4 +1,4 @@
-"""The second act: a false root is posted, seen, and answered; then neither side becomes final.
+"""The second act: a false root is posted, seen, answered, and dies by one lane of the inference.
 
 The liar is a program of the tests' (tests/actors/lying_sequencer.py) with the sequencer's key and
 the real model: the sequencer itself cannot lie. What is shown comes from the chain and from the
@@ -10,18 +10,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oyez.chain.client import Reverted
-from oyez.chain.contracts import Rollup
 from oyez.chain.events import AssertionProposed
 from oyez.client import Client
 from oyez.demo import story
 from oyez.demo.calls import DISPUTED
 from oyez.demo.stage import AUTHOR, CHALLENGERS, SEQUENCER, Stage
+from oyez.dispute.story import Lane, Story, fetch_chronicle
 from oyez.protocol.errors import Fatal
-from oyez.protocol.types import Finality, Hash32, Status
+from oyez.protocol.types import CallId, Hash32, Status
 from oyez.reader import Posted
 
 LIAR = "lying_sequencer"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is final after the act, and the end of the last line."""
+
+    final: list[Posted]
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +39,8 @@ class Fork:
     true: list[Posted]
 
 
-def tell(stage: Stage, action_id: Hash32, final: Sequence[Posted], index: int) -> str:
-    """Play the act and return the end of the last line.
+def tell(stage: Stage, action_id: Hash32, final: Sequence[Posted], index: int) -> Ended:
+    """Play the act and return what is final then.
 
     Args:
         stage: after the first act; the sequencer still runs.
@@ -42,28 +49,30 @@ def tell(stage: Stage, action_id: Hash32, final: Sequence[Posted], index: int) -
         index: in the next batch, of the call that is lied about.
 
     Raises:
-        Fatal: anything but what the act is about: two siblings live, both challengers name the
-            same call, and neither sibling can be final.
+        Fatal: anything but what the act is about: both challengers name the same call, the contract
+            recomputes one lane, the liar loses, and the true sibling becomes final.
     """
     client = stage.client(AUTHOR)
     stage.children.stop("sequencer")
     lie = ("--call", str(index), "--calls", str(len(DISPUTED)))
-    module = ("-m", f"tests.actors.{LIAR}")
-    stage.start(LIAR, SEQUENCER, ("python", *module, "--deployment", str(stage.file), *lie))
+    where = ("--deployment", str(stage.file), "--home", str(stage.home / LIAR))
+    stage.start(LIAR, SEQUENCER, ("python", "-m", f"tests.actors.{LIAR}", *where, *lie))
     story.say()
     story.say(
         f"Second act: the sequencer's process is stopped. tests/actors/{LIAR}.py, which has its\n"
-        "key, closes the next batch and posts a false root for it. Nobody tells the challengers."
+        "key, closes the next batch, posts a false root for it, and defends it. Nobody tells the\n"
+        "challengers."
     )
     stage.call(action_id, DISPUTED)
     head = final[-1].assertion.assertion_id
     stage.wait("the false root", lambda: find_children(client, head) or None)
-    # it is done, or about to be
-    stage.children.stop(LIAR)
     fork = stage.wait("its sibling", lambda: find_fork(stage, client, final))
     tell_lie(stage, client, fork, index)
-    refuse_both(stage, client, fork)
-    return summarize(client, fork, before=final[-1].batch.number)
+    lane = stage.wait("the lane", lambda: find_lane(client, fork))
+    tell_duel(client, fork, lane)
+    bury(stage, client, fork)
+    stage.children.stop(LIAR)
+    return Ended([*final, fork.true[-1]], summarize(client, fork))
 
 
 def find_children(client: Client, parent: Hash32) -> list[AssertionProposed]:
@@ -113,42 +122,64 @@ def find_name(stage: Stage, proposed: AssertionProposed) -> str:
     raise Fatal(f"a stranger proposed 0x{proposed.assertion_id.hex()}")
 
 
-def refuse_both(stage: Stage, client: Client, fork: Fork) -> None:
-    """Move the clock over the window of both, and show that `finalize` refuses each."""
+def find_lane(client: Client, fork: Fork) -> tuple[Story, Lane] | None:
+    """Return the duel of the two roots and the lane that the contract recomputed, once it did."""
+    lie = fork.false[-1].assertion.assertion_id
+    for found in fetch_chronicle(client.chain, client.deployment).list_stories():
+        if lie not in found.ids:
+            continue
+        for bout in found.bouts:
+            if bout.lane is not None and bout.lane.contract is not None:
+                return found, bout.lane
+    return None
+
+
+def tell_duel(client: Client, fork: Fork, decided: tuple[Story, Lane]) -> None:
+    """Show the way from the two roots down to one number, and what the contract made of it."""
+    found, lane = decided
+    place, lie = found.place, fork.false[-1].assertion.assertion_id
+    if place is None or lane.values is None or lane.transaction is None:
+        raise Fatal("the duel ended without a lane")
+    side = found.ids.index(lie)
+    theirs, ours = lane.values[side], lane.values[1 - side]
+    if lane.contract != ours or ours == theirs:
+        raise Fatal("the contract did not find the challengers right")
+    explained = client.explain(CallId(place.call))
+    texts = [text for _, text in explained.prompt] + [d.text for d in explained.decisions]
+    mined = client.chain.find_mined(lane.transaction)
+    if mined is None:
+        raise Fatal("the transaction that decided is not on the chain")
+    story.tell_lane(found, lane, (theirs, ours), texts, mined.gas_used)
+
+
+def bury(stage: Stage, client: Client, fork: Fork) -> None:
+    """Move the clock over the challenge window; wait until the lie is dead and the truth final."""
+    lie, truth = (side[-1].assertion.assertion_id for side in (fork.false, fork.true))
     window = client.rollup.fetch_settings().challenge_window
     stage.devnet.advance(window + 1)
-    story.say(
-        f"The demo moved the local chain's clock {window + 1} s forward, over the window of both:"
-    )
-    for name, side in (("false root", fork.false), ("true sibling", fork.true)):
-        reason = fetch_refusal(client.rollup, side[-1].assertion.assertion_id)
-        story.say(f"  finalize of the {name} reverts: {reason}")
-    story.say("Neither becomes final until a duel decides between them; duels come next.")
+    story.say(f"The demo moved the local chain's clock {window + 1} s forward, over the window:")
+
+    def ended() -> bool | None:
+        rollup = client.rollup
+        is_dead = rollup.fetch_status(lie) is Status.DEFEATED
+        return (is_dead and rollup.fetch_status(truth) is Status.FINAL) or None
+
+    stage.wait("the end of the fork", ended)
+    slashed = client.fetch_stake(stage.keys[SEQUENCER].address).slashed
+    told = "slashed" if slashed else "kept"
+    story.say(f"  the false root is DEFEATED and its stake {told}; the true sibling is FINAL")
 
 
-def fetch_refusal(rollup: Rollup, assertion_id: Hash32) -> str:
-    """Return why the Rollup does not make an assertion final now; Fatal when it would."""
-    finalize = rollup.build_finalize(assertion_id)
-    try:
-        rollup.chain.call(rollup.address, finalize.data)
-    except Reverted as error:
-        return error.reason
-    raise Fatal(f"0x{assertion_id.hex()} could become final beside a living sibling")
-
-
-def summarize(client: Client, fork: Fork, before: int) -> str:
-    """Ask the contracts how the fork stands, and return the end of the last line.
+def summarize(client: Client, fork: Fork) -> str:
+    """Ask the contracts how the fork ended, and return the end of the last line.
 
     Raises:
-        Fatal: a sibling does not live, or the head moved.
+        Fatal: the false root is not DEFEATED, or the head is not the true one.
     """
-    rollup, siblings = client.rollup, [side[-1].assertion for side in (fork.false, fork.true)]
-    stored = [rollup.fetch_assertion(sibling.assertion_id) for sibling in siblings]
-    head, (batch, *others) = rollup.fetch_head(), {assertion.batch for assertion in stored}
-    if others or any(assertion.status is not Status.PENDING for assertion in stored):
-        raise Fatal("the fork does not have two living siblings")
-    calls = fork.true[-1].batch.entries
-    levels = {rollup.fetch_finality(entry.call_id, batch) for entry in calls}
-    if head != before or levels != {Finality.POSTED}:
-        raise Fatal(f"the head moved to {head} under an open fork")
-    return f"fork open at batch {batch}, head stays at {head}"
+    rollup = client.rollup
+    lie, truth = (side[-1].assertion for side in (fork.false, fork.true))
+    head = rollup.fetch_head()
+    defeated = int(rollup.fetch_status(lie.assertion_id) is Status.DEFEATED)
+    if not defeated or rollup.fetch_final_id(head) != truth.assertion_id:
+        raise Fatal(f"the head is {head} and not the true sibling")
+    return f"{defeated} false roots defeated by one lane, head at {head}"

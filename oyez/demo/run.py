@@ -22,6 +22,7 @@ from oyez.demo import fork, processes, story
 from oyez.demo.calls import CALLS, ROUND
 from oyez.demo.stage import AUTHOR, CALLERS, CHALLENGERS, SEQUENCER, Stage, read_json
 from oyez.engines import exact
+from oyez.engines.exact.step_rows import prove_engine
 from oyez.protocol import codec, schema
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Finality, Hash32, Outcome
@@ -55,9 +56,8 @@ def tell(
             raise Fatal("a challenger disagrees with the sequencer")
     finalize(stage, client, len(posted))
     read_by_proof(stage, client, action_id)
-    final = summarize(client, posted)
-    opened = fork.tell(stage, action_id, posted, false_call)
-    return f"oyez demo: {final}, {opened}"
+    ended = fork.tell(stage, action_id, posted, false_call)
+    return f"oyez demo: {summarize(client, ended.final)}, {ended.line}"
 
 
 def raise_curtain(
@@ -72,6 +72,7 @@ def raise_curtain(
     settings = deploy.DeploySettings(
         sequencer=keys[SEQUENCER].address,
         models=(deploy.ListedModel(engine.model_root, engine.shape),),
+        proof=prove_engine(engine),
     )
     deployment = deploy.deploy(chain, keys[AUTHOR], settings)
     for name, address in deployment.contracts.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 from oyez.answers import Stake
 from oyez.chain.signing import format_ether
+from oyez.dispute.story import Lane, Story
 from oyez.protocol import batch_data, schema
 from oyez.protocol.state import State
 from oyez.protocol.types import Code, Entry, Manifest, Outcome, Receipt, Value
@@ -152,3 +153,31 @@ def format_verdict(verdict: dict[str, Any]) -> str:  # Any: JSON
         f"MISMATCH: call {verdict['first_call']} is the first whose trace root differs: "
         f"posted {theirs}.., its own replay gives {ours}.."
     )
+
+
+def tell_lane(
+    duel: Story, lane: Lane, values: tuple[int, int], texts: Sequence[str], gas: int
+) -> None:
+    """Show the path from the roots to one lane.
+
+    Args:
+        duel: of the false root and its sibling.
+        lane: that the contract recomputed.
+        values: the liar's and the challengers'.
+        texts: of the call's tokens, prompt and output, from trace position 1 on.
+        gas: of the transaction that decided.
+    """
+    place = duel.place
+    assert place is not None, "a lane lies in a record"
+    before = "".join(texts[: place.position])[-24:]
+    layer = "the sampler" if place.layer is None else f"layer {place.layer}"
+    say(f"the duel, {duel.moves} moves down both trees of records, then the champions' own:")
+    where = f"batch {duel.batch}, call {place.call}, position {place.position}"
+    say(f"  {where} (after {before!r}), {layer}")
+    say(f"  op {lane.op}, lane {lane.lane} of leaf {lane.leaf}: one {lane.kind}")
+    theirs, ours = values
+    say(f"  the liar      {theirs}")
+    say(f"  challengers   {ours}")
+    assert lane.transaction is not None, "it was resolved"
+    say(f"  the contract  {lane.contract}, recomputed from the model's own bytes for {gas:,} gas")
+    say(f"                in 0x{lane.transaction.hex()}")

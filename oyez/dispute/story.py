@@ -74,6 +74,7 @@ class BoutStory:
 
     champions: tuple[Address, Address]
     phase: str
+    moves: int
     lane: Lane | None
     out: tuple[Address, ...]
 
@@ -191,7 +192,9 @@ class Chronicle:
         a, b = bout.fighters
         pair = (a.staker, b.staker)
         out = tuple(o.staker for o in outs if o.staker in pair)
-        return BoutStory(pair, bout.state.phase.name, self._read_lane(bout, record), out)
+        return BoutStory(
+            pair, bout.state.phase.name, len(bout.movers), self._read_lane(bout, record), out
+        )
 
     def _read_lane(self, bout: Bout, record: int | None) -> Lane | None:
         if record is None or bout.state.phase not in (Phase.LEAF, Phase.RESOLVABLE, Phase.RESOLVED):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from oyez.chain import events
+from oyez.chain.events import Event
+from oyez.chain.game_events import GameEvent
 from oyez.derivation.history import SkippedLog
 from oyez.protocol.types import Address, BatchNumber, Claim, Hash32, Status
 
@@ -54,6 +58,18 @@ class Tree:
         made._children = dict(self._children)
         made._forks = dict(self._forks)
         return made
+
+    def add(self, event: Event | GameEvent, date: Callable[[events.Place], int]) -> None:
+        """Take the chain's next event, if it is about an assertion; `date` gives its time."""
+        match event:
+            case events.AssertionProposed():
+                self.propose(build_node(event, date(event.place)))
+            case events.AssertionFinalized():
+                self.finalize(event.assertion_id)
+            case events.AssertionDefeated():
+                self.defeat(event.assertion_id)
+            case events.AssertionVoided():
+                self.void(event.assertion_id)
 
     def propose(self, node: Node) -> None:
         """Add an assertion; SkippedLog when its parent is unknown."""
@@ -120,3 +136,16 @@ class Tree:
             for node in self._nodes.values()
             if node.proposer == proposer and node.status is Status.PENDING
         ]
+
+
+def build_node(event: events.AssertionProposed, created_at: int) -> Node:
+    """Return an assertion as it stands when it is proposed."""
+    return Node(
+        event.assertion_id,
+        event.parent,
+        event.batch,
+        event.proposer,
+        created_at,
+        event.attempt,
+        event.claim,
+    )

@@ -16,6 +16,11 @@ _LANES = {
 }
 
 
+def count_lanes(kind: ChunkType) -> int:
+    """Return the lanes of a chunk of a type."""
+    return _LANES[kind]
+
+
 def list_kinds(layout: Layout) -> list[str]:
     """Return the kinds of a record's lanes, in the order of their ops.
 

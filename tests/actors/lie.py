@@ -9,6 +9,7 @@ trace one sampler record is false; what no challenger can see without running th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from oyez.derivation import replay
@@ -79,6 +80,16 @@ class ContraryEngine:
         return ContrarySession(self._engine.open(prefix), len(prefix), self._tokens)
 
 
+@dataclass(frozen=True)
+class FalseRun:
+    """A batch's result with one false call: its executions, the engine that lies in that call."""
+
+    result: BatchResult
+    executions: tuple[Execution, ...]
+    engine: ContraryEngine
+    honest: Execution
+
+
 def derive_false(
     state: State,
     batch: Batch,
@@ -86,7 +97,18 @@ def derive_false(
     engine: Engine,
     false_call: int,
 ) -> BatchResult:
-    """What a batch makes of a state when one of its calls, by its id, is a lie.
+    """What a batch makes of a state when one of its calls, by its id, is a lie."""
+    return run_false(state, batch, manifests, engine, false_call).result
+
+
+def run_false(
+    state: State,
+    batch: Batch,
+    manifests: Mapping[Hash32, Manifest],
+    engine: Engine,
+    false_call: int,
+) -> FalseRun:
+    """Run a batch with a lie in one of its calls, and keep how it was run.
 
     Raises:
         Invalid: the model decides nothing in that call, so there is nothing to lie about.
@@ -102,4 +124,7 @@ def derive_false(
     if lie.output == honest.output:
         raise Invalid("LIE", f"the model decides nothing in call {false_call}: choose another")
     known[target.call_id] = lie
-    return replay.derive(state, batch, manifests, engine, known)
+    executed = replay.execute_all(state, batch.entries, manifests, engine, known, batch.header)
+    known = {item.entry.call_id: item for item in executed}
+    result = replay.derive(state, batch, manifests, engine, known)
+    return FalseRun(result, tuple(executed), contrary, honest)

@@ -1,9 +1,11 @@
 """A sequencer that lies, as a process of its own: it holds the real key and runs the real model.
 
-    OYEZ_KEY=... python -m tests.actors.lying_sequencer --deployment FILE --call K --calls N
+    OYEZ_KEY=... python -m tests.actors.lying_sequencer --deployment FILE --home DIR \\
+        --call K --calls N
 
 It waits until the open batch holds N calls, closes it, and proposes a false root for it: false
-about its call of index K (tests/actors/lie.py). Then it is done and ends.
+about its call of index K (tests/actors/lie.py). Then it defends that root in every duel, to the
+last lane (tests/actors/defence.py), until it is stopped.
 """
 
 from __future__ import annotations
@@ -13,17 +15,19 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from oyez.chain import deployment, keys, sender
 from oyez.chain.client import Reverted
 from oyez.client import Client
 from oyez.derivation import history
+from oyez.dispute import trial
+from oyez.dispute.player import Player
 from oyez.engines import exact
-from oyez.protocol.errors import OyezError
-from oyez.protocol.state import State
-from oyez.protocol.types import Hash32
+from oyez.engines.exact.engine import ExactEngine
+from oyez.protocol.errors import OyezError, Temporary
 from oyez.service import log_to_stderr as log
-from tests.actors import lie
+from tests.actors import defence, lie
 
 LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 120
@@ -34,11 +38,12 @@ PASSING = ("inbox: sequencer too early", "inbox: full until the next block")
 class LyingSequencer:
     """Does the sequencer's work for one batch, and lies about one call of it."""
 
-    def __init__(self, client: Client, key: keys.Key) -> None:
-        """Load the model."""
+    def __init__(self, client: Client, key: keys.Key, engine: ExactEngine) -> None:
+        """Take the model."""
         self._client = client
+        self._key = key
         self._sender = sender.Sender(client.chain, key, sender.MemoryJournal())
-        self._engine = client.load_engine()
+        self._engine = engine
 
     def wait(self, calls: int) -> tuple[history.History, history.Batch]:
         """Close the batch once it holds enough calls; return it with all that was before it."""
@@ -60,34 +65,43 @@ class LyingSequencer:
             if not error.reason.startswith(PASSING):
                 raise
 
-    def propose(self, found: history.History, batch: history.Batch, index: int) -> Hash32:
-        """Propose the false root; return its id."""
-        reader = self._client.reader
-        posted = reader.rebuild(found, reader.select(found, level="posted"))
-        state = posted[-1].state if posted else State.empty()
-        parent = posted[-1].assertion.assertion_id if posted else reader.genesis_id
-        manifests = reader.collect([entry for before in found.batches for entry in before.entries])
+    def lie(self, found: history.History, batch: history.Batch, index: int, home: Path) -> Player:
+        """Run the batch with a lie in it; return who will post and defend it."""
         if index >= batch.header.count:
             sys.exit(f"lying sequencer: batch {batch.number} closed early and lacks that call")
+        client, engine = self._client, self._engine
+        truth = trial.derive(client.reader, found, batch, engine)
+        manifests = client.reader.collect(found.entries)
         false_call = batch.header.first_call + index
-        result = lie.derive_false(state, batch, manifests, self._engine, false_call)
-        self._sender.send(
-            "propose",
-            self._client.rollup.build_propose(
-                parent=parent,
-                attempt=0,
-                batch_hash=batch.batch_hash,
-                claim=result.claim,
-                last_record_proof=result.last_record_proof,
-                batch_data=result.batch_data,
-            ),
+        false = lie.run_false(truth.before, batch, manifests, engine, false_call)
+        shown, held = defence.defend(engine, truth, false)
+        posted = held.hold(false.result.claim, false.result.last_record_proof)
+        return Player(
+            client.chain,
+            client.deployment,
+            self._key,
+            home,
+            posted,
+            shown,
+            shown,
+            log,
         )
-        return reader.compute_id(parent, 0, batch, result.claim)
+
+
+def defend(player: Player) -> NoReturn:
+    """Post the lie, and answer whatever is done against it."""
+    while True:
+        try:
+            player.step()
+        except Temporary as error:
+            log("waiting", reason=str(error))
+        time.sleep(LOOK_SECONDS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deployment", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True, help="for what it signs")
     parser.add_argument("--call", type=int, required=True, help="index in the batch, from 0")
     parser.add_argument("--calls", type=int, required=True, help="of the batch, when it closes")
     options = parser.parse_args()
@@ -96,13 +110,12 @@ def main() -> None:
     try:
         key = keys.load_key(None, os.environ)
         place = deployment.load_deployment(options.deployment)
-        client = Client(place, key, exact.load_engine())
-        liar = LyingSequencer(client, key)
+        engine = exact.load_engine()
+        liar = LyingSequencer(Client(place, key, engine), key, engine)
         log("ready", sequencer=key.address)
         found, batch = liar.wait(options.calls)
         log("closed", batch=batch.number, calls=batch.header.count)
-        posted = liar.propose(found, batch, options.call)
-        log("lied", batch=batch.number, index=options.call, assertion=posted)
+        defend(liar.lie(found, batch, options.call, options.home))
     except OyezError as error:
         sys.exit(f"lying sequencer: {error}")
 

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from web3 import Web3
-from web3.exceptions import ContractLogicError
 
 ABI = Path(__file__).resolve().parents[2] / "contracts" / "abi"
 keccak = Web3.keccak
 ACCEPTED, REJECTED = 1, 2  # outcomes
-POSTED, FINAL = 2, 3  # finality
-PENDING = 1  # status of an assertion
+FINAL = 3  # finality
 
 
 def word(value: Any) -> bytes:
@@ -125,46 +123,57 @@ class Ballot:
         return tagged("cell", self.key, self.hash, tree(self.leaves(), 5)[0], self.version)
 
 
-def find_fork(
-    rollup: Any, chain_id: int, parent: bytes, batch: Any, proposed: list[Any]
+def read_int32(raw: bytes) -> list[int]:
+    """Lanes of a chunk of int32: in each word of 32 bytes the lowest bits first."""
+    words = [int.from_bytes(raw[at : at + 32], "big") for at in range(0, 1_024, 32)]
+    flat = [(found >> 32 * lane) % 2**32 for found in words for lane in range(8)]
+    return [lane - (lane >> 31 << 32) for lane in flat]
+
+
+def find_duel(
+    contracts: dict[str, Any], chain_id: int, batch: Any, claims: list[Any], start: int
 ) -> dict[str, Any]:
-    """The living siblings on the head, why neither can be final, and where their rows part."""
-    number, living, rows = batch.batch, [], []
-    for claim in [e for e in proposed if e.parent == parent]:
+    """How the siblings of a final batch stand, where their rows part, and the lane that decided."""
+    rollup, game = contracts["Rollup"], contracts["DuelGame"]
+    number, rows, statuses = batch.batch, [], []
+    for claim in claims:
         recomputed = tagged(
-            "assertion", chain_id, rollup.address, parent, claim.attempt, number,
+            "assertion", chain_id, rollup.address, claim.parent, claim.attempt, number,
             batch.batch_hash, claim.trace_root, claim.state_root, claim.outbox_root,
             claim.receipts_root,
         )  # fmt: skip
         assert recomputed == claim.assertion_id
         stored = rollup.functions.assertion(recomputed).call()
-        assert (stored[0], stored[4], stored[5]) == (parent, claim.proposer, number)
-        if rollup.functions.status(recomputed).call() == PENDING:
-            living.append(claim)
-            rows.append(read_rows(claim.batch_data))
-    refusals = set()
-    for claim in living:
-        try:
-            rollup.functions.finalize(claim.assertion_id).call()
-        except ContractLogicError as error:
-            refusals.add(str(error.message))
-        else:
-            raise AssertionError("a sibling could be final")
-    assert rollup.functions.final_id(number).call() == bytes(32)
-    for call_id in range(batch.first_call, batch.first_call + batch.count):
-        assert rollup.functions.finality(call_id, number).call() == POSTED
+        assert (stored[0], stored[4], stored[5]) == (claim.parent, claim.proposer, number)
+        statuses.append(rollup.functions.status(recomputed).call())
+        rows.append(read_rows(claim.batch_data))
     differing = [
         batch.first_call + index
         for index, calls in enumerate(zip(*rows, strict=True))
         if len({row["trace"] for row in calls}) > 1
     ]
+    (resolved,) = [e.args for e in game.events.Resolved().get_logs(from_block=start)]
+    leaves = [
+        e.args
+        for e in game.events.LeafRevealed().get_logs(from_block=start)
+        if e.args.bout == resolved.bout
+    ]
+    assert [leaf.type for leaf in leaves] == [1, 1]
+    first, second = (read_int32(leaf.raw) for leaf in leaves)
+    parted = [lane for lane in range(256) if first[lane] != second[lane]]
+    slashed = [e.args.staker for e in rollup.events.StakeSlashed().get_logs(from_block=start)]
     return {
         "batch": number,
-        "siblings": ["0x" + claim.assertion_id.hex() for claim in living],
-        "proposers": [claim.proposer for claim in living],
-        "refusals": sorted(refusals),
+        "siblings": ["0x" + claim.assertion_id.hex() for claim in claims],
+        "proposers": [claim.proposer for claim in claims],
+        "statuses": statuses,
         "first_call": differing[0],
         "outputs": [row[differing[0] - batch.first_call]["output"].decode() for row in rows],
+        "lanes": parted,
+        "lane": resolved.lane,
+        "values": [first[parted[0]], second[parted[0]]],
+        "contract": resolved.lane_value,
+        "slashed": slashed,
     }
 
 
@@ -263,12 +272,13 @@ def main(path: str) -> dict[str, Any]:
     assert web3.eth.get_balance(rollup.address) >= owed
     owed = inbox.functions.escrow().call() + inbox.functions.total_credits().call()
     assert web3.eth.get_balance(inbox.address) >= owed
-    pending = [e for e in closed if e.batch == head + 1]
-    fork = None
-    if len([e for e in proposed if e.parent == parent]) > 1:
-        fork = find_fork(rollup, deployment["chain_id"], parent, pending[0], proposed)
+    duel = None
+    (last,) = [e for e in closed if e.batch == head]
+    claims = [e for e in proposed if e.batch == head]
+    if len(claims) > 1:
+        duel = find_duel(contracts, deployment["chain_id"], last, claims, start)
     return {
-        "fork": fork,
+        "duel": duel,
         "final": len(covered),
         "accepted": outcomes[ACCEPTED],
         "rejected": outcomes[REJECTED],

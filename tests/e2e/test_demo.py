@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".oyez" / "demo"
 LAST = re.compile(
     r"oyez demo: (\d+) calls final \((\d+) accepted, (\d+) rejected\), "
-    r"fork open at batch (\d+), head stays at (\d+)\n\Z"
+    r"(\d+) false roots defeated by one lane, head at (\d+)\n\Z"
 )
 #: Beginnings of lines: when all services run, while the liar does, when all is told.
 SERVED, SECOND_ACT, TOLD = "5 calls", "Second act", "oyez demo:"
@@ -30,6 +30,10 @@ SIBLING = re.compile(r"  (false root|true sibling) +id (0x[0-9a-f]{64}), posted 
 STAKER = re.compile(r"(sequencer|challenger-\d) +(0x[0-9a-f]{40}), stake 1 ETH")
 LIAR = b"tests.actors.lying_sequencer"
 LIE = 2
+#: Of the second act's batch.
+CALLS = 4
+DEFEATED, FINAL = 3, 2
+LANE = re.compile(r"  the liar +(-?\d+)\n  challengers +(-?\d+)\n")
 SCRIPT = [sys.executable, "scripts/demo.py", "--keep"]
 MAKE = ["make", "--no-print-directory", "demo", "KEEP=1", f"LIE={LIE}"]
 
@@ -126,42 +130,48 @@ def check_first_act(printed: str, rebuilt: dict[str, Any]) -> None:
     found = LAST.search(printed)
     assert found is not None, printed
     final, accepted, rejected, _, head = map(int, found.groups())
-    assert 12 <= final <= 16
+    assert 16 <= final <= 20
     assert (accepted > 0, rejected > 0, accepted + rejected) == (True, True, final)
-    assert printed.count("MATCH: 2 replays give this very id") == head
+    assert printed.count("MATCH: 2 replays give this very id") == head - 1
     assert (rebuilt["final"], rebuilt["head"]) == (final, head)
     assert (rebuilt["accepted"], rebuilt["rejected"]) == (accepted, rejected)
     assert rebuilt["callers"] >= 3
 
 
 def check_second_act(printed: str, rebuilt: dict[str, Any]) -> None:
-    """Hold what the screen says of the fork against what a stranger finds on the chain."""
+    """Hold what the screen says of the duel against what a stranger finds on the chain."""
     found = LAST.search(printed)
     assert found is not None, printed
-    final, _, _, batch, head = map(int, found.groups())
-    assert batch == head + 1
-    named = NAMED.findall(printed)
-    assert named == [str(final + LIE)] * 2
+    final, _, _, defeated, head = map(int, found.groups())
+    assert defeated == 1
+    false_call = final - CALLS + LIE
+    assert NAMED.findall(printed) == [str(false_call)] * 2
     siblings = SIBLING.findall(printed)
     assert [name for name, _, _ in siblings] == ["false root", "true sibling"]
 
-    fork = rebuilt["fork"]
-    assert fork["batch"] == batch
-    assert fork["siblings"] == [sibling_id for _, sibling_id, _ in siblings]
-    assert fork["first_call"] == final + LIE
-    assert sorted(json.loads(output)["mood"] for output in fork["outputs"]) == [
+    duel = rebuilt["duel"]
+    assert (duel["batch"], duel["first_call"]) == (head, false_call)
+    assert duel["siblings"] == [sibling_id for _, sibling_id, _ in siblings]
+    assert duel["statuses"] == [DEFEATED, FINAL]
+    assert sorted(json.loads(output)["mood"] for output in duel["outputs"]) == [
         "negative",
         "positive",
     ]
     stakers = dict(STAKER.findall(printed))
     assert len(set(stakers.values())) == 3
-    liar, answerer = (proposer.lower() for proposer in fork["proposers"])
+    liar, answerer = (proposer.lower() for proposer in duel["proposers"])
     assert liar == stakers["sequencer"]
+    assert [staker.lower() for staker in duel["slashed"]] == [liar]
     assert siblings[1][2] in {"by challenger-1", "by challenger-2"}
     assert answerer == stakers[siblings[1][2].removeprefix("by ")]
-    (refusal,) = fork["refusals"]
-    assert refusal == "execution reverted: rollup: a sibling lives"
-    assert printed.count(" reverts: rollup: a sibling lives\n") == 2
+
+    theirs, ours = LANE.search(printed).groups()  # type: ignore[union-attr]  # it must be there
+    assert (sorted(duel["values"]), duel["contract"]) == (
+        sorted(map(int, (theirs, ours))),
+        int(ours),
+    )
+    assert duel["lanes"][0] == duel["lane"]
+    assert f"the contract  {ours}, recomputed from the model's own bytes" in printed
 
     verdicts = [
         json.loads((HOME / name / "verdicts.json").read_text())["verdicts"]
@@ -169,9 +179,34 @@ def check_second_act(printed: str, rebuilt: dict[str, Any]) -> None:
     ]
     for mine in verdicts:
         judged = {verdict["assertion_id"]: verdict["match"] for verdict in mine}
-        assert judged.pop(fork["siblings"][0]) is False
-        assert len(judged) == batch
+        assert judged.pop(duel["siblings"][0]) is False
+        assert len(judged) == head
         assert all(judged.values())
+
+
+def run_command(*words: str) -> dict[str, Any]:
+    """A command about the kept demonstration, with nothing of its own at home."""
+    command = [str(ROOT / ".venv" / "bin" / "oyez"), "--json", *words]
+    command += ["--deployment", str(HOME / "deployment.json")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def check_commands(rebuilt: dict[str, Any]) -> None:
+    """What a user may ask of the kept chain: the duel once more, and one of his own."""
+    duel = rebuilt["duel"]
+    (shown,) = run_command("dispute", "show", duel["siblings"][0])["duels"]
+    lanes = [
+        bout["lane"] for bout in shown["bouts"] if bout["lane"] and bout["lane"]["transaction"]
+    ]
+    assert [(lane["op"], lane["contract"]) for lane in lanes] == [("logits", duel["contract"])]
+    assert [side["status"] for side in shown["sides"]] == ["DEFEATED", "FINAL"]
+
+    tried = run_command("dispute", "sim", "--call", "3", "--flip", "down-row")
+    assert (tried["call"], tried["op"], tried["defeated"]) == (3, "down row", True)
+    assert tried["ours"] == tried["contract"] != tried["theirs"]
 
 
 def test_demo_tells_both_acts_a_stranger_finds_the_same_and_ctrl_c_ends_it() -> None:
@@ -183,6 +218,7 @@ def test_demo_tells_both_acts_a_stranger_finds_the_same_and_ctrl_c_ends_it() -> 
         rebuilt = rebuild()
         check_first_act(printed, rebuilt)
         check_second_act(printed, rebuilt)
+        check_commands(rebuilt)
         send(process, signal.SIGINT)
     assert_nothing_left([chain, sequencer])
 

@@ -1,0 +1,268 @@
+"""Measures what `oyez bench dispute` prints: every kind of number broken once, and proven on chain.
+
+A rollup with the real model and its step verifiers; one long call whose records hold every kind.
+For each kind one account posts the true result with one such number false and defends it by the
+shipped agent; the duel ends when the contract recomputes that lane. All from receipts, over full
+tree heights.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from oyez.chain import contracts, deploy
+from oyez.chain.devnet import Devnet
+from oyez.client import Client
+from oyez.derivation import history
+from oyez.dispute.choosing import Spot, Wish, find_spot
+from oyez.dispute.duel_moves import Commit, Fight, OpenDuel, Reveal
+from oyez.dispute.trial import Judged, Trial, Truth, derive
+from oyez.engines import exact
+from oyez.engines.exact.engine import ExactEngine
+from oyez.engines.exact.step_rows import prove_engine
+from oyez.gas import detection
+from oyez.gas.metered import MeteredChain
+from oyez.protocol import inner, inner_kinds
+from oyez.protocol.constants import UPGRADE_IMMUTABLE
+from oyez.protocol.errors import Fatal
+from oyez.protocol.manifest import build_constants, encode_manifest
+from oyez.protocol.manifest_layout import compute_json_bytes
+from oyez.protocol.types import (
+    ZERO_HASH,
+    BatchNumber,
+    CellKind,
+    Field,
+    FieldType,
+    Hash32,
+    Manifest,
+    Role,
+    SeedRule,
+    Segment,
+    SegmentKind,
+    Status,
+)
+from oyez.reader import Reader
+
+#: What each may cost at most.
+BUDGETS = {
+    "moves_max": 12,
+    "gas_resolve": 480_000,
+    "gas_duel_honest": 1_400_000,
+    "openings_max": 16_384,
+    "detect_ratio": 1.5,
+}
+#: Constant tokens of the long call's prompt, bytes of its input, most output tokens.
+PREFIX, INPUT, OUTPUT = 1_500, 400, 40
+#: 0.8 in Q16: at a temperature every kind lives.
+TEMPERATURE = 52_429
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What disputes over real lanes take.
+
+    Attributes:
+        moves_max: clocked moves of the longest duel.
+        gas_move_max: of the dearest clocked move.
+        gas_resolve: by op kind, the whole transaction.
+        gas_duel_honest: all that the honest side sent in the dearest duel.
+        op_kinds: every kind of number in a token position's records.
+        op_kinds_proven: kind -> transaction whose resolve found the false lane.
+        openings_max: bytes of the largest proof.
+        detect_ratio: from seeing an assertion to the first move, over the batch's inference.
+    """
+
+    moves_max: int
+    gas_move_max: int
+    gas_resolve: dict[str, int]
+    gas_duel_honest: int
+    op_kinds: list[str]
+    op_kinds_proven: dict[str, str]
+    openings_max: int
+    detect_ratio: float
+
+    def find_over(self) -> list[str]:
+        """Return the names of what is above its budget, or not proven."""
+        over = [kind for kind, gas in self.gas_resolve.items() if gas > BUDGETS["gas_resolve"]]
+        over += [kind for kind in self.op_kinds if kind not in self.op_kinds_proven]
+        for name in ("moves_max", "gas_duel_honest", "openings_max", "detect_ratio"):
+            if getattr(self, name) > BUDGETS[name]:
+                over.append(name)
+        return over
+
+
+class DisputeWorld(MeteredChain):
+    """A rollup with the real model, its steps and a game; one batch of one long call is closed."""
+
+    def __init__(self, devnet: Devnet, engine: ExactEngine) -> None:
+        """Deploy, publish, call and close on a running chain with enough accounts."""
+        super().__init__(devnet)
+        self.engine = engine
+        settings = deploy.DeploySettings(
+            sequencer=self.address(0),
+            models=(deploy.ListedModel(engine.model_root, engine.shape),),
+            proof=prove_engine(engine),
+            # production's: every duel of the one fork fits into its window
+            challenge_window=7 * 86_400,
+            response_window=86_400,
+        )
+        self.deployment = deploy.deploy(self.chain, self.key(0), settings)
+        client = Client(self.deployment, self.key(0), engine)
+        action = client.publish(encode_manifest(build_action()))
+        client.call(action.action_id, build_input())
+        self.pass_time(settings.max_batch_seconds + 1)
+        self.send(contracts.Inbox(self.chain, self.deployment).build_close(), 1)
+
+    def derive(self) -> Truth:
+        """Run the batch."""
+        reader = Reader(self.chain, self.deployment)
+        found = history.fetch_history(self.chain, self.deployment)
+        return derive(reader, found, found.batches[0], self.engine)
+
+
+def build_action() -> Manifest:
+    """Return an action whose one call is long and decides in every way there is."""
+    fields = (
+        Field(
+            b"mood",
+            FieldType.ENUM,
+            Role.WRITES,
+            b"bad",
+            options=(b"bad", b"good", b"goodish"),
+            biases=(0, 0, 1 << 16),
+        ),
+        Field(b"note", FieldType.STRING, Role.WRITES, b"", limit=12),
+        Field(b"score", FieldType.INTEGER, Role.WRITES, 0, low=-9_000, high=9_000, digits=5),
+    )
+    draw = random.Random(1)
+    literals = tuple(draw.randrange(300, 40_000) for _ in range(PREFIX))
+    return Manifest(
+        model=0,
+        cell_kind=CellKind.SHARED,
+        upgrade_delay=UPGRADE_IMMUTABLE,
+        temperature=TEMPERATURE,
+        seed_rule=SeedRule.BATCH,
+        seed=ZERO_HASH,
+        max_input=INPUT,
+        output_tokens=OUTPUT,
+        fixed_positions=PREFIX + OUTPUT,
+        fields=fields,
+        segments=(Segment(SegmentKind.LITERAL, literals), Segment(SegmentKind.INPUT)),
+        constants=build_constants(fields, []),
+        expressions=(),
+        name=b"dispute",
+        description=b"",
+        state_bytes=compute_json_bytes(fields),
+        output_bytes=0,
+        hash=ZERO_HASH,
+    )
+
+
+def build_input() -> bytes:
+    """Return bytes that make about as many tokens."""
+    draw = random.Random(2)
+    return bytes(draw.choice(b"~^`|@#%&*+=?/<>$!;") for _ in range(INPUT))
+
+
+def list_wanted(engine: ExactEngine) -> list[str]:
+    """Return every kind of a token position's records."""
+    layouts = inner.layout_layer(engine.shape), inner.layout_sampler(engine.shape)
+    return [kind for layout in layouts for kind in inner_kinds.list_kinds(layout)]
+
+
+def measure(report: Callable[[str], None] = lambda _: None) -> Measured:
+    """Measure everything on a fresh local chain; some minutes.
+
+    Raises:
+        Fatal: a lie was not defeated by the lane in which it was broken.
+    """
+    engine = exact.load_engine()
+    if not isinstance(engine, ExactEngine):
+        raise Fatal("the exact engine is needed")
+    kinds = list_wanted(engine)
+    with (
+        Devnet(accounts=100) as devnet,
+        tempfile.TemporaryDirectory(prefix="oyez-bench-") as home,
+    ):
+        world = DisputeWorld(devnet, engine)
+        truth = world.derive()
+        trial = Trial(
+            devnet,
+            world.chain,
+            world.deployment,
+            engine,
+            truth,
+            Path(home),
+            lambda _event, /, **_facts: None,
+            report,
+        )
+        number = truth.batch.number
+        spots = [
+            find_spot(trial.machine, number, 0, truth.executions[0], Wish(kind)) for kind in kinds
+        ]
+        judged = trial.play([trial.build_lie(spot) for spot in spots])
+        openings = max(_count_openings(trial, number, spot) for spot in spots)
+        return _collect(
+            world, trial, judged, kinds, openings, detection.measure_ratio(engine, report)
+        )
+
+
+def _count_openings(trial: Trial, batch: BatchNumber, spot: Spot) -> int:
+    return len(trial.machine.prove_step(batch, spot.record, spot.leaf, spot.lane_in_leaf))
+
+
+def _collect(
+    world: DisputeWorld,
+    trial: Trial,
+    judged: list[Judged],
+    kinds: list[str],
+    openings: int,
+    ratio: float,
+) -> Measured:
+    resolve, proven, moves = {}, {}, []
+    for one in judged:
+        (bout,) = one.story.bouts
+        lane, spot = bout.lane, one.lie.spot
+        # seven outer moves, two commits of which the later one counts with INNER 1, then the bout
+        moves.append(one.story.moves + 2 + bout.moves - 2)
+        if one.status is not Status.DEFEATED or lane is None or lane.transaction is None:
+            continue
+        if (lane.leaf, lane.lane) != (spot.leaf, spot.lane_in_leaf):
+            raise Fatal(f"the duel about {spot.kind} ended in another lane than was broken")
+        mined = world.chain.find_mined(lane.transaction)
+        if mined is None:
+            raise Fatal(f"the resolve about {spot.kind} is not on the chain")
+        resolve[spot.kind] = mined.gas_used
+        proven[spot.kind] = "0x" + lane.transaction.hex()
+    clocked = [
+        done.mined.gas_used for done in trial.done if isinstance(done.move, Reveal | Commit | Fight)
+    ]
+    spent = [_sum_gas(trial, one.story.key, one.assertion_id) for one in judged]
+    return Measured(
+        moves_max=max(moves),
+        gas_move_max=max(clocked),
+        gas_resolve=resolve,
+        gas_duel_honest=max(spent),
+        op_kinds=kinds,
+        op_kinds_proven=proven,
+        openings_max=openings,
+        detect_ratio=ratio,
+    )
+
+
+def _sum_gas(trial: Trial, duel: Hash32, lie: Hash32) -> int:
+    """Return what the honest account sent in one duel."""
+    total = 0
+    for done in trial.done:
+        match done.move:
+            case OpenDuel(ids=ids):
+                mine = lie in ids
+            case move:
+                contest = getattr(move, "contest", None)
+                mine = contest is not None and contest.duel.key == duel
+        total += done.mined.gas_used if mine else 0
+    return total
