@@ -92,6 +92,21 @@ def test_only_the_last_record_that_is_not_after_the_text_passes() -> None:
                 proven.verify(proof=alone)
 
 
+def test_every_token_is_found_by_its_own_bytes() -> None:
+    """The last record and the one before it are among them.
+
+    Rule: INNER-56, INNER-57
+    """
+    vocabulary = setup().vocabulary
+    for record, text in enumerate(setup().sorted):
+        if b"\0" not in text:
+            proven = prove(make_run(text, lane=1))
+            assert open_proof(proven.proof).hint == record
+            assert proven.verify() == len(text)
+            token = prove(make_run(text, lane=0)).verify()
+            assert token == vocabulary.ids_by_bytes[text][0]
+
+
 def test_each_wrong_row_has_its_reason() -> None:
     """Rule: INNER-56, INNER-9"""
     world = setup()
