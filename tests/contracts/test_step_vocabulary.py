@@ -192,6 +192,37 @@ def test_a_proof_carries_the_longest_record() -> None:
     assert proven.verify() == len(longest)
 
 
+@pytest.mark.parametrize("option", [0, 1, 62, 63])
+def test_an_option_is_left_by_its_own_lanes_and_an_option_that_exists(option: int) -> None:
+    """Rule: INNER-59"""
+    found = int.from_bytes(dearest().parsed[0].hash, "big")
+    base = 128 * (option & 1)
+
+    def find(length: int, value: int, lanes: dict[int, int]) -> int:
+        leaf = [7 if at % 2 == 0 else PAD_INT32 for at in range(256)]
+        for at, lane in lanes.items():
+            leaf[at] = lane
+        words = [2 << 64 | length << 40, value % (1 << 256), found, 0]
+        leaves = {"context": trace.encode_words(words), "options": trace.encode_int32(leaf)}
+        leaves["mode"] = trace.encode_int32([4])
+        case = Case(dearest(), "candidates", 0, 2 * option, pad(), hold(leaves))
+        expected = case.recompute()
+        assert case.prove().verify() == expected
+        return expected
+
+    for value in (0, 63):
+        assert find(0, value, {}) == 7
+        assert find(0, value, {base: PAD_INT32}) == -1
+    for value in (64, 65, -1, 1 << 255):
+        assert find(0, value, {}) == -1
+    assert find(4, 5, {base + 1: 4, base + 2: 9}) == 9
+    assert find(4, 5, {base + 125: 4, base + 126: 9}) == 9
+    assert find(4, 5, {base + 127: 4}) == -1
+    assert find(4, 5, {128 - base + 1: 4}) == -1
+    assert find(40, option, {base + 1: 40, base + 2: 9}) == 9
+    assert find(40, (option + 1) % 64, {base + 1: 40, base + 2: 9}) == -1
+
+
 def test_a_score_reads_no_row() -> None:
     """Rule: INNER-8"""
     case = Case(setup(), "top", 0, 0, pad(), lambda *_: pad())
