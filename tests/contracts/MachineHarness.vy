@@ -6,6 +6,7 @@ from contracts import constants as c
 from contracts.modules import byte_machine
 from contracts.modules import machine_scalars as scalars
 from contracts.modules import machine_states as states
+from contracts.modules import manifest_machine as machines
 from contracts.modules import published
 from contracts.modules import step_model
 
@@ -13,6 +14,7 @@ initializes: step_model
 initializes: published[step_model := step_model]
 initializes: scalars[step_model := step_model]
 initializes: byte_machine[scalars := scalars]
+initializes: machines[published := published, scalars := scalars]
 
 
 @deploy
@@ -74,3 +76,21 @@ def all_bytes(manifest_hash: bytes32, word: uint256, magnitude: int256) -> (uint
         found.append(states._pack(after, byte))
         found.append(after.value)
     return byte_machine._force(p, w, s), found
+
+
+@view
+@external
+def may_sample(
+    manifest_hash: bytes32, word: uint256, magnitude: int256, rows: DynArray[Bytes[131], 64]
+) -> DynArray[bool, 64]:
+    """
+    @return Whether each token, given as its row, may be sampled.
+    """
+    m: machines.Machine = empty(machines.Machine)
+    m.manifest = published._open(manifest_hash)
+    m.written = published._find(m.manifest, states._field_of(word))
+    m.state = byte_machine._unpack(m.manifest, m.written, word, magnitude)
+    found: DynArray[bool, 64] = []
+    for row: Bytes[131] in rows:
+        found.append(machines._may_sample(m, row))
+    return found

@@ -8,8 +8,8 @@ import pytest
 from eth_abi.abi import decode, encode
 
 from oyez.dispute.step_proof import PROOF_TYPES
-from oyez.protocol import machine_words
-from oyez.protocol.machine import MachineState, Phase
+from oyez.protocol import machine_words, step_machine
+from oyez.protocol.machine import SAMPLED_PHASES, MachineState, Phase
 from tests import machine_fuzz as fuzz
 from tests import machine_steps
 from tests.contracts.harness import reverts
@@ -82,3 +82,47 @@ def test_states_at_their_bounds(case: int) -> None:
     edges = fuzz.list_edges(published)
     for word, magnitude in random.Random(case).sample(edges, min(len(edges), 120)):
         fuzz.compare_state(fuzz.contract(fuzz.HARNESS), published, word, magnitude)
+
+
+#: Tokens that go past the end of a scalar, or of what stands between two; and whole ones.
+PAST = [
+    *(b'"', b'",', b'a"', b'a"]', b'"a', b'"a"', b'"",', b"]", b"],", b"]}", b",", b", ", b',"'),
+    *(b"1", b"1}", b"1, ", b"1}}", b"1]", b"1],", b"-1", b"-1,", b"0", b"00", b"0]", b"-", b"--1"),
+    *(b"7", b"7,", b"7, ", b"9}", b"95", b"950", b"100", b"100]", b"105,", b"1000", b"95-", b"x"),
+    *(
+        b"a" * 31,
+        b"a" * 32,
+        b"a" * 33,
+        b"a" * 64 + b'"',
+        b"a" * 32 + b'"b',
+        b"a" * 128,
+        b"\x7f" * 32,
+    ),
+    *(
+        b"a" * 31 + b"\x7f",
+        b"a" * 31 + b"\\",
+        b'"' + b"a" * 31,
+        b"\x1f" * 32,
+        b"\xc3\xa9" * 16,
+        b"\xa9",
+    ),
+    *(b"a" * 31 + b"\xc3", b"\x80" + b"a" * 31, b"", b'\xc3\xa9"', b"\xf0\x9f\x98\x80"),
+]
+
+
+@pytest.mark.parametrize("case", range(17))
+def test_a_token_ends_with_its_scalar(case: int) -> None:
+    """Rule: DECODE-8"""
+    published = fuzz.lay_out(fuzz.publish(fuzz.awkward()[case]))
+    draw, states = random.Random(case), []
+    for _ in range(8):
+        states += fuzz.random_walk(draw, published)[1]
+    sampled = [state for state in states if state.phase in SAMPLED_PHASES]
+    rows = [b"\x01" + len(text).to_bytes(2, "big") + text for text in PAST]
+    for state in draw.sample(sampled, min(len(sampled), 40)):
+        word = machine_words.pack_state(state)
+        found = fuzz.contract(fuzz.HARNESS).may_sample(
+            published.manifest.hash, word, state.value, rows
+        )
+        expected = [step_machine.may_sample(published.machine, state, text) for text in PAST]
+        assert list(found) == expected, state
