@@ -76,8 +76,14 @@ class Court:
 
 @functools.cache
 def court(name: str) -> Court:
+    """Return the court of a model by its name, of one call."""
     engine = load_engine() if name == REAL else tiny(name)[0]
-    batch = run_call(engine, b"a day", PREFIX if name == REAL else 3)
+    return build_court(engine, PREFIX if name == REAL else 3)
+
+
+def build_court(engine: ExactEngine, prefix: int) -> Court:
+    """Run a call behind a prefix of so many tokens, and deploy the steps of its model."""
+    batch = run_call(engine, b"a day", prefix)
     listed = deploy.ListedModel(engine.model_root, engine.shape)
     world = World(harness.settings(models=(listed,), proof=prove_engine(engine)))
     world.actions.publish(encode_manifest(batch.action), sender=AUTHOR)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from oyez.chain import step_contracts
 from oyez.dispute.machine import get_lane
 from oyez.engines.exact.inner_leaves import LANES
+from oyez.engines.exact.loading import load_engine
 from oyez.protocol import inner, trace
 from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.inner import Region
 from oyez.protocol.step import ChunkLanes
 from oyez.protocol.step_machine import Mode
 from oyez.protocol.trace import ChunkType
-from tests.courts import PREFIX, REAL, Court, count_judged, court
+from tests.courts import PREFIX, REAL, Court, build_court, count_judged, court
 from tests.real_calls import check_record
+from tests.unit.engine import tiny as models
 
 at = trace.compute_outer_index
 #: Bytes of code, immutables included, that nodes take.
@@ -75,6 +78,18 @@ def test_layers_of_a_call(name: str) -> None:
     assert living == set(range(27)) - {24}  # no part of a row: it is short
     # no token stands there: each step opens what says so
     assert check(here, at(0, positions + 1, 0), draw) == set()
+
+
+def test_wide_rows_are_cut_into_parts(tmp_path: Path) -> None:
+    """Beyond 512 positions, too. Rule: INNER-4, INNER-72, INNER-75"""
+    shape = models.Shape(seed=20, layers=1, width=32, feed_forward=2_080, context=640)
+    path = models.write_model(tmp_path / "wide.gguf", shape)
+    here, draw = build_court(load_engine(path, sha256=None), 520), random.Random(3)
+    last = here.batch.executions[0].positions
+    living = check(here, at(0, 3, 0), draw) | check(here, at(0, last, 0), draw)
+    assert living == set(range(27))
+    for record in (at(0, 513, 0), at(0, last, 0)):
+        check_record(here.batch.machine, record, stride=97)
 
 
 @pytest.mark.parametrize("name", ["mixed", "super"])
