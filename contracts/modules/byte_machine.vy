@@ -233,7 +233,7 @@ def _choose(
 ) -> states.State:
     """
     @dev The first choice from option `value` on whose text begins with that one's first `length` bytes
-         and this one. 650 gas an option.
+         and this one. 1,200 gas an option.
          # rule: DECODE-5
     """
     is_boolean: bool = w.type == c.TYPE_BOOLEAN
@@ -257,8 +257,8 @@ def _choose(
             text = published._word(p.pointer, end) << unsafe_sub(256, size << 3)
         if i == s.value:
             begun = text >> unsafe_sub(256, length << 3)
-        if size < length or text >> unsafe_sub(256, length << 3) != begun:
-            # texts ascend: none of the rest begins so either
+        if text >> unsafe_sub(256, length << 3) != begun:
+            # it ends earlier, in zeros, or goes on otherwise; texts ascend, so all of the rest do
             break
         next: uint256 = scalars.QUOTE
         if size > length:
