@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from eth_abi.abi import decode, encode
 
+from oyez.dispute.step_proof import PROOF_TYPES
 from oyez.engines.exact.loading import load_engine
 from oyez.engines.exact.locate import find_model
 from oyez.engines.exact.step_rows import ModelRows, build_step_model
@@ -22,6 +25,7 @@ from oyez.protocol.step_machine import Mode
 from oyez.protocol.trace import Chunk
 from oyez.protocol.vocabulary import Vocabulary
 from tests import machine_steps
+from tests.contracts.harness import Reverted
 from tests.machine_steps import Walked
 from tests.steps import World
 
@@ -46,6 +50,26 @@ def test_nothing_else_opens_a_step(op: int) -> None:
     draw = random.Random(op)
     for number in range(60):
         machine_steps.check_refused(draw, machine_steps.make_case(draw, op), number)
+
+
+def test_each_of_eight_rows_is_opened() -> None:
+    """Rule: INNER-9"""
+    draw = random.Random(43)
+    case = machine_steps.make_case(draw, 43)
+    while len(case.recompute()[1].rows) < 8:
+        case = machine_steps.make_case(draw, 43)
+    described, proof = case.prove(case.recompute()[1])
+    leaves, rows, hint = decode(PROOF_TYPES, proof)
+    for at, part in itertools.product(range(8), range(2)):
+        damaged = [list(row) for row in rows]
+        if part == 0:
+            damaged[at][0] += b"a"
+        elif damaged[at][1]:
+            damaged[at][1] = (bytes(32), *damaged[at][1][1:])
+        else:
+            continue
+        with pytest.raises(Reverted, match=r"^step: "):
+            case.ask(described, encode(PROOF_TYPES, (leaves, damaged, hint)))
 
 
 def place_machine(walked: Walked, state: MachineState) -> Callable[[int], Chunk]:
