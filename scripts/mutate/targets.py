@@ -20,6 +20,8 @@ _DUEL = (
     *("test_duel_last", "test_duel_leaves", "test_duel_padding", "test_duel_pay", "test_duel"),
     "test_duel_machine",
 )
+#: What every verifier stands on.
+_STEPS = ("contracts/test_openings.py",)
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
 
 #: Contract -> test files under tests/, cheapest first.
@@ -42,6 +44,22 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"contracts/{name}.py"
         for name in ("test_duel_deploy", "test_duel_pay", "test_duel_machine")
     ),
+    "StepModel": ("contracts/test_step_model.py",),
+    "StepTable": ("contracts/test_step_table.py", "contracts/test_step_model.py"),
+    **{
+        f"StepVerifier{name}": (*_STEPS, *(f"{path}.py" for path in paths))
+        for name, paths in {
+            "Layer": ("differential/test_step_layer", "contracts/test_step_layer"),
+            "Attention": ("differential/test_step_layer", "contracts/test_step_layer"),
+            "Rows": ("contracts/test_step_rows", "differential/test_step_rows"),
+            "Parts": ("contracts/test_step_rows", "differential/test_step_rows"),
+            "Machine": ("contracts/test_byte_machine", "differential/test_step_machine"),
+            "Mask": ("contracts/test_byte_machine", "differential/test_step_machine"),
+            "Vocabulary": ("contracts/test_step_vocabulary", "differential/test_step_vocabulary"),
+            "Scores": ("contracts/test_step_vocabulary", "differential/test_step_vocabulary"),
+            "Sampler": ("contracts/test_step_sampler", "differential/test_step_sampler"),
+        }.items()
+    },
     "ManifestGate": (
         "contracts/test_manifest_gate.py",
         "differential/test_manifest_gate.py",
