@@ -214,7 +214,7 @@ def _lane(step: IStepVerifier.Step) -> uint256:
 @internal
 @view
 def _sampler_leaf(op: uint256) -> uint256:
-    return step_model.SAMPLER_STARTS[op - c.FIRST_SAMPLER_OP]
+    return step_model._sampler_start(op - c.FIRST_SAMPLER_OP)
 
 
 @internal

@@ -332,7 +332,7 @@ def _queue(step: IStepVerifier.Step, given: Given) -> sampler_reads.Found:
     if step.lane > 0:
         f.answer = sampler_reads.FILLER
     f.wanted = sampler_reads._leaf(f.wanted, MODE, 0, c.CHUNK_INT32)
-    leaf: uint256 = step.leaf - step_model.SAMPLER_STARTS[QUEUE - c.FIRST_SAMPLER_OP]
+    leaf: uint256 = step.leaf - step_model._sampler_start(QUEUE - c.FIRST_SAMPLER_OP)
     after: uint256 = c.INT32_PER_CHUNK * leaf + step.lane + 1
     mode: int256 = sampler_reads._int32(given.x[1], 0)
     if after >= c.MAX_OUTPUT_BYTES or not (

@@ -82,7 +82,7 @@ def recompute(
     )
     assert len(rows) == 0, "step: a score reads no row"
 
-    place: uint256 = unsafe_sub(step.leaf, step_model.SAMPLER_STARTS[step.op - c.FIRST_SAMPLER_OP])
+    place: uint256 = unsafe_sub(step.leaf, step_model._sampler_start(step.op - c.FIRST_SAMPLER_OP))
     answer: Answer = empty(Answer)
     if step.op == NOISE_OP:
         answer = self._noise(place * c.INT32_PER_CHUNK + step.lane, step.lane, leaves)
@@ -108,7 +108,7 @@ def _dead(lane: uint256, otherwise: int256) -> int256:
 @internal
 @view
 def _at(region: uint256, place: uint256) -> uint256:
-    return step_model.SAMPLER_STARTS[region] + place
+    return step_model._sampler_start(region) + place
 
 
 @internal
@@ -333,7 +333,7 @@ def _top(lane: uint256, leaves: DynArray[IStepVerifier.Opening, MOST]) -> Answer
         return answer
     region: uint256 = BEST if mode == MODE_FREE else CHOICE
     # the next region begins where this one ends
-    if self._at(region, lane) >= step_model.SAMPLER_STARTS[region + 1]:
+    if self._at(region, lane) >= step_model._sampler_start(region + 1):
         answer.value = NO_TOKEN
         return answer
     answer.wanted.at.append(self._at(region, lane))

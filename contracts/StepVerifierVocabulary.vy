@@ -80,7 +80,7 @@ def recompute(
         ),
     )
     value: int256 = lanes.PAD if step.lane == 0 else FILLER
-    place: uint256 = unsafe_sub(step.leaf, step_model.SAMPLER_STARTS[step.op - c.FIRST_SAMPLER_OP])
+    place: uint256 = unsafe_sub(step.leaf, step_model._sampler_start(step.op - c.FIRST_SAMPLER_OP))
     wanted: openings.Wanted = empty(openings.Wanted)
     rest: Rest = empty(Rest)
     if step.op == RUN_TOKENS_OP:
@@ -109,7 +109,7 @@ def recompute(
 @internal
 @view
 def _at(region: uint256, place: uint256) -> uint256:
-    return step_model.SAMPLER_STARTS[region] + place
+    return step_model._sampler_start(region) + place
 
 
 @internal

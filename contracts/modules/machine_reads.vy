@@ -56,7 +56,7 @@ def _leaf(op: uint256, leaf: uint256) -> uint256:
     """
     @dev A leaf's place in its region.
     """
-    return leaf - step_model.SAMPLER_STARTS[op - c.FIRST_SAMPLER_OP]
+    return leaf - step_model._sampler_start(op - c.FIRST_SAMPLER_OP)
 
 
 @internal
@@ -65,7 +65,7 @@ def _place(op: uint256, leaf: uint256, chunk_type: uint256) -> uint256:
     """
     @dev A leaf of the inner tree.
     """
-    return (step_model.SAMPLER_STARTS[op - c.FIRST_SAMPLER_OP] + leaf) | (chunk_type << 128)
+    return (step_model._sampler_start(op - c.FIRST_SAMPLER_OP) + leaf) | (chunk_type << 128)
 
 
 @internal

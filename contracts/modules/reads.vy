@@ -50,7 +50,7 @@ def _leaf(op: uint256, at: uint256) -> uint256:
     """
     @dev Address of a leaf of one of a layer's regions.
     """
-    return unsafe_add(step_model.LAYER_STARTS[op], at)
+    return unsafe_add(step_model._layer_start(op), at)
 
 
 @internal

@@ -117,8 +117,8 @@ def _queries() -> uint256:
 @view
 def _start(op: uint256) -> uint256:
     if op >= c.FIRST_SAMPLER_OP:
-        return step_model.SAMPLER_STARTS[op - c.FIRST_SAMPLER_OP]
-    return step_model.LAYER_STARTS[op]
+        return step_model._sampler_start(op - c.FIRST_SAMPLER_OP)
+    return step_model._layer_start(op)
 
 
 @internal

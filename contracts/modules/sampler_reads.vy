@@ -171,7 +171,7 @@ def _leaf(wanted: uint256, op: uint256, at: uint256, chunk_type: uint256) -> uin
     """
     @dev What is wanted, then a leaf of one of the sampler's regions.
     """
-    leaf: uint256 = step_model.SAMPLER_STARTS[op - c.FIRST_SAMPLER_OP] + at
+    leaf: uint256 = step_model._sampler_start(op - c.FIRST_SAMPLER_OP) + at
     return (wanted << 32) | (chunk_type << 29) | leaf
 
 

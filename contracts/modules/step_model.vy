@@ -40,8 +40,9 @@ OUTPUT_EXPONENT: immutable(uint256)
 MISSING: immutable(bytes32)
 ACTIONS: immutable(address)
 FORMATS: immutable(uint256[c.MAX_LAYERS])
-LAYER_STARTS: immutable(uint256[c.LAYER_OPS])
-SAMPLER_STARTS: immutable(uint256[c.SAMPLER_OPS])
+# first leaves of the regions of layers and of samplers, 16 bits each, from the lowest bits on
+LAYER_STARTS: immutable(uint256[2])
+SAMPLER_STARTS: immutable(uint256[2])
 
 
 @deploy
@@ -71,8 +72,34 @@ def __init__(model: address):
     MISSING = s.missing
     ACTIONS = s.actions
     FORMATS = s.formats
-    LAYER_STARTS = s.layer_starts
-    SAMPLER_STARTS = s.sampler_starts
+    # a leaf's index is below 2**16: an inner trace has 16 levels at most
+    assert s.inner_height <= 16, "step: too deep a trace"
+    packed: uint256[2] = empty(uint256[2])
+    for i: uint256 in range(c.LAYER_OPS):
+        packed[i >> 4] |= s.layer_starts[i] << (16 * (i & 15))
+    LAYER_STARTS = packed
+    packed = empty(uint256[2])
+    for i: uint256 in range(c.SAMPLER_OPS):
+        packed[i >> 4] |= s.sampler_starts[i] << (16 * (i & 15))
+    SAMPLER_STARTS = packed
+
+
+@internal
+@view
+def _layer_start(op: uint256) -> uint256:
+    """
+    @dev First leaf of a layer's region, by its op.
+    """
+    return (LAYER_STARTS[op >> 4] >> (16 * (op & 15))) & c.M16
+
+
+@internal
+@view
+def _sampler_start(region: uint256) -> uint256:
+    """
+    @dev First leaf of a sampler's region, counted from the first.
+    """
+    return (SAMPLER_STARTS[region >> 4] >> (16 * (region & 15))) & c.M16
 
 
 @internal

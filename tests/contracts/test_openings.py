@@ -267,3 +267,13 @@ def test_a_step_is_looked_up_by_the_leaf_it_makes() -> None:
     assert (seen[0].leaf, seen[0].lane, seen[0].filler) == (1, 7, -(1 << 31))
     nowhere = Address(RECORD - 2, 4_000, 0)
     assert steps.recompute({}, model, nowhere, own, reads) == -(1 << 255)
+
+
+def test_a_trace_of_more_than_sixteen_levels_has_no_verifier() -> None:
+    """Rule: INNER-4"""
+    engine, rows = tiny("mixed")
+    world = world_of(engine)
+    deep = create(world, prove_config(rows, engine.shape.layers), 20)
+
+    with reverts("step: too deep a trace"):
+        world.deploy("tests/contracts/OpeningsHarness.vy", deep.address)

@@ -23,7 +23,7 @@ from tests.unit.engine import tiny as models
 
 at = trace.compute_outer_index
 #: Bytes of code, immutables included, that nodes take.
-EIP_170 = 24_576
+CODE_BYTES = 24_000
 
 
 def list_lanes(here: Court, record: int, region: Region, draw: random.Random) -> list[int]:
@@ -110,7 +110,7 @@ def test_what_is_deployed_fits() -> None:
     world = court("mixed").world
     assert list(world.parts) == list(court("mixed").world.settings.names)
     for name, part in world.parts.items():
-        assert len(world.code(part.address)) <= EIP_170, name
+        assert len(world.code(part.address)) <= CODE_BYTES, name
 
 
 def test_each_op_has_one_verifier() -> None:
