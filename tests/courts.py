@@ -19,7 +19,7 @@ from oyez.protocol import trace
 from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.manifest_encode import encode_manifest
 from oyez.protocol.trace import ChunkType
-from oyez.protocol.types import Address, Field, FieldType, Role, Segment, SegmentKind
+from oyez.protocol.types import Address, Field, FieldType, Manifest, Role, Segment, SegmentKind
 from tests.contracts import harness
 from tests.contracts.harness import AUTHOR, Contract, World
 from tests.contracts.test_step_model import tiny
@@ -75,35 +75,39 @@ class Court:
 
 
 @functools.cache
-def court(name: str) -> Court:
-    """Return the court of a model by its name, of one call."""
+def court(name: str, *more: bytes) -> Court:
+    """Return the court of a model by its name, of one call; of further ones with other inputs."""
     engine = load_engine() if name == REAL else tiny(name)[0]
-    return build_court(engine, PREFIX if name == REAL else 3)
+    return build_court(engine, PREFIX if name == REAL else 3, *more)
 
 
-def build_court(engine: ExactEngine, prefix: int) -> Court:
-    """Run a call behind a prefix of so many tokens, and deploy the steps of its model."""
-    batch = run_call(engine, b"a day", prefix)
+def build_court(engine: ExactEngine, prefix: int, *more: bytes) -> Court:
+    """Run calls behind a prefix of so many tokens, and deploy the steps of their model."""
+    batch = run_call(engine, b"a day", prefix, *more)
     listed = deploy.ListedModel(engine.model_root, engine.shape)
     world = World(harness.settings(models=(listed,), proof=prove_engine(engine)))
     world.actions.publish(encode_manifest(batch.action), sender=AUTHOR)
     return Court(batch, world, world.parts["StepTable"])
 
 
-def run_call(engine: ExactEngine, data: bytes, prefix: int) -> RealBatch:
-    """Run a call with a choice, a string and a number after a constant prefix."""
+def run_call(engine: ExactEngine, data: bytes, prefix: int, *more: bytes) -> RealBatch:
+    """Run a call, or some, with a choice, a string and a number after a constant prefix."""
+    return RealBatch(engine, build_court_action(engine, prefix), [data, *more])
+
+
+def build_court_action(engine: ExactEngine, prefix: int, temperature: int = WARM) -> Manifest:
+    """Return an action with a choice, a string and a number behind so many constants."""
     vocabulary = engine.shape.vocabulary
     tokens = tuple((7_919 * at + 5) % min(vocabulary, 256) for at in range(prefix))
-    action = build_short_action(
+    return build_short_action(
         engine,
         fields=(MOOD, NOTE, COUNT),
         segments=(Segment(SegmentKind.LITERAL, tokens), Segment(SegmentKind.INPUT)),
-        temperature=WARM,
+        temperature=temperature,
         output_tokens=52,
         fixed_positions=prefix + 52,
         max_input=8,
     )
-    return RealBatch(engine, action, [data])
 
 
 def count_judged(rng: random.Random, name: str, count: int) -> Counter[str]:

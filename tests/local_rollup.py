@@ -94,11 +94,15 @@ def build_counter(kind: CellKind = CellKind.SHARED, *, name: bytes = b"counter")
 class LocalRollup:
     """Five contracts on anvil, a scripted model, and the sequencer's key."""
 
-    def __init__(self, *, has_game: bool = False, model: ExactEngine | None = None) -> None:
+    def __init__(
+        self, *, has_game: bool = False, model: ExactEngine | None = None, **periods: int
+    ) -> None:
         """With `has_game` there is a DuelGame over the toy's step table; else account 9 is it.
 
-        With a `model` that runs, and a DuelGame over its own steps.
+        With a `model` that runs, and a DuelGame over its own steps. `periods` are of
+        DeploySettings.
         """
+        self.periods = periods
         self.has_game = has_game
         self.model = model
         self.engine: Any = ScriptedEngine(seed=3) if model is None else model
@@ -115,6 +119,7 @@ class LocalRollup:
             game=self.keys[9].address,
             steps=self._deploy_steps() if self.has_game else ZERO_ADDRESS,
             proof=None if self.model is None else prove_engine(self.model),
+            **self.periods,
         )
         self.deployment = deploy.deploy(self.chain, self.keys[0], settings)
         self.sequencer = self.client(0)

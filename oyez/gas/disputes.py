@@ -98,8 +98,17 @@ class Measured:
 class DisputeWorld(MeteredChain):
     """A rollup with the real model, its steps and a game; one batch of one long call is closed."""
 
-    def __init__(self, devnet: Devnet, engine: ExactEngine) -> None:
-        """Deploy, publish, call and close on a running chain with enough accounts."""
+    def __init__(
+        self,
+        devnet: Devnet,
+        engine: ExactEngine,
+        action: Manifest | None = None,
+        data: bytes | None = None,
+    ) -> None:
+        """Deploy, publish, call and close on a running chain with enough accounts.
+
+        Without an action and its input the call is `build_action`'s and `build_input`'s.
+        """
         super().__init__(devnet)
         self.engine = engine
         settings = deploy.DeploySettings(
@@ -112,8 +121,8 @@ class DisputeWorld(MeteredChain):
         )
         self.deployment = deploy.deploy(self.chain, self.key(0), settings)
         client = Client(self.deployment, self.key(0), engine)
-        action = client.publish(encode_manifest(build_action()))
-        client.call(action.action_id, build_input())
+        published = client.publish(encode_manifest(build_action() if action is None else action))
+        client.call(published.action_id, build_input() if data is None else data)
         self.pass_time(settings.max_batch_seconds + 1)
         self.send(contracts.Inbox(self.chain, self.deployment).build_close(), 1)
 

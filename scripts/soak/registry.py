@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from scripts.soak import (
     adversaries,
+    assault,
     calls,
     clocks,
     economics,
+    flips,
     interrupted,
     invariants,
     kernels,
     machines,
     manifests,
     mutants,
+    openings,
     real_steps,
     step_layer,
     step_rows,
@@ -25,8 +28,9 @@ PARTS: dict[str, Part] = {
     part.name: part
     for part in (
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
-        *(adversaries.PART, interrupted.PART),
+        *(adversaries.PART, assault.PART, interrupted.PART),
         *(machines.DUELS, clocks.PART, invariants.PART, invariants.CROWDS),
+        *(flips.PART, openings.PART),
         *(step_layer.PART, step_rows.PART),
         *mutants.PARTS,
         *steps.PARTS,
