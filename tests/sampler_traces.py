@@ -36,7 +36,7 @@ def engine() -> ExactEngine:
         return load_engine(path, sha256=None)
 
 
-def draw_action(rng: random.Random) -> Manifest:
+def draw_action(rng: random.Random, made: ExactEngine) -> Manifest:
     """Draw an action of written fields alone, whatever they are."""
     while True:
         fields = random_fields(rng, most=4)[:4]
@@ -45,7 +45,7 @@ def draw_action(rng: random.Random) -> Manifest:
         temperature = rng.choice((0, 0, 1, 52_429, 2**32 - 1))
         try:
             return build_short_action(
-                engine(),
+                made,
                 fields=fields,
                 temperature=temperature,
                 output_tokens=limit,
@@ -69,7 +69,7 @@ def list_samplers(batch: RealBatch) -> Iterator[tuple[int, Mode]]:
 
 def count_traces(rng: random.Random) -> Counter[str]:
     """Run one call and hold its samplers' lanes to their steps, one in eleven and all first."""
-    action = draw_action(rng)
+    action = draw_action(rng, engine())
     data = bytes(rng.choice(b"abcdefgh ") for _ in range(rng.randrange(INPUT_BYTES)))
     batch = RealBatch(engine(), action, [data], prevrandao=rng.randrange(256))
     counts: Counter[str] = Counter({f"ended {batch.executions[0].code.name}": 1})

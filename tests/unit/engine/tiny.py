@@ -41,6 +41,8 @@ class Shape:
     mix: tuple[TYPES, ...] = ()
     #: divisors of the rotation's angles, a tensor of the file; () for none
     rope_factors: tuple[float, ...] = ()
+    #: bytes of tokens after the single ones and the control token, in place of pairs of letters
+    pieces: tuple[bytes, ...] = ()
 
 
 #: Where a block's scale and minimum stand, the size of d against a weight's, and m in d's.
@@ -74,10 +76,12 @@ def build_rows(
     return data.reshape(rows, -1)
 
 
-def build_tokens(count: int) -> tuple[list[str], list[int]]:
-    """All bytes, then a control token, then pairs of letters."""
-    tokens = [*build_byte_alphabet(), "<|end|>"]
-    types = [1] * 256 + [3]
+def build_tokens(count: int, pieces: tuple[bytes, ...] = ()) -> tuple[list[str], list[int]]:
+    """All bytes, then a control token, then the pieces, then pairs of letters."""
+    alphabet = build_byte_alphabet()
+    tokens = [*alphabet, "<|end|>"]
+    tokens += ["".join(alphabet[byte] for byte in piece) for piece in pieces]
+    types = [1] * 256 + [3] + [1] * len(pieces)
     letters = "abcdefghijklmnopqrstuvwxyz"
     pairs = (a + b for a in letters for b in letters)
     for _ in range(count - len(tokens)):
@@ -111,7 +115,7 @@ def write_model(path: Path, shape: Shape, extra: Mapping[str, Extra] | None = No
         }
         add.get(type(value), writer.add_string)(key, value)
     writer.add_layer_norm_rms_eps(1e-5)
-    tokens, types = build_tokens(shape.vocabulary)
+    tokens, types = build_tokens(shape.vocabulary, shape.pieces)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list(tokens)
