@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -18,10 +16,9 @@ from oyez.attestation.collateral import parse_collateral
 from oyez.attestation.documents import Status
 from oyez.protocol.errors import Invalid
 from tests import tdx_samples, tdx_world
-from tests.tdx_world import World, certificate, public, revocations
+from tests.tdx_judging import TD10, TD15, judge, qe, refused, tcb, written
+from tests.tdx_world import World, certificate, public
 
-TD10 = ("tdx_v4_phala_b0c06f_uptodate", "tdx_b0c06f000000_2025-06")
-TD15 = ("tdx_v5td15_google_90c06f", "tdx_90c06f000000_2026-02")
 #: dcap-qvl's answer -> our rule and reason.
 REASONS = {
     "OutOfDate": ("ATTEST-16", "platform is OutOfDate"),
@@ -37,40 +34,6 @@ ACCEPTED = {
     "tdx_v4_phala_b0c06f_uptodate", "tdx_v4_flashbots_b0c06f_a", "tdx_v4_flashbots_b0c06f_b",
     "tdx_v4_gcp_cos113_00806f", "tdx_v5td15_google_90c06f",
 }  # fmt: skip
-
-
-def judge(world: World, quote: bytes = b"", collateral: str = "", now: int = 0) -> object:
-    given = parse_collateral(collateral or world.collateral())
-    return appraise(quote or world.quote(), given, now or world.now, tdx_world.ROOT)
-
-
-def refused(rule: str, what: str, act: Callable[..., object], *inputs: object) -> None:
-    with pytest.raises(Invalid, match=what) as caught:
-        act(*inputs)
-    assert caught.value.rule == rule
-
-
-def written(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def changed(text: str, value: object, *path: str | int) -> str:
-    whole = json.loads(text)
-    place: Any = whole
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    return written(whole)
-
-
-def tcb(world: World, value: object, *path: str | int) -> World:
-    world.tcb_info = changed(world.tcb_info, value, *path)
-    return world
-
-
-def qe(world: World, value: object, *path: str | int) -> World:
-    world.qe_identity = changed(world.qe_identity, value, *path)
-    return world
 
 
 @pytest.mark.parametrize(
@@ -171,6 +134,22 @@ def test_each_wrong_field_of_a_domain_is_refused(rule: str, what: str, at: int, 
     for names in (TD10, TD15):
         world = World(*names)
         refused(rule, what, judge, world, world.quote(body={at: bytes.fromhex(value)}))
+
+
+def test_the_modules_identity_is_that_of_its_version() -> None:
+    """Rule: ATTEST-15"""
+    for version, path in ((0, ("tdxModule",)), (1, ("tdxModuleIdentities", 1))):
+        for member, value, what in (
+            ("mrsigner", "01" + "00" * 47, "signed by another"),
+            ("attributes", "01" + "00" * 7, "of other attributes"),
+        ):
+            world = tcb(World(), value, *path, member)
+            for svn in (0, 1, 3):
+                quote = world.quote(body={0: bytes((6, svn, 3))})
+                if svn == version:
+                    refused("ATTEST-15", what, judge, world, quote)
+                else:
+                    judge(world, quote)
 
 
 def test_fields_that_may_differ() -> None:
@@ -305,91 +284,6 @@ def test_a_chain_of_other_parts_is_refused() -> None:
     other = replace(world.ca, key=public("foreign"))
     foreign = (certificate(world.leaf, "foreign"), certificate(other, "root"), root)
     refused("ATTEST-11", "another issuer", judge, world, world.quote(chain=foreign))
-
-
-def revoking(world: World, ca_list: list[int], root_list: list[int]) -> str:
-    since, until = world.now - 9, world.now + 9
-    return world.collateral(
-        pck_crl=revocations(world.ca, "ca", since, until, ca_list).hex(),
-        root_ca_crl=revocations(world.root, "root", since, until, root_list).hex(),
-    )
-
-
-def test_who_is_revoked_is_refused() -> None:
-    """Rule: ATTEST-7"""
-    world = World()
-    judge(world, b"", revoking(world, [], []))
-    judge(world, b"", revoking(world, [world.ca.serial, world.signer.serial], [world.leaf.serial]))
-    for ca_list, root_list in (
-        ([1, world.leaf.serial], []),
-        ([], [world.ca.serial]),
-        ([], [2, world.signer.serial]),
-    ):
-        refused("ATTEST-7", "revoked", judge, world, b"", revoking(world, ca_list, root_list))
-
-
-def test_lists_and_chains_of_the_collateral_are_checked() -> None:
-    """Rule: ATTEST-6, ATTEST-7, ATTEST-11"""
-    world = World()
-    now, day = world.now, 86_400
-    leaf, ca, root = world.chain()
-    old = replace(world.signer, not_after=now - 1)
-    pems = {
-        "ca": tdx_world.pem(ca, root).decode(),
-        "leaf": tdx_world.pem(leaf, ca, root).decode(),
-        "signer": tdx_world.pem(certificate(world.signer, "root"), root).decode(),
-        "foreign": tdx_world.pem(certificate(world.signer, "foreign"), root).decode(),
-        "old": tdx_world.pem(certificate(old, "root"), root).decode(),
-    }
-    for name in ("tcb_info_issuer_chain", "qe_identity_issuer_chain"):
-        for bad in ("ca", "leaf", "foreign", "old"):
-            parts = {name: pems[bad]}
-            refused("ATTEST-6", "certificate", judge, world, b"", world.collateral(**parts))
-    for bad in ("leaf", "signer"):
-        parts = {"pck_crl_issuer_chain": pems[bad]}
-        refused("ATTEST-6", "other roles", judge, world, b"", world.collateral(**parts))
-    for name, issuer, by, since, until in (
-        ("pck_crl", world.ca, "pck", -day, day),
-        ("pck_crl", world.ca, "ca", -2 * day, -day),
-        ("pck_crl", world.ca, "ca", day, 2 * day),
-        ("pck_crl", world.root, "root", -day, day),
-        ("pck_crl", world.signer, "signer", -day, day),
-        ("root_ca_crl", world.root, "ca", -day, day),
-        ("root_ca_crl", world.root, "root", -2 * day, -1),
-        ("root_ca_crl", world.ca, "ca", -day, day),
-    ):
-        listed = revocations(issuer, by, now + since, now + until).hex()
-        refused("ATTEST-7", "list", judge, world, b"", world.collateral(**{name: listed}))
-
-
-@pytest.mark.parametrize("name", ["tcb_info", "qe_identity"])
-def test_documents_are_signed_and_in_force(name: str) -> None:
-    """Rule: ATTEST-11"""
-    world = World()
-    for by in ("ca", "pck", "root", "foreign"):
-        text = world.collateral(tcb_by=by) if name == "tcb_info" else world.collateral(qe_by=by)
-        refused("ATTEST-11", "not signed by its signer", judge, world, b"", text)
-    later = changed(getattr(world, name), 18, "tcbEvaluationDataNumber")
-    refused("ATTEST-11", "not signed", judge, world, b"", world.collateral(**{name: later}))
-    for member, value, what in (
-        ("issueDate", "2049-01-01T00:00:00Z", "not in force yet"),
-        ("nextUpdate", "2025-06-30T00:00:00Z", "expired"),
-    ):
-        other = World()
-        setattr(other, name, changed(getattr(other, name), value, member))
-        refused("ATTEST-11", what, judge, other)
-
-
-def test_collateral_of_another_platform_is_refused() -> None:
-    """Rule: ATTEST-11, ATTEST-9, ATTEST-10"""
-    refused("ATTEST-11", "another FMSPC", judge, tcb(World(), "B0C06F000001", "fmspc"))
-    judge(tcb(World(), "b0c06f000000", "fmspc"))
-    refused("ATTEST-9", "pceId", judge, tcb(World(), "0001", "pceId"))
-    refused("ATTEST-9", "id is not TDX", judge, tcb(World(), "SGX", "id"))
-    refused("ATTEST-10", "id is not TD_QE", judge, qe(World(), "QE", "id"))
-    raw = tdx_samples.raw(TD10[0])
-    given = parse_collateral(tdx_samples.collateral("tdx_90c06f000000_2025-06"))
-    refused("ATTEST-11", "another FMSPC", appraise, raw, given, 1_750_357_898)
 
 
 def test_a_newer_tcb_info_ends_what_was_up_to_date() -> None:
