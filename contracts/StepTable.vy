@@ -23,6 +23,8 @@ SAMPLER_TYPES: constant(uint256[c.SAMPLER_OPS]) = [
 ]
 # of leaves where no op stands
 NO_OP: constant(uint256) = 255
+# of a chunk that no step makes yet
+NO_STEP: constant(uint256) = 254
 # records of a call's prologue and of its epilogue, from slot 0 on
 ENDS_SLOTS: constant(uint256) = 3
 WALK_LEAVES: constant(uint256) = 64
@@ -95,7 +97,10 @@ def step_at(record: uint256, leaf: uint256) -> (address, uint256, uint256):
     position: uint256 = (record >> SLOT_BITS) & LAST_POSITION
     is_end: bool = position == 0 or position == LAST_POSITION
     if (is_end and slot < ENDS_SLOTS) or record == LAST_RECORD:
-        raise "table: no step here yet"
+        first: uint256 = LAYER_STARTS[c.LAYER_OPS - 2]
+        if leaf < first:
+            return self, NO_OP, c.CHUNK_INT32
+        return self, NO_STEP, self._type(record, slot, position, leaf - first)
     if slot == LAST_SLOT and position != LAST_POSITION:
         if not self._is_gap(leaf, SAMPLER_ENDS, SAMPLER_STARTS[c.SAMPLER_OPS - 3]):
             op: uint256 = 0
@@ -123,17 +128,41 @@ def recompute(
     proof: Bytes[c.MAX_STEP_PROOF_BYTES],
 ) -> int256:
     """
-    @notice A lane where no op stands.
-    @custom:rule INNER-73
-    @param step Any; nothing is read.
+    @notice A lane where no op stands. Of a chunk whose step is not written yet there is no answer: a
+            bout that comes down to one ends nowhere.
+    @custom:rule INNER-72, INNER-73
+    @param step Any; only its op is read.
     @param raw Any.
     @param proof Any.
     @return PAD.
     """
+    assert step.op != NO_STEP, "table: no step here yet"
+
     return lanes.PAD
 
 
 # --- INTERNAL ---
+
+
+@internal
+@pure
+def _type(record: uint256, slot: uint256, position: uint256, chunk: uint256) -> uint256:
+    """
+    @dev Types of the chunks of a prologue, an epilogue and the very last record (TRACE-13, TRACE-18,
+         TRACE-19): numbers, then words, then bytes; of slot 2 numbers alone, but for its words in
+         an epilogue.
+    """
+    if record == LAST_RECORD:
+        return c.CHUNK_BYTES32
+    if chunk == 0:
+        return c.CHUNK_INT32
+    if slot == 2:
+        if chunk == 1 and position == LAST_POSITION:
+            return c.CHUNK_BYTES32
+        return c.CHUNK_INT32
+    if chunk == 1:
+        return c.CHUNK_BYTES32
+    return c.CHUNK_TEXT
 
 
 @internal

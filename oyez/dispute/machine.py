@@ -19,6 +19,7 @@ from oyez.engines.exact.step_rows import ModelRows, build_levels, build_step_mod
 from oyez.protocol import inner
 from oyez.protocol.constants import (
     CHUNK_BYTES,
+    CHUNKS_PER_RECORD,
     INNER_HEIGHT,
     LAST_POSITION,
     LAST_SLOT,
@@ -35,6 +36,7 @@ from oyez.protocol.types import Hash32
 #: Gives a record's chunks, as many as live.
 ChunkSource = Callable[[int], Sequence[Chunk]]
 
+LAST_RECORD = (1 << OUTER_HEIGHT) - 1
 #: Slots of the records around a call's tokens.
 END_SLOTS = 3
 #: Inner traces kept of a call, 5 MB each.
@@ -98,20 +100,20 @@ class CallTraces:
         return lanes + KEPT * (1 << self.model.inner_height) * CHUNK_BYTES
 
     def get_chunks(self, record: int) -> Sequence[Chunk]:
-        """Return the chunks of one of the call's records of layers, samplers or the prologue."""
+        """Return the chunks of one of the call's records."""
         position, slot = inner.get_position(record), inner.get_slot(record)
+        if record == LAST_RECORD:
+            return self.outer.get_last_record()
         if inner.get_call(record) != self._call:
             raise ValueError(f"record {record} belongs to another call than {self._call}")
         if position == 0 and slot < END_SLOTS:
             return self.outer.get_prologue(self._call, slot)
+        if position == LAST_POSITION and slot < END_SLOTS:
+            return self.outer.get_epilogue(self._call, slot)
         return () if self._run is None else self._run.get_chunks(position, slot)
 
     def open_inner(self, record: int) -> RecordTree:
-        """Return a record's inner trace; it is kept for the moves that follow.
-
-        Raises:
-            UnfoundedMove: the record is one whose steps are not verified yet.
-        """
+        """Return a record's inner trace; it is kept for the moves that follow."""
         tree = self._inner.get(record)
         if tree is None:
             tree = RecordTree(self._build(record))
@@ -123,8 +125,11 @@ class CallTraces:
         position, slot = inner.get_position(record), inner.get_slot(record)
         layout = self.model.get_layout(record)
         if layout is None:
-            verify_steps(record)
-            return InnerLeaves(inner.layout_layer(self.model.shape, self.model.inner_height))
+            # no step makes these yet: the record's own chunks stand alone
+            layout = inner.layout_layer(self.model.shape, self.model.inner_height)
+            leaves = InnerLeaves(layout)
+            leaves.put_record(self.get_chunks(record))
+            return leaves
         if self._run is None or not self._run.get_chunks(position, slot):
             return InnerLeaves(layout)
         if slot == LAST_SLOT:
@@ -204,11 +209,7 @@ class RealMachine:
         self._kept: dict[tuple[Hash32, int], CallTraces] = {}
 
     def open_inner(self, batch: int, record: int) -> RecordTree:
-        """Return the inner trace of a record.
-
-        Raises:
-            UnfoundedMove: the record is one whose steps are not verified yet.
-        """
+        """Return the inner trace of a record."""
         return self.open_call(batch, inner.get_call(record)).open_inner(record)
 
     def prove_step(self, batch: int, record: int, leaf: int, lane: int) -> bytes:
@@ -220,6 +221,7 @@ class RealMachine:
 
         Rule: INNER-75
         """
+        verify_steps(record, leaf, self.model.inner_height)
         traces = self.open_call(batch, inner.get_call(record))
         source = traces.read(record)
         reads = RecordedReads(source)
@@ -258,17 +260,19 @@ def get_lane(chunk: Chunk, lane: int) -> int:
     return inner.DEAD if chunk.type is ChunkType.PAD else ChunkLanes(chunk)[lane]
 
 
-def verify_steps(record: int) -> None:
-    """Refuse a record that no step makes yet.
+def verify_steps(record: int, leaf: int, height: int) -> None:
+    """Refuse a chunk that no step makes yet.
 
     Raises:
-        UnfoundedMove: the record is of a prologue or an epilogue, or the batch's last one.
+        UnfoundedMove: it is of a prologue's record or an epilogue's, or of the batch's last one.
 
     Rule: INNER-72
     """
+    if leaf < (1 << height) - CHUNKS_PER_RECORD:
+        return
     position, slot = inner.get_position(record), inner.get_slot(record)
     name = {0: "prologue", LAST_POSITION: "epilogue"}.get(position)
     if name is not None and slot < END_SLOTS:
         raise UnfoundedMove(f"the steps of a call's {name} are not verified on chain yet")
-    if record == (1 << OUTER_HEIGHT) - 1:
+    if record == LAST_RECORD:
         raise UnfoundedMove("the steps of a batch's last record are not verified on chain yet")

@@ -46,8 +46,13 @@ class OuterTree:
         calls: Sequence[CallRecords],
         last_record: Hash32,
         retrace: Callable[[int], Positions],
+        last_words: Sequence[Hash32] = (),
     ) -> None:
-        """Take what is known of each call; `retrace` runs one again for its positions' records."""
+        """Take what is known of each call; `retrace` runs one again for its positions' records.
+
+        `last_words` are the roots that the very last record holds.
+        """
+        self._last_words = last_words
         self._calls = calls
         self._last_record = last_record
         self._retrace = retrace
@@ -77,6 +82,16 @@ class OuterTree:
         if call >= len(self._calls):
             return ()
         return trace_records.build_prologue_chunks(self._calls[call].contents)[slot]
+
+    def get_epilogue(self, call: int, slot: int) -> Sequence[Chunk]:
+        """Return the chunks of a record of a call's epilogue; no call has none."""
+        if call >= len(self._calls):
+            return ()
+        return trace_records.build_epilogue_chunks(self._calls[call].ending)[slot]
+
+    def get_last_record(self) -> Sequence[Chunk]:
+        """Return the chunk of the very last record."""
+        return [trace.encode_words(self._last_words)]
 
     def estimate_bytes(self) -> int:
         """Return about how much memory it takes now; it grows by what is asked for."""
@@ -190,7 +205,8 @@ class OuterTraces:
                 outbox_root=assertions.compute_empty_outbox_root(),
             )
             last = trace.build_last_record(claim.state_root, claim.outbox_root, claim.receipts_root)
-            tree = OuterTree(calls, last, self._build_retrace(executions))
+            words = (claim.state_root, claim.outbox_root, claim.receipts_root)
+            tree = OuterTree(calls, last, self._build_retrace(executions), words)
         self._trees[claim.trace_root] = tree
         self._make_room()
         return tree

@@ -210,7 +210,12 @@ class Epilogue:
 
 
 def build_epilogue(epilogue: Epilogue) -> tuple[Hash32, ...]:
-    """Return the records of the last position: receipt and output, cell, running roots.
+    """Return the records of the last position: receipt and output, cell, running roots."""
+    return tuple(trace.compute_record_root(chunks) for chunks in build_epilogue_chunks(epilogue))
+
+
+def build_epilogue_chunks(epilogue: Epilogue) -> list[list[trace.Chunk]]:
+    """Return the chunks of these records.
 
     Rule: TRACE-19
     """
@@ -247,7 +252,7 @@ def build_epilogue(epilogue: Epilogue) -> tuple[Hash32, ...]:
     ]
     running = [trace.encode_int32([epilogue.receipts.count]), trace.encode_words(roots)]
     cell = _build_state_record(epilogue.fields, epilogue.values)
-    return tuple(trace.compute_record_root(chunks) for chunks in (ending, cell, running))
+    return [ending, cell, running]
 
 
 def _encode_values(fields: Sequence[Field], values: Sequence[Value]) -> trace.Chunk:

@@ -114,13 +114,14 @@ class CallRecords:
     """A call's record roots, from slot 0 of each position, as far as no model has to run for them.
 
     Attributes:
-        contents: what the call begins with.
+        contents, ending: what the call begins and ends with.
         prologue, first_sampler: of position 0; the sampler stands in the last slot.
         positions: roots of positions 1 on.
         epilogue: of the last position.
     """
 
     contents: trace_records.Prologue
+    ending: trace_records.Epilogue
     prologue: tuple[Hash32, ...]
     first_sampler: Hash32
     positions: tuple[Hash32, ...]
@@ -142,6 +143,7 @@ def list_call_records(
         found.append(
             CallRecords(
                 contents=prologue,
+                ending=epilogue,
                 prologue=trace_records.build_prologue(prologue),
                 first_sampler=prologue.sampler,
                 positions=ending.execution.position_roots,

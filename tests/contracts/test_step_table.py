@@ -14,7 +14,8 @@ from oyez.protocol.constants import LAST_POSITION, LAST_SLOT
 from oyez.protocol.types import Address, ModelShape
 from tests.contracts import harness
 from tests.contracts.harness import Contract, World, reverts
-from tests.contracts.test_step_model import create, fabricate
+from tests.contracts.test_step_model import create, fabricate, tiny
+from tests.real_calls import RealBatch, build_short_action
 
 PATH = "contracts/StepTable.vy"
 LEAVES = 1 << 12
@@ -90,15 +91,43 @@ def test_a_slot_without_a_record_is_pad() -> None:
     assert table.recompute(step, bytes(1_024), b"") == inner.DEAD
 
 
-def test_records_around_the_tokens_have_no_step_yet() -> None:
-    """Rule: INNER-72"""
+#: Types of the chunks that live: slot of prologue or epilogue, or the very last record.
+AROUND = {
+    (3, 0, 0): [1, 3, 4, 4],
+    (3, 0, 1): [1, 3, 4, 4, 4, 4],
+    (3, 0, 2): [1] * 8,
+    (3, LAST_POSITION, 0): [1, 3, 4],
+    (3, LAST_POSITION, 1): [1, 3, 4, 4, 4, 4],
+    (3, LAST_POSITION, 2): [1, 3],
+    (255, LAST_POSITION, LAST_SLOT): [3],
+}
+
+
+@pytest.mark.parametrize("place", AROUND)
+def test_records_around_the_tokens_have_types_and_no_step_yet(place: tuple[int, int, int]) -> None:
+    """Rule: INNER-72, TRACE-13, TRACE-18, TRACE-19"""
     _, table, *_ = tables()["135M"]
-    for position in (0, LAST_POSITION):
-        for slot in range(3):
-            with reverts("table: no step here yet"):
-                table.step_at(at(3, position, slot), 0)
+    for leaf in (0, LEAVES - 17):
+        assert ask(table, at(*place), leaf) == (table.address, 255, 1)
+    for chunk, kind in enumerate(AROUND[place]):
+        assert ask(table, at(*place), LEAVES - 16 + chunk) == (table.address, 254, kind)
+    step = (bytes(32), bytes(32), 3, 0, 0, 254, bytes(32), 1, bytes(32))
     with reverts("table: no step here yet"):
-        table.step_at(at(255, LAST_POSITION, LAST_SLOT), 0)
+        table.recompute(step, bytes(1_024), b"")
+
+
+def test_the_types_are_those_of_real_records() -> None:
+    """Rule: INNER-72, TRACE-18, TRACE-19"""
+    _, table, *_ = tables()["135M"]
+    engine = tiny("mixed")[0]
+    real = RealBatch(engine, build_short_action(engine), [b"hi there", b"\n"])
+    for call in (0, 1):
+        for position in (0, LAST_POSITION):
+            for slot in range(3):
+                tree = real.machine.open_inner(1, at(call, position, slot))
+                for leaf in range(LEAVES - 16, LEAVES):
+                    shown = tree.get_leaf(leaf).type
+                    assert shown in (0, ask(table, at(call, position, slot), leaf)[2])
 
 
 def test_every_op_has_a_verifier() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oyez.protocol.constants import CHUNK_BYTES
+from oyez.protocol.constants import CHUNK_BYTES, CHUNKS_PER_RECORD
 from oyez.protocol.inner import Layout, Region
 from oyez.protocol.trace import (
     INT16_LANES,
@@ -57,6 +57,13 @@ class InnerLeaves:
         self.layout = layout
         self.types = np.zeros(1 << layout.height, np.uint8)
         self.data = np.zeros((1 << layout.height, CHUNK_BYTES), np.uint8)
+
+    def put_record(self, chunks: Sequence[Chunk]) -> None:
+        """Write the record's own chunks, the last 16 leaves; those not given are PAD."""
+        first = len(self.types) - CHUNKS_PER_RECORD
+        for at, chunk in enumerate(chunks):
+            self.types[first + at] = chunk.type
+            self.data[first + at] = np.frombuffer(chunk.data, np.uint8)
 
     def put(self, name: str, lanes: Int64, first: int = 0) -> None:
         """Write a region's lanes [count] from its leaf `first` on; the last leaf is filled up.

@@ -76,16 +76,47 @@ def test_where_no_token_stands_all_is_pad() -> None:
         assert tree.get_node(12, 0) == trace.pad_tree().empty[12]
 
 
-def test_records_around_the_tokens_are_refused_in_words() -> None:
+AROUND = [
+    *(
+        (call, position, slot)
+        for call in range(4)
+        for position in (0, LAST_POSITION)
+        for slot in range(3)
+    ),
+    (255, LAST_POSITION, LAST_SLOT),
+    (255, 0, 0),
+]
+
+
+@pytest.mark.parametrize("place", AROUND)
+def test_a_record_around_the_tokens_stands_alone_in_its_inner_trace(
+    place: tuple[int, int, int],
+) -> None:
+    """Rule: INNER-72, INNER-74"""
+    real, record = batch(), at(*place)
+    tree = real.machine.open_inner(1, record)
+
+    assert tree.get_node(RECORD_HEIGHT, RECORD) == real.traces.open_outer(1).get_node(0, record)
+    first = (1 << tree.height) - 16
+    assert all(tree.get_leaf(leaf).type == 0 for leaf in (0, 1, 900, first - 1))
+    lives = place[0] < 3 or place[2] == LAST_SLOT
+    assert (tree.get_leaf(first).type != 0) == (lives and not is_unwritten(place))
+
+
+def is_unwritten(place: tuple[int, int, int]) -> bool:
+    """Say whether it is the token list of a call whose model never ran."""
+    return place == (1, 0, 2)
+
+
+def test_what_no_step_makes_is_not_proven() -> None:
     """Rule: INNER-72"""
-    machine = batch().machine
+    machine, leaf = batch().machine, (1 << 12) - 16
     for record, name in ((at(0, 0, 0), "prologue"), (at(0, LAST_POSITION, 2), "epilogue")):
         with pytest.raises(UnfoundedMove, match=f"a call's {name} are not verified on chain yet"):
-            machine.open_inner(1, record)
-        with pytest.raises(UnfoundedMove, match=f"a call's {name} are not verified on chain yet"):
-            machine.prove_step(1, record, 0, 0)
+            machine.prove_step(1, record, leaf, 0)
+        assert machine.prove_step(1, record, leaf - 1, 0)
     with pytest.raises(UnfoundedMove, match="a batch's last record are not verified"):
-        machine.open_inner(1, (1 << 24) - 1)
+        machine.prove_step(1, (1 << 24) - 1, leaf, 0)
 
 
 @pytest.mark.parametrize("call", [0, 1])
