@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,6 +17,7 @@ from oyez.attestation.certificates import (
     INTEL_ROOT,
     ISSUER,
     PCK,
+    REVOCATION_ADDRESS,
     SIGNER,
     Certificate,
     check_chain,
@@ -338,6 +339,50 @@ def test_revocation_lists_follow_their_template() -> None:
     at = content.index(b"\xa0")
     bad = wrap(tlv(0x30, content[:at] + none + content[at:]), "ca")
     refused("ATTEST-7", "empty list", parse_revocations, bad)
+
+
+def elements(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield tag, start of the content and end of each element of whole DER."""
+    at = 0
+    while at < len(data):
+        start, size = at + 2, data[at + 1]
+        if size >= 0x80:
+            start, size = start + size - 0x80, int.from_bytes(data[start : start + size - 0x80])
+        yield data[at], start, start + size
+        at = start + size
+
+
+def grown(data: bytes) -> Iterator[bytes]:
+    """Yield DER with an element more, once inside each element that the templates read."""
+    yield data + b"\5\0"
+    at = 0
+    for tag, start, end in elements(data):
+        content, lead = data[start:end], b"\0" if tag == 3 else b""
+        inner = content[len(lead) :]
+        name = inner[:1] == b"\x31"
+        unread = data.startswith(REVOCATION_ADDRESS) or inner[11:12] in (b"\5", b"\6", b"\7")
+        holds = tag >= 0x30 or (
+            tag in (3, 4) and inner[:1] in (b"\x30", b"\2") and len(content) != 16
+        )
+        if holds and not name and not unread:
+            for more in grown(inner):
+                yield data[:at] + tlv(tag, lead + more) + data[end:]
+        at = end
+
+
+def test_no_element_holds_one_more() -> None:
+    """Rule: ATTEST-4, ATTEST-5, ATTEST-7"""
+    listed = revocations(WORLD.ca, "ca", NOW - 1, NOW + 1, [5, 6])
+    sources = [(one, "ATTEST-5", parse_certificate) for one in WORLD.chain()]
+    counts = []
+    for data, rule, parse in (*sources, (listed, "ATTEST-7", parse_revocations)):
+        assert b"".join(data[:end] for _, _, end in elements(data)) == data
+        variants = list(grown(data))
+        for more in variants:
+            refused(rule, "certificate: |revocation list: ", parse, more)
+        counts.append(len(variants))
+    assert min(counts) >= 14
+    assert counts[0] >= 40
 
 
 def damaged(data: bytes, draw: random.Random) -> bytes:
