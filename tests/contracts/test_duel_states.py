@@ -29,6 +29,9 @@ from tests.contracts.harness import SEQUENCER, encode_call
 from tests.contracts.on_chain import OnChain
 from tests.devnet import Anvil
 
+#: A byte that the toy never comes to, whatever the node's batch hash is.
+FALSE = (2, 3, 1_000, 255)
+
 
 class NodeArena(OnChain, Arena):
     """An arena on anvil."""
@@ -56,7 +59,7 @@ def content_of(side: Side) -> Content:
 def fight() -> tuple[Play, Bout]:
     arena = make_arena(HONEST, LIAR)
     truth = make_side(toy.run(arena.batch_hash, 6))
-    lie = make_side(toy.run(arena.batch_hash, 6, (2, 3, 1_000, 5)))
+    lie = make_side(toy.run(arena.batch_hash, 6, FALSE))
     return meet(arena, truth, lie, liar_first=True)
 
 
@@ -190,5 +193,5 @@ def meet_on(node: Anvil) -> tuple[Play, Bout]:
     arena = NodeArena(node)
     arena.staked(SEQUENCER, HONEST, LIAR)
     truth = make_side(toy.run(arena.batch_hash, 6))
-    lie = make_side(toy.run(arena.batch_hash, 6, (2, 3, 1_000, 5)))
+    lie = make_side(toy.run(arena.batch_hash, 6, FALSE))
     return meet(arena, truth, lie, liar_first=True)
