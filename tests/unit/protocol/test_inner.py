@@ -8,33 +8,7 @@ from oyez.protocol import inner
 from oyez.protocol.constants import CHUNKS_PER_RECORD
 from oyez.protocol.errors import Invalid
 from oyez.protocol.trace import ChunkType
-from oyez.protocol.types import ModelShape
-
-
-def shape(
-    layers: int, width: int, feed_forward: int, heads: int, kv_heads: int, vocabulary: int
-) -> ModelShape:
-    return ModelShape(
-        layers=layers,
-        width=width,
-        feed_forward=feed_forward,
-        heads=heads,
-        kv_heads=kv_heads,
-        head_size=64,
-        vocabulary=vocabulary,
-        context=2_046,
-        position_cost=1,
-        model_height=20,
-        formats=1,
-        missing=b"",
-    )
-
-
-SHAPES = {
-    "135M": shape(30, 576, 1_536, 9, 3, 49_152),
-    "360M": shape(31, 960, 2_560, 15, 5, 49_152),
-    "1B": shape(16, 2_048, 8_192, 32, 8, 128_256),
-}
+from scripts.ops import SHAPES
 
 
 @pytest.mark.parametrize("name", SHAPES)
