@@ -429,3 +429,19 @@ def test_the_chain_in_a_quote_is_the_one_read() -> None:
     assert parse_pem(parse_quote(WORLD.quote()).chain) == tuple(
         parse_certificate(one) for one in WORLD.chain()
     )
+
+
+def test_the_edges_of_names_depths_and_times() -> None:
+    """Rule: ATTEST-5, ATTEST-7"""
+    for size in (0, 1, 127, 128):
+        named = certificate(replace(WORLD.leaf, subject=tlv(0x30, bytes(size))), "ca")
+        if size in (1, 127):
+            assert len(parse_certificate(named).subject) == size + 2
+        else:
+            refused("ATTEST-5", "a name too long or empty", parse_certificate, named)
+    deeper = certificate(WORLD.ca, "root", [(CA_DEPTH + b"\0", CA_DEPTH + b"\2")])
+    refused("ATTEST-5", "another depth", parse_certificate, deeper)
+    renamed = replace(WORLD.ca, subject=WORLD.root.subject)
+    listed = parse_revocations(revocations(renamed, "ca", NOW, NOW + 1))
+    refused("ATTEST-7", "of another issuer", check_revocations, listed, WORLD.ca, NOW)
+    check_revocations(listed, renamed, NOW)
