@@ -202,7 +202,9 @@ def check_commands(rebuilt: dict[str, Any]) -> None:
         bout["lane"] for bout in shown["bouts"] if bout["lane"] and bout["lane"]["transaction"]
     ]
     assert [(lane["op"], lane["contract"]) for lane in lanes] == [("logits", duel["contract"])]
-    assert [side["status"] for side in shown["sides"]] == ["DEFEATED", "FINAL"]
+    # of one second, the lesser id is the older side
+    statuses = {side["assertion"]: side["status"] for side in shown["sides"]}
+    assert [statuses[sibling] for sibling in duel["siblings"]] == ["DEFEATED", "FINAL"]
 
     tried = run_command("dispute", "sim", "--call", "3", "--flip", "down-row")
     assert (tried["call"], tried["op"], tried["defeated"]) == (3, "down row", True)
