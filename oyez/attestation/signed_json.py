@@ -105,7 +105,7 @@ class Reader:
         self.must(match is not None, f"{what} is no time")
         parts = [int(part) for part in match.groups()] if match else []
         try:
-            moment = datetime(*parts[:6], tzinfo=UTC)  # type: ignore[misc, arg-type] # six numbers
+            moment = datetime(*parts[:6], tzinfo=UTC)  # type: ignore[misc, arg-type]  # six numbers
         except ValueError as error:
             raise Invalid(self._rule, f"{self._what}: {what}: {error}") from error
         return int(moment.timestamp())

@@ -227,15 +227,8 @@ def compute_mode(step: Step) -> int:
     return Mode.RUN if force(published.machine, state) is not None else Mode.FREE
 
 
-def compute_run(step: Step) -> int:
-    """Return the state after a byte of the forced run, or its magnitude.
-
-    Rule: INNER-43
-    """
-    if step.leaf == step.lane == 0:
-        mode = step.read("mode")
-        if mode is None or mode[0] != Mode.RUN:
-            return DEAD
+def _read_state(step: Step) -> tuple[Published, MachineState | None] | int:
+    """Return the machine and its state before a byte of a walk, or the lane where there is none."""
     before = _read_before(step)
     if before is None:
         return step.filler
@@ -246,7 +239,23 @@ def compute_run(step: Step) -> int:
     if published is None:
         return DEAD
     word, magnitude = before or (context[_STATE], context[_MAGNITUDE])
-    forced = force(published.machine, read_state(published, word, magnitude))
+    return published, read_state(published, word, magnitude)
+
+
+def compute_run(step: Step) -> int:
+    """Return the state after a byte of the forced run, or its magnitude.
+
+    Rule: INNER-43
+    """
+    if step.leaf == step.lane == 0:
+        mode = step.read("mode")
+        if mode is None or mode[0] != Mode.RUN:
+            return DEAD
+    found = _read_state(step)
+    if isinstance(found, int):
+        return found
+    published, state = found
+    forced = force(published.machine, state)
     if forced is None:
         return step.filler
     byte, after = forced
@@ -328,17 +337,10 @@ def compute_walk(step: Step) -> int:
     at = step.leaf * WALK_BYTES + step.lane // WALK_WORDS
     if at >= len(data):
         return step.filler
-    before = _read_before(step)
-    if before is None:
-        return step.filler
-    context = step.read("context")
-    if context is None:
-        return DEAD
-    published = open_manifest(step, context[_MANIFEST])
-    if published is None:
-        return DEAD
-    word, magnitude = before or (context[_STATE], context[_MAGNITUDE])
-    state = read_state(published, word, magnitude)
+    found = _read_state(step)
+    if isinstance(found, int):
+        return found
+    published, state = found
     after = None if state is None else published.machine.step(state, data[at])
     return pack_after(after, data[at])[step.lane % WALK_WORDS]
 
