@@ -95,14 +95,19 @@ class LocalRollup:
     """Five contracts on anvil, a scripted model, and the sequencer's key."""
 
     def __init__(
-        self, *, has_game: bool = False, model: ExactEngine | None = None, **periods: int
+        self,
+        *,
+        has_game: bool = False,
+        model: ExactEngine | None = None,
+        challenge_window: int = 600,
+        response_window: int = 120,
     ) -> None:
         """With `has_game` there is a DuelGame over the toy's step table; else account 9 is it.
 
-        With a `model` that runs, and a DuelGame over its own steps. `periods` are of
-        DeploySettings.
+        With a `model` that runs, and a DuelGame over its own steps. The windows are in seconds.
         """
-        self.periods = periods
+        self.challenge_window = challenge_window
+        self.response_window = response_window
         self.has_game = has_game
         self.model = model
         self.engine: Any = ScriptedEngine(seed=3) if model is None else model
@@ -119,7 +124,8 @@ class LocalRollup:
             game=self.keys[9].address,
             steps=self._deploy_steps() if self.has_game else ZERO_ADDRESS,
             proof=None if self.model is None else prove_engine(self.model),
-            **self.periods,
+            challenge_window=self.challenge_window,
+            response_window=self.response_window,
         )
         self.deployment = deploy.deploy(self.chain, self.keys[0], settings)
         self.sequencer = self.client(0)
