@@ -123,6 +123,9 @@ MAX_STEP_ROWS: constant(uint256) = 8
 MAX_ROW_BYTES: constant(uint256) = 2_304
 MAX_WIDE_ROW_BYTES: constant(uint256) = 17_408
 MAX_STEP_PROOF_BYTES: constant(uint256) = 24_576
+# of a step of the frame: an array's item words are the longest
+MAX_STEP_PREIMAGES: constant(uint256) = 12
+MAX_PREIMAGE_BYTES: constant(uint256) = 2_048
 LAYER_OPS: constant(uint256) = 27
 SAMPLER_OPS: constant(uint256) = 21
 FIRST_SAMPLER_OP: constant(uint256) = 32

@@ -78,6 +78,9 @@ CHUNKS_PER_RECORD = 1 << RECORD_HEIGHT
 CHUNK_BYTES = 1_024
 MAX_ROW_BYTES = 2_304
 MAX_WIDE_ROW_BYTES = 17_408
+#: Of a step's proof around the model: preimages, and bytes of one.
+MAX_STEP_PREIMAGES = 12
+MAX_PREIMAGE_BYTES = 2_048
 #: Of a token that a step of the mask can walk.
 MAX_TOKEN_BYTES = 128
 LAST_CALL = (1 << CALL_BITS) - 1
