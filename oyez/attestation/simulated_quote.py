@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 from Crypto.PublicKey import ECC
 
@@ -27,6 +28,22 @@ MARK = b"SIMULATED".ljust(20, b"\0")
 def _measured(what: str) -> bytes:
     """Return 48 bytes that stand for a measurement of nothing real."""
     return hashlib.sha384(b"simulated " + what.encode()).digest()
+
+
+def _event(register: int) -> dict[str, Any]:
+    """Return the one event of a run-time register, as dstack lists events."""
+    name = f"simulated-{register}"
+    digest = _measured(name).hex()
+    return {"imr": register, "event_type": 0, "digest": digest, "event": name, "event_payload": ""}
+
+
+#: What extended the run-time registers: from it they can be computed again.
+EVENTS = tuple(_event(register) for register in range(4))
+
+
+def _extended(register: int) -> bytes:
+    """Return a run-time register after its event."""
+    return hashlib.sha384(bytes(48) + bytes.fromhex(EVENTS[register]["digest"])).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +79,10 @@ class ReportForm:
     mr_config_id: bytes = b"\1" + hashlib.sha256(b"simulated compose file").digest() + bytes(15)
     mr_owner: bytes = bytes(48)
     mr_owner_config: bytes = bytes(48)
-    rt_mr0: bytes = _measured("RTMR0")
-    rt_mr1: bytes = _measured("RTMR1")
-    rt_mr2: bytes = _measured("RTMR2")
-    rt_mr3: bytes = _measured("RTMR3")
+    rt_mr0: bytes = _extended(0)
+    rt_mr1: bytes = _extended(1)
+    rt_mr2: bytes = _extended(2)
+    rt_mr3: bytes = _extended(3)
     tee_tcb_svn_2: bytes | None = None
     mr_service_td: bytes | None = None
 
