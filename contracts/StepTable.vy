@@ -26,7 +26,8 @@ NO_OP: constant(uint256) = 255
 # of a chunk that no step makes yet
 NO_STEP: constant(uint256) = 254
 # records of a call's prologue and of its epilogue, from slot 0 on
-ENDS_SLOTS: constant(uint256) = 3
+PROLOGUE_SLOTS: constant(uint256) = 3
+EPILOGUE_SLOTS: constant(uint256) = 2
 WALK_LEAVES: constant(uint256) = 64
 QUEUE_LEAVES: constant(uint256) = c.MAX_OUTPUT_BYTES // c.INT32_PER_CHUNK
 SLOT_BITS: constant(uint256) = 5
@@ -96,7 +97,8 @@ def step_at(record: uint256, leaf: uint256) -> (address, uint256, uint256):
     slot: uint256 = record & LAST_SLOT
     position: uint256 = (record >> SLOT_BITS) & LAST_POSITION
     is_end: bool = position == 0 or position == LAST_POSITION
-    if (is_end and slot < ENDS_SLOTS) or record == LAST_RECORD:
+    slots: uint256 = PROLOGUE_SLOTS if position == 0 else EPILOGUE_SLOTS
+    if (is_end and slot < slots) or record == LAST_RECORD:
         first: uint256 = LAYER_STARTS[c.LAYER_OPS - 2]
         if leaf < first:
             return self, NO_OP, c.CHUNK_INT32
@@ -149,16 +151,13 @@ def recompute(
 def _type(record: uint256, slot: uint256, position: uint256, chunk: uint256) -> uint256:
     """
     @dev Types of the chunks of a prologue, an epilogue and the very last record (TRACE-13, TRACE-18,
-         TRACE-19): numbers, then words, then bytes; of slot 2 numbers alone, but for its words in
-         an epilogue.
+         TRACE-19): numbers, then words, then bytes; of the prompt numbers alone.
     """
     if record == LAST_RECORD:
         return c.CHUNK_BYTES32
     if chunk == 0:
         return c.CHUNK_INT32
-    if slot == 2:
-        if chunk == 1 and position == LAST_POSITION:
-            return c.CHUNK_BYTES32
+    if position == 0 and slot == 2:
         return c.CHUNK_INT32
     if chunk == 1:
         return c.CHUNK_BYTES32

@@ -39,10 +39,10 @@ MODE: constant(uint256) = 34
 LAST_NORM: constant(uint256) = 40
 LAST_NORMED: constant(uint256) = 41
 
-# --- The prologue's and the sampler's lanes ---
+# --- The prompt's and the sampler's lanes ---
 PROMPT_SLOT: constant(uint256) = 2
-PROMPT_TOKENS: constant(uint256) = 3
-RAN: constant(uint256) = 4
+PROMPT_TOKENS: constant(uint256) = 0
+RAN: constant(uint256) = 1
 FIRST_KIND: constant(int256) = 1
 LAST_KIND: constant(int256) = 3
 MODE_CHOICE: constant(int256) = 4
@@ -156,7 +156,7 @@ def _list(step: IStepVerifier.Step, first: Bytes[c.CHUNK_BYTES]) -> openings.Wan
     types: DynArray[uint256, c.MAX_STEP_OPENINGS] = [c.CHUNK_INT32, c.CHUNK_INT32, c.CHUNK_INT32]
     if op == TOKEN:
         if step.lane == 0 and reads._slot(step.record) == 0:
-            at = [openings._outer(reads._record(step.record, 0, 0), 0)]
+            at = [openings._outer(reads._record(step.record, 0, PROMPT_SLOT), 0)]
             if len(first) > 0 and self._int32(first, RAN) == 1:
                 at.append(self._token_source(step, first))
     elif self._is_norm(op):
@@ -288,15 +288,15 @@ def _norm_row(step: IStepVerifier.Step) -> uint256:
 
 @internal
 @view
-def _token_source(step: IStepVerifier.Step, prologue: Bytes[c.CHUNK_BYTES]) -> uint256:
+def _token_source(step: IStepVerifier.Step, head: Bytes[c.CHUNK_BYTES]) -> uint256:
     """
     @dev Where the token is stated: among the prompt's, or by the sampler before it.
          # rule: INNER-23
     """
     before: uint256 = reads._position(step.record) - 1
-    if convert(before, int256) < self._int32(prologue, PROMPT_TOKENS):
+    if convert(before, int256) < self._int32(head, PROMPT_TOKENS):
         prompt: uint256 = reads._record(step.record, 0, PROMPT_SLOT)
-        return openings._outer(prompt, before // c.INT32_PER_CHUNK)
+        return openings._outer(prompt, 1 + before // c.INT32_PER_CHUNK)
     return openings._outer(reads._record(step.record, before, reads.LAST_SLOT), 0)
 
 
@@ -305,7 +305,7 @@ def _token_source(step: IStepVerifier.Step, prologue: Bytes[c.CHUNK_BYTES]) -> u
 def _token(
     step: IStepVerifier.Step,
     count: uint256,
-    prologue: Bytes[c.CHUNK_BYTES],
+    head: Bytes[c.CHUNK_BYTES],
     source: Bytes[c.CHUNK_BYTES],
 ) -> int256:
     """
@@ -314,7 +314,7 @@ def _token(
     if count == 1:
         return lanes.PAD
     before: uint256 = reads._position(step.record) - 1
-    if convert(before, int256) < self._int32(prologue, PROMPT_TOKENS):
+    if convert(before, int256) < self._int32(head, PROMPT_TOKENS):
         return self._int32(source, before % c.INT32_PER_CHUNK)
     kind: int256 = self._int32(source, 0)
     if kind < FIRST_KIND or kind > LAST_KIND:

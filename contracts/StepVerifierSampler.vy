@@ -48,8 +48,10 @@ KIND_CHOSEN: constant(int256) = 3
 KIND_END: constant(int256) = 4
 
 # --- Places ---
-PROMPT_TOKENS: constant(uint256) = 3
-RAN: constant(uint256) = 4
+ENTRY: constant(uint256) = 0
+PROMPT: constant(uint256) = 2
+PROMPT_TOKENS: constant(uint256) = 0
+RAN: constant(uint256) = 1
 CALL_MANIFEST: constant(uint256) = 7
 CALL_SEED: constant(uint256) = 8
 ALIVE: constant(int256) = 2**80
@@ -152,7 +154,7 @@ def _before(
             f.answer = sampler_reads.FILLER
         return f
 
-    f.wanted = sampler_reads._prologue(f.wanted, step.record, 0, c.CHUNK_INT32)
+    f.wanted = sampler_reads._prologue(f.wanted, step.record, PROMPT, 0, c.CHUNK_INT32)
     f.answer = lanes.PAD
     if sampler_reads._int32(given.x[0], RAN) != 1:
         return f
@@ -191,12 +193,12 @@ def _context(
         elif step.lane == 0:
             f.answer = ALIVE
     elif step.lane == 2:
-        f.wanted = sampler_reads._prologue(f.wanted, step.record, 1, c.CHUNK_BYTES32)
+        f.wanted = sampler_reads._prologue(f.wanted, step.record, ENTRY, 1, c.CHUNK_BYTES32)
         f.answer = sampler_reads._word(given.x[0], CALL_MANIFEST)
     elif step.lane == 3:
         if published._temperature(sampler_reads._header_of(raw)) == 0:
             return f
-        f.wanted = sampler_reads._prologue(f.wanted, step.record, 1, c.CHUNK_BYTES32)
+        f.wanted = sampler_reads._prologue(f.wanted, step.record, ENTRY, 1, c.CHUNK_BYTES32)
         f.answer = lanes.PAD
         if len(given.x[0]) > 0:
             position: uint256 = (step.record >> sampler_reads.SLOT_BITS) % c.POSITIONS

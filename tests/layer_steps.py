@@ -19,7 +19,7 @@ from oyez.dispute import step_proof
 from oyez.dispute.step_proof import Read, RecordedReads
 from oyez.protocol import step as steps
 from oyez.protocol import step_attention, step_layer, trace
-from oyez.protocol.constants import OUTER_HEIGHT, RECORD_HEIGHT
+from oyez.protocol.constants import LAST_SLOT, OUTER_HEIGHT, RECORD_HEIGHT
 from oyez.protocol.inner import DEAD, Region
 from oyez.protocol.step import Address, ChunkLanes, LayerFormats, StepModel
 from oyez.protocol.trace import Chunk, ChunkType
@@ -201,7 +201,7 @@ def make_case(
         if "outer" in fixed:
             return fixed["outer"]
         if op == 0:
-            return make_told(draw, position)
+            return make_told(draw, position, at, chunk)
         keys = op in (7, 11)
         return make_chunk(draw, ChunkType.INT16_REVERSED if keys else ChunkType.INT32, 0.2)
 
@@ -308,12 +308,15 @@ def set_first(draw: random.Random, region: Region, chunk: Chunk, chunks: int) ->
     return chunk
 
 
-def make_told(draw: random.Random, position: int) -> Chunk:
-    """Return a chunk that may be a prologue's, a prompt's or a sampler's."""
-    count = draw.choice((position - 1, position, position + 1, draw.randrange(2_047), -(2**31)))
-    kind, ran = draw.choice((1, 2, 3, *range(-1, 6))), draw.choice((1,) * 8 + (0, 2))
-    lanes = [kind, draw.randrange(49_152), 7, count, ran]
-    return trace.encode_int32([*lanes, *(draw.randrange(49_152) for _ in range(251))])
+def make_told(draw: random.Random, position: int, record: int, chunk: int) -> Chunk:
+    """Return a chunk that may be a prompt's or a sampler's."""
+    lanes = [draw.randrange(49_152) for _ in range(256)]
+    if record & LAST_SLOT == LAST_SLOT:
+        lanes[0] = draw.choice((1, 2, 3, *range(-1, 6)))
+    elif chunk == 0:
+        near = (position - 1, position, position + 1, draw.randrange(2_047), -(2**31))
+        lanes[:2] = draw.choice(near), draw.choice((1,) * 8 + (0, 2))
+    return trace.encode_int32(lanes)
 
 
 def check_agreement(name: str, op: int, draw: random.Random) -> Case:

@@ -16,7 +16,7 @@ from oyez.protocol import assertions, inner, trace, transition
 from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.manifest import ModelLimits, build_constants, encode_manifest, parse_manifest
 from oyez.protocol.state import State
-from oyez.protocol.step import Address, ChunkLanes, recompute
+from oyez.protocol.step import Address, ChunkLanes, Context, recompute
 from oyez.protocol.step_ops import OPS
 from oyez.protocol.trace import Chunk, ChunkType
 from oyez.protocol.transition import Execution
@@ -138,6 +138,12 @@ class QuickReads:
 
     def find_vocabulary(self, rest: bytes) -> int:
         return self.source.find_vocabulary(rest)
+
+    def read_preimage(self, digest: Hash32) -> bytes:
+        return self.source.get_preimage(digest)
+
+    def get_context(self) -> Context:
+        return self.source.get_context()
 
 
 def _decode(chunk: Chunk, kind: ChunkType) -> DecodedLanes | None:

@@ -104,7 +104,7 @@ class Chunks:
     def make_outer(self, record: int, chunk: int) -> Chunk:
         if self.draw.random() < 0.06:
             return PAD_CHUNK
-        if record & 31 == 0:
+        if record & 31 in (0, 2):
             return self.make_prologue(chunk)
         if chunk == 1:
             return trace.encode_words([self.word(), self.draw.getrandbits(9)])
@@ -117,7 +117,7 @@ class Chunks:
         if chunk == 0:
             near = self.draw.choice((-1, 0, 0, 1, 7))
             count = self.draw.choice((self.position + near, self.position + near, 0, -1, PAD_INT32))
-            return trace.encode_int32([1, 0, 5, count, self.draw.choice((1, 1, 1, 1, 0, 2))])
+            return trace.encode_int32([count, self.draw.choice((1, 1, 1, 1, 0, 2))])
         words = [self.draw.getrandbits(256) for _ in range(12)]
         words[7] = self.manifest()
         return trace.encode_words(words)

@@ -17,9 +17,9 @@ from oyez.dispute import step_proof
 from oyez.dispute.step_proof import Read
 from oyez.protocol import trace
 from oyez.protocol.constants import OUTER_HEIGHT, RECORD_HEIGHT
-from oyez.protocol.step import StepModel
+from oyez.protocol.step import Context, StepModel
 from oyez.protocol.trace import Chunk, ChunkType
-from oyez.protocol.types import Hash32
+from oyez.protocol.types import ZERO_HASH, Hash32
 
 
 class SparseTree:
@@ -72,7 +72,8 @@ class World:
     """Where a step reads: contents are made on first read, by address.
 
     `inner`, `outer` and `rows` make them; set entries of `chunks` and `known_rows` beforehand to
-    fix some. `type_of` is a row's type for its header.
+    fix some. `type_of` is a row's type for its header. `preimages` are by digest, `context` is what
+    a step knows of its batch.
     """
 
     make_inner: Callable[[int], Chunk]
@@ -83,6 +84,8 @@ class World:
     inner: dict[int, Chunk] = field(default_factory=dict)
     outer: dict[tuple[int, int], Chunk] = field(default_factory=dict)
     rows: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    preimages: dict[Hash32, bytes] = field(default_factory=dict)
+    context: Context = field(default_factory=lambda: Context(ZERO_HASH, ZERO_HASH))
 
     def get_inner(self, leaf: int) -> Chunk:
         if leaf not in self.inner:
@@ -105,6 +108,12 @@ class World:
     def find_vocabulary(self, rest: bytes) -> int:
         return self.find_record(rest)
 
+    def get_preimage(self, digest: Hash32) -> bytes:
+        return self.preimages[digest]
+
+    def get_context(self) -> Context:
+        return self.context
+
 
 @dataclass(frozen=True)
 class Proven:
@@ -122,6 +131,7 @@ def prove(
     find_leaf: Callable[[int, int], int],
     type_of: Callable[[int, int], int],
     seed: int = 0,
+    is_frame: bool = False,
 ) -> Proven:
     """Build trees around what was read, and the proof."""
     inner = {i: trace.compute_chunk_leaf(chunk) for outer, i, chunk in read.chunks if not outer}
@@ -133,7 +143,7 @@ def prove(
     inner_tree = SparseTree(model.inner_height, dict(inner), seed)
     outer_tree = SparseTree(OUTER_HEIGHT + RECORD_HEIGHT, dict(outer), seed + 1)
     row_tree = Rows(model.shape.model_height, rows, seed + 2, find_leaf)
-    proof = step_proof.encode_proof(read, inner_tree, outer_tree, row_tree)
+    proof = step_proof.encode_proof(read, inner_tree, outer_tree, row_tree, is_frame=is_frame)
     return Proven(outer_tree.root, inner_tree.root, row_tree.root, proof)
 
 

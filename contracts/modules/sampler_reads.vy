@@ -197,11 +197,13 @@ def _last(wanted: uint256, record: uint256, chunk: uint256, chunk_type: uint256)
 
 @internal
 @pure
-def _prologue(wanted: uint256, record: uint256, chunk: uint256, chunk_type: uint256) -> uint256:
+def _prologue(
+    wanted: uint256, record: uint256, slot: uint256, chunk: uint256, chunk_type: uint256
+) -> uint256:
     """
-    @dev What is wanted, then a chunk of the call's first record.
+    @dev What is wanted, then a chunk of a record of the call's prologue.
     """
-    return self._chunk(wanted, (record >> CALL_AT) << CALL_AT, chunk, chunk_type)
+    return self._chunk(wanted, ((record >> CALL_AT) << CALL_AT) | slot, chunk, chunk_type)
 
 
 @internal

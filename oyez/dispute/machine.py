@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
+from oyez.dispute.frame.facts import Preimages
 from oyez.dispute.inner_tree import RecordTree
 from oyez.dispute.outer import OuterTraces, OuterTree, Results
 from oyez.dispute.rerun import CallRun, hash_chunks, run_again
@@ -27,8 +28,9 @@ from oyez.protocol.constants import (
     RECORD_HEIGHT,
 )
 from oyez.protocol.inner import Layout
+from oyez.protocol.inner_frame import LAST_RECORD, Frame, find_frame
 from oyez.protocol.manifest_encode import encode_manifest
-from oyez.protocol.step import Address, ChunkLanes, Op, StepModel, recompute
+from oyez.protocol.step import Address, ChunkLanes, Context, Op, StepModel, recompute
 from oyez.protocol.step_ops import OPS
 from oyez.protocol.trace import PAD_CHUNK, Chunk, ChunkType
 from oyez.protocol.types import Hash32
@@ -36,9 +38,8 @@ from oyez.protocol.types import Hash32
 #: Gives a record's chunks, as many as live.
 ChunkSource = Callable[[int], Sequence[Chunk]]
 
-LAST_RECORD = (1 << OUTER_HEIGHT) - 1
-#: Slots of the records around a call's tokens.
-END_SLOTS = 3
+#: Slots of a call's prologue and of its epilogue.
+PROLOGUE_SLOTS, EPILOGUE_SLOTS = 3, 2
 #: Inner traces kept of a call, 5 MB each.
 KEPT = 4
 #: Bytes of lanes kept of all calls together: the longest call of the 135M model takes 190 MB.
@@ -92,6 +93,7 @@ class CallTraces:
         self._call = call
         self._run = run
         self._inner: dict[int, RecordTree] = {}
+        self.preimages = Preimages()
 
     @property
     def size(self) -> int:
@@ -106,9 +108,9 @@ class CallTraces:
             return self.outer.get_last_record()
         if inner.get_call(record) != self._call:
             raise ValueError(f"record {record} belongs to another call than {self._call}")
-        if position == 0 and slot < END_SLOTS:
+        if position == 0 and slot < PROLOGUE_SLOTS:
             return self.outer.get_prologue(self._call, slot)
-        if position == LAST_POSITION and slot < END_SLOTS:
+        if position == LAST_POSITION and slot < EPILOGUE_SLOTS:
             return self.outer.get_epilogue(self._call, slot)
         return () if self._run is None else self._run.get_chunks(position, slot)
 
@@ -125,8 +127,9 @@ class CallTraces:
         position, slot = inner.get_position(record), inner.get_slot(record)
         layout = self.model.get_layout(record)
         if layout is None:
+            return InnerLeaves(inner.layout_layer(self.model.shape, self.model.inner_height))
+        if find_frame(record) is not None:
             # no step makes these yet: the record's own chunks stand alone
-            layout = inner.layout_layer(self.model.shape, self.model.inner_height)
             leaves = InnerLeaves(layout)
             leaves.put_record(self.get_chunks(record))
             return leaves
@@ -181,6 +184,14 @@ class RecordSource:
         """Return the last record of the sorted vocabulary that is not after these bytes."""
         return bisect_right(self._traces.rows.sorted_bytes, rest) - 1
 
+    def get_preimage(self, digest: Hash32) -> bytes:
+        """Return the bytes that a digest is of."""
+        return self._traces.preimages.get(digest)
+
+    def get_context(self) -> Context:
+        """Return the ids of the batch and of the assertion before."""
+        raise UnfoundedMove("the steps around a call's tokens are not verified on chain yet")
+
 
 class RealMachine:
     """`oyez.dispute.traces.Machine` over a service's own results.
@@ -226,7 +237,7 @@ class RealMachine:
         source = traces.read(record)
         reads = RecordedReads(source)
         own = source.get_inner(leaf)
-        if self.model.get_layout(record) is not None:
+        if find_frame(record) is None and self.model.get_layout(record) is not None:
             address = Address(record, leaf, lane)
             value = recompute(self._ops, self.model, address, ChunkLanes(own), reads)
             if value != get_lane(own, lane):
@@ -270,9 +281,9 @@ def verify_steps(record: int, leaf: int, height: int) -> None:
     """
     if leaf < (1 << height) - CHUNKS_PER_RECORD:
         return
-    position, slot = inner.get_position(record), inner.get_slot(record)
-    name = {0: "prologue", LAST_POSITION: "epilogue"}.get(position)
-    if name is not None and slot < END_SLOTS:
-        raise UnfoundedMove(f"the steps of a call's {name} are not verified on chain yet")
-    if record == LAST_RECORD:
+    frame = find_frame(record)
+    if frame is Frame.LAST:
         raise UnfoundedMove("the steps of a batch's last record are not verified on chain yet")
+    if frame is not None:
+        name = "epilogue" if inner.get_position(record) else "prologue"
+        raise UnfoundedMove(f"the steps of a call's {name} are not verified on chain yet")

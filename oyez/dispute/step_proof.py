@@ -10,12 +10,14 @@ from eth_abi.abi import encode
 from oyez.dispute.traces import NodeTree
 from oyez.protocol import step
 from oyez.protocol.constants import RECORD_HEIGHT
-from oyez.protocol.step import Lanes, Reads
+from oyez.protocol.step import Context, Lanes, Reads
 from oyez.protocol.trace import Chunk, ChunkType
 from oyez.protocol.types import Hash32
 
-#: Of (Opening[], Row[], uint256) in contracts/interfaces/IStepVerifier.vyi.
+#: Of (Opening[], Row[], uint256) in contracts/interfaces/IStepVerifier.vyi; around the tokens
+#: preimages follow.
 PROOF_TYPES = ("(bytes,bytes32[])[]", "(bytes,bytes32[])[]", "uint256")
+FRAME_TYPES = (*PROOF_TYPES, "bytes[]")
 
 
 @dataclass(slots=True)
@@ -26,11 +28,13 @@ class Read:
         chunks: (is outer, index in that tree's leaves, chunk).
         rows: (tensor, row, bytes).
         hint: record of the sorted vocabulary.
+        preimages: of digests; each time one is read.
     """
 
     chunks: list[tuple[bool, int, Chunk]] = field(default_factory=list)
     rows: list[tuple[int, int, bytes]] = field(default_factory=list)
     hint: int = 0
+    preimages: list[bytes] = field(default_factory=list)
 
 
 class Source(Protocol):
@@ -54,6 +58,14 @@ class Source(Protocol):
 
     def find_vocabulary(self, rest: bytes) -> int:
         """Return the last record of the sorted vocabulary that is not after these bytes."""
+        ...
+
+    def get_preimage(self, digest: Hash32) -> bytes:
+        """Return the bytes that a digest is of."""
+        ...
+
+    def get_context(self) -> Context:
+        """Return the ids of the batch and of the assertion before."""
         ...
 
 
@@ -92,6 +104,16 @@ class RecordedReads(Reads):
         self.read.hint = max(found, 0)
         return found
 
+    def read_preimage(self, digest: Hash32) -> bytes:
+        """Return the bytes that a digest is of."""
+        data = self._source.get_preimage(digest)
+        self.read.preimages.append(data)
+        return data
+
+    def get_context(self) -> Context:
+        """Return the ids of the batch and of the assertion before."""
+        return self._source.get_context()
+
     def _remember(self, outer: bool, index: int, chunk: Chunk, kind: ChunkType) -> Lanes | None:
         if (outer, index) not in self._seen:
             self._seen.add((outer, index))
@@ -111,7 +133,9 @@ class RowTree(NodeTree, Protocol):
         ...
 
 
-def encode_proof(read: Read, inner: NodeTree, chunks: NodeTree, rows: RowTree) -> bytes:
+def encode_proof(
+    read: Read, inner: NodeTree, chunks: NodeTree, rows: RowTree, *, is_frame: bool = False
+) -> bytes:
     """Return the proof of what was read.
 
     Args:
@@ -119,8 +143,9 @@ def encode_proof(read: Read, inner: NodeTree, chunks: NodeTree, rows: RowTree) -
         inner: the record's inner trace.
         chunks: all chunks of the outer trace, 28 levels.
         rows: the model's tree.
+        is_frame: the step is of a record around the tokens, whose proofs bring preimages.
 
-    Rule: INNER-8
+    Rule: INNER-8, FRAME-3
     """
     leaves: list[tuple[bytes, tuple[Hash32, ...]]] = []
     first: dict[bool, int] = {}
@@ -135,6 +160,8 @@ def encode_proof(read: Read, inner: NodeTree, chunks: NodeTree, rows: RowTree) -
         index = rows.find_leaf(tensor, row)
         levels = _count_levels(base, False, index, rows.height)
         opened.append((data, _list_siblings(rows, index, levels)))
+    if is_frame:
+        return encode(FRAME_TYPES, (leaves, opened, read.hint, read.preimages))
     return encode(PROOF_TYPES, (leaves, opened, read.hint))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from oyez.protocol import inner
+from oyez.protocol import inner, inner_frame
 from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.errors import Invalid
 from oyez.protocol.inner import DEAD, Layout, Region
@@ -83,16 +83,31 @@ class StepModel:
     inner_height: int
 
     def get_layout(self, record: int) -> Layout | None:
-        """Return the layout of a record's inner trace; None where none is laid out yet.
+        """Return the layout of a record's inner trace; None where every leaf is PAD.
 
         Rule: INNER-1
         """
+        frame = inner_frame.find_frame(record)
+        if frame is not None:
+            return inner_frame.layout_frame(frame, self.inner_height)
         slot, position = inner.get_slot(record), inner.get_position(record)
         if slot == LAST_SLOT and position < inner.POSITIONS - 1:
             return inner.layout_sampler(self.shape, self.inner_height)
         if slot < self.shape.layers and 0 < position < inner.POSITIONS - 1:
             return inner.layout_layer(self.shape, self.inner_height)
         return None
+
+
+class Context(NamedTuple):
+    """What a step knows of its batch without opening anything: two digests.
+
+    Attributes:
+        parent: id of the assertion before.
+        batch_hash: of the batch.
+    """
+
+    parent: Hash32
+    batch_hash: Hash32
 
 
 class Lanes(Protocol):
@@ -127,6 +142,14 @@ class Reads(Protocol):
 
         -1 if all are after them. It only says where to look: the step checks it.
         """
+        ...
+
+    def read_preimage(self, digest: Hash32) -> bytes:
+        """Return the bytes whose Keccak-256 is a digest: a proof brings them, in order."""
+        ...
+
+    def get_context(self) -> Context:
+        """Return what the game says of the batch: nothing is opened for it."""
         ...
 
 

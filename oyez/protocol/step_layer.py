@@ -29,9 +29,9 @@ from oyez.protocol.types import ModelShape
 
 #: The model tree's tensor of config rows.
 CONFIG = 0
-#: Lanes of a prologue's first chunk: tokens of the prompt, whether the model ran.
-_PROMPT_TOKENS, _RAN = 3, 4
+#: A prompt's record, and the lanes of its first chunk: tokens, whether the model ran.
 _PROMPT_SLOT = 2
+_PROMPT_TOKENS, _RAN = 0, 1
 #: Kinds of a sampler's next token that name one: forced, sampled, chosen.
 _TOKEN_KINDS = range(1, 4)
 #: Modes of a sampler that asks for logits: CHOICE, FREE.
@@ -54,14 +54,14 @@ def copy_token(step: Step) -> int:
     if step.lane or step.address.slot:
         return step.filler
     call, position = step.address.call, step.address.position
-    prologue = step.reads.read_outer(compute_outer_index(call, 0, 0), 0, ChunkType.INT32)
-    if prologue is None or prologue[_RAN] != 1:
+    prompt = compute_outer_index(call, 0, _PROMPT_SLOT)
+    head = step.reads.read_outer(prompt, 0, ChunkType.INT32)
+    if head is None or head[_RAN] != 1:
         return DEAD
     at = position - 1
-    if at < prologue[_PROMPT_TOKENS]:
-        slot = compute_outer_index(call, 0, _PROMPT_SLOT)
-        prompt = step.reads.read_outer(slot, at // INT32_LANES, ChunkType.INT32)
-        return DEAD if prompt is None else prompt[at % INT32_LANES]
+    if at < head[_PROMPT_TOKENS]:
+        tokens = step.reads.read_outer(prompt, 1 + at // INT32_LANES, ChunkType.INT32)
+        return DEAD if tokens is None else tokens[at % INT32_LANES]
     sampler = step.reads.read_outer(compute_outer_index(call, at, LAST_SLOT), 0, ChunkType.INT32)
     if sampler is None or sampler[0] not in _TOKEN_KINDS:
         return DEAD

@@ -30,9 +30,10 @@ _KIND, _TOKEN, _COUNT, _BYTES = 0, 1, 2, 3
 _SOURCE, _COUNT_SO_FAR = 0, 1
 #: Words of the second chunk and of `context`.
 _PACKED, _MAGNITUDE, _MANIFEST = 0, 1, 2
-#: Lanes of the prologue's first chunk, words of its second.
-_PROMPT_TOKENS, _RAN = 3, 4
+#: Slots of the prologue: entry and prompt. Words of the entry, lanes of the prompt's first chunk.
+_ENTRY, _PROMPT = 0, 2
 _CALL_MANIFEST, _CALL_SEED = 7, 8
+_PROMPT_TOKENS, _RAN = 0, 1
 #: Tokens that an option has lanes for; tokens of a run in one leaf.
 _OPTION_TOKENS = OPTION_LANES // 2
 _RUN_TOKENS = INT32_LANES // 2
@@ -67,10 +68,10 @@ def compute_before(step: Step) -> int:
 
 
 def _find_source(step: Step) -> int:
-    prologue = _read_prologue(step, 0, ChunkType.INT32)
-    if prologue is None or prologue[_RAN] != 1:
+    prompt = _read_prologue(step, _PROMPT, 0, ChunkType.INT32)
+    if prompt is None or prompt[_RAN] != 1:
         return DEAD
-    position, count = step.address.position, prologue[_PROMPT_TOKENS]
+    position, count = step.address.position, prompt[_PROMPT_TOKENS]
     if position == count:
         return Source.START
     if position == 0:
@@ -96,12 +97,12 @@ def compute_context(step: Step) -> int:
             words = _read_before(step, _STATE, ChunkType.BYTES32)
             return DEAD if words is None else words[step.lane]
         case 2:
-            words = _read_prologue(step, 1, ChunkType.BYTES32)
+            words = _read_prologue(step, _ENTRY, 1, ChunkType.BYTES32)
             return DEAD if words is None else words[_CALL_MANIFEST]
         case 3:
             if not _read_terms(step, step.own[_MANIFEST]).temperature:
                 return 0
-            words = _read_prologue(step, 1, ChunkType.BYTES32)
+            words = _read_prologue(step, _ENTRY, 1, ChunkType.BYTES32)
             if words is None:
                 return DEAD
             key = codec.H("NOISE", words[_CALL_SEED], step.address.position)
@@ -292,9 +293,9 @@ def _read_before(step: Step, chunk: int, kind: ChunkType) -> Lanes | None:
     return step.reads.read_outer(record, chunk, kind)
 
 
-def _read_prologue(step: Step, chunk: int, kind: ChunkType) -> Lanes | None:
-    """Read a chunk of the call's first record."""
-    record = step.address.call << (POSITION_BITS + SLOT_BITS)
+def _read_prologue(step: Step, slot: int, chunk: int, kind: ChunkType) -> Lanes | None:
+    """Read a chunk of a record of the call's prologue."""
+    record = step.address.call << (POSITION_BITS + SLOT_BITS) | slot
     return step.reads.read_outer(record, chunk, kind)
 
 

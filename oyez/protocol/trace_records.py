@@ -1,8 +1,7 @@
 """What stands in the records that no layer makes: prologue, sampler and epilogue.
 
-docs/spec/trace.md draws them; those of prologue and epilogue are provisional until their steps are
-verified on chain. Whether one is alive is read from an int32 lane (of a sampler: lane 0, which says
-where the next token comes from), never from a word.
+docs/spec/trace.md draws them. Whether one is alive is read from an int32 lane (of a sampler: lane
+0, which says where the next token comes from), never from a word.
 """
 
 from __future__ import annotations
@@ -113,8 +112,8 @@ class Prologue:
         seed: at temperature 0 nothing but this record depends on it.
         cell_leaf, version: of the cell before the call; 0 when it is absent.
         values: of the cell before the call, under the entry's manifest.
-        prompt: None if the input was refused before the prompt was made.
-        is_run: whether the model ran; the token list is PAD otherwise.
+        bad: offset of what is bad in the input (TRANSITION-5, TRANSITION-7); None if it is good.
+        prompt: its tokens; None if the model never ran.
         sampler: the sampler record in this position: of the first output token if the prompt is
             empty, else PAD.
     """
@@ -126,8 +125,8 @@ class Prologue:
     version: int
     fields: tuple[Field, ...]
     values: tuple[Value, ...]
+    bad: int | None
     prompt: tuple[int, ...] | None
-    is_run: bool
     sampler: Hash32
 
 
@@ -144,7 +143,7 @@ def build_prologue_chunks(prologue: Prologue) -> list[list[trace.Chunk]]:
     return [
         _build_entry_record(prologue),
         _build_state_record(prologue.fields, prologue.values),
-        _split_int32(prologue.prompt or ()) if prologue.is_run else [],
+        _build_prompt_record(prologue.prompt),
     ]
 
 
@@ -156,7 +155,7 @@ def compute_prologue(prologue: Prologue) -> Hash32:
 
 def _build_entry_record(prologue: Prologue) -> list[trace.Chunk]:
     entry = prologue.entry
-    count = len(prologue.prompt) if prologue.prompt is not None else trace.PAD_INT32
+    bad = -1 if prologue.bad is None else prologue.bad
     words: list[codec.Word] = [
         codec.compute_entry_hash(entry),
         entry.call_id,
@@ -172,7 +171,7 @@ def _build_entry_record(prologue: Prologue) -> list[trace.Chunk]:
         prologue.version,
     ]
     return [
-        trace.encode_int32([entry.kind, len(entry.cell), len(entry.input), count, prologue.is_run]),
+        trace.encode_int32([entry.kind, len(entry.cell), len(entry.input), bad]),
         trace.encode_words(words),
         trace.encode_bytes(entry.cell),
         trace.encode_bytes(entry.input),
@@ -186,6 +185,12 @@ def _build_state_record(fields: Sequence[Field], values: Sequence[Value]) -> lis
         _encode_values(fields, values),
         *_split_bytes(text),
     ]
+
+
+def _build_prompt_record(prompt: Sequence[int] | None) -> list[trace.Chunk]:
+    if prompt is None:
+        return [trace.encode_int32([trace.PAD_INT32, 0])]
+    return [trace.encode_int32([len(prompt), 1]), *_split_int32(prompt)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +215,7 @@ class Epilogue:
 
 
 def build_epilogue(epilogue: Epilogue) -> tuple[Hash32, ...]:
-    """Return the records of the last position: receipt and output, cell, running roots."""
+    """Return the records of the last position: output and values, receipt and running roots."""
     return tuple(trace.compute_record_root(chunks) for chunks in build_epilogue_chunks(epilogue))
 
 
@@ -220,17 +225,7 @@ def build_epilogue_chunks(epilogue: Epilogue) -> list[list[trace.Chunk]]:
     Rule: TRACE-19
     """
     receipt = epilogue.receipt
-    words: list[codec.Word] = [
-        codec.compute_receipt_leaf(receipt),
-        receipt.call_id,
-        receipt.manifest_hash,
-        receipt.cell_key,
-        receipt.cell_leaf,
-        receipt.output_hash,
-        receipt.fee,
-        epilogue.version,
-    ]
-    ending = [
+    output = [
         trace.encode_int32(
             [
                 receipt.outcome,
@@ -241,18 +236,20 @@ def build_epilogue_chunks(epilogue: Epilogue) -> list[list[trace.Chunk]]:
                 len(epilogue.output),
             ]
         ),
-        trace.encode_words(words),
+        _encode_values(epilogue.fields, epilogue.values),
         trace.encode_bytes(epilogue.output),
     ]
-    roots: list[codec.Word] = [
+    words: list[codec.Word] = [
         epilogue.state_root,
         epilogue.outbox_root,
         epilogue.receipts.root,
         *epilogue.receipts.nodes[:RECEIPTS_HEIGHT],
+        codec.compute_receipt_leaf(receipt),
+        receipt.cell_leaf,
+        epilogue.version,
     ]
-    running = [trace.encode_int32([epilogue.receipts.count]), trace.encode_words(roots)]
-    cell = _build_state_record(epilogue.fields, epilogue.values)
-    return [ending, cell, running]
+    roots = [trace.encode_int32([epilogue.receipts.count]), trace.encode_words(words)]
+    return [output, roots]
 
 
 def _encode_values(fields: Sequence[Field], values: Sequence[Value]) -> trace.Chunk:

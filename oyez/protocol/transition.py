@@ -20,6 +20,7 @@ from oyez.protocol.types import (
     BatchHeader,
     CallId,
     Claim,
+    Code,
     Hash32,
     Manifest,
     Outcome,
@@ -115,6 +116,8 @@ class CallRecords:
 
     Attributes:
         contents, ending: what the call begins and ends with.
+        execution: what the call did.
+        before, after: the state around it.
         prologue, first_sampler: of position 0; the sampler stands in the last slot.
         positions: roots of positions 1 on.
         epilogue: of the last position.
@@ -122,6 +125,9 @@ class CallRecords:
 
     contents: trace_records.Prologue
     ending: trace_records.Epilogue
+    execution: Execution
+    before: State
+    after: State
     prologue: tuple[Hash32, ...]
     first_sampler: Hash32
     positions: tuple[Hash32, ...]
@@ -144,6 +150,9 @@ def list_call_records(
             CallRecords(
                 contents=prologue,
                 ending=epilogue,
+                execution=ending.execution,
+                before=ending.before,
+                after=ending.after,
                 prologue=trace_records.build_prologue(prologue),
                 first_sampler=prologue.sampler,
                 positions=ending.execution.position_roots,
@@ -298,8 +307,8 @@ def _describe_call(
         version=before.version if before is not None else 0,
         fields=manifest.fields,
         values=values,
-        prompt=execution.prompt,
-        is_run=execution.positions > 0,
+        bad=execution.detail if execution.code is Code.BAD_INPUT else None,
+        prompt=execution.prompt if execution.positions else None,
         sampler=execution.first_sampler,
     )
     is_accepted = execution.outcome is Outcome.ACCEPTED and after is not None

@@ -81,7 +81,7 @@ def test_a_slot_without_a_record_is_pad() -> None:
         at(0, 1, 30),
         at(0, 0, 3),
         at(0, 0, 30),
-        at(7, LAST_POSITION, 3),
+        at(7, LAST_POSITION, 2),
         at(7, LAST_POSITION, LAST_SLOT),
         at(255, LAST_POSITION, 30),
     ):
@@ -95,10 +95,9 @@ def test_a_slot_without_a_record_is_pad() -> None:
 AROUND = {
     (3, 0, 0): [1, 3, 4, 4],
     (3, 0, 1): [1, 3, 4, 4, 4, 4],
-    (3, 0, 2): [1] * 8,
+    (3, 0, 2): [1] * 9,
     (3, LAST_POSITION, 0): [1, 3, 4],
-    (3, LAST_POSITION, 1): [1, 3, 4, 4, 4, 4],
-    (3, LAST_POSITION, 2): [1, 3],
+    (3, LAST_POSITION, 1): [1, 3],
     (255, LAST_POSITION, LAST_SLOT): [3],
 }
 

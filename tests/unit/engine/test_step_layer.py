@@ -18,7 +18,7 @@ from oyez.engines.exact.step_rows import ModelRows, build_step_model
 from oyez.protocol import step as steps
 from oyez.protocol import step_attention, step_layer
 from oyez.protocol.inner import DEAD
-from oyez.protocol.step import FILLER, Address
+from oyez.protocol.step import FILLER, Address, Context
 from oyez.protocol.trace import ChunkType, compute_outer_index
 from tests.unit.engine import tiny
 
@@ -52,6 +52,12 @@ class Given:
 
     def find_vocabulary(self, rest: bytes) -> int:
         raise AssertionError("no step of a layer looks into the vocabulary")
+
+    def read_preimage(self, digest: bytes) -> bytes:
+        raise AssertionError("no step of a layer reads a preimage")
+
+    def get_context(self) -> Context:
+        raise AssertionError("no step of a layer hangs on the batch")
 
 
 class Trace:

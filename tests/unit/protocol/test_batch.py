@@ -325,8 +325,8 @@ def test_calls_are_traced_between_the_state_before_and_after() -> None:
             version=cell.version if cell is not None else 0,
             fields=ACTION.fields,
             values=met,
-            prompt=execution.prompt,
-            is_run=execution.code is not Code.BAD_INPUT,
+            bad=execution.detail if execution.code is Code.BAD_INPUT else None,
+            prompt=None if execution.code is Code.BAD_INPUT else execution.prompt,
             sampler=trace.record_tree().empty[0],
         )
         if execution.code is Code.NONE:

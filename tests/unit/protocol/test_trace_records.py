@@ -54,13 +54,16 @@ def record(*chunks: bytes) -> Hash32:
     return level[0]
 
 
-def cell_record() -> Hash32:
-    json = b'{"mood": "bad", "note": "hello", "count": 2}'
-    value_words = [
+def value_words() -> list[Hash32]:
+    return [
         schema.compute_value_word(field, value)
         for field, value in zip(ACTION.fields, VALUES, strict=True)
     ]
-    return record(int32(3, len(json)), words(*value_words), text(json))
+
+
+def cell_record() -> Hash32:
+    json = b'{"mood": "bad", "note": "hello", "count": 2}'
+    return record(int32(3, len(json)), words(*value_words()), text(json))
 
 
 def test_prompt_positions_have_one_constant_sampler() -> None:
@@ -136,14 +139,14 @@ def test_prologue_holds_entry_cell_and_token_list() -> None:
         version=7,
         fields=ACTION.fields,
         values=VALUES,
+        bad=None,
         prompt=tuple(range(300)),
-        is_run=True,
         sampler=pad,
     )
 
-    def entry_record(count: int, is_run: int) -> Hash32:
+    def entry_record(bad: int) -> Hash32:
         return record(
-            int32(1, 0, len(ENTRY.input), count, is_run),
+            int32(1, 0, len(ENTRY.input), bad),
             words(
                 codec.compute_entry_hash(ENTRY),
                 ENTRY.call_id,
@@ -165,25 +168,23 @@ def test_prologue_holds_entry_cell_and_token_list() -> None:
     def root(*slots: Hash32, last: Hash32 = pad) -> Hash32:
         return merkle.compute_root([*slots, *[pad] * (31 - len(slots)), last], 5, SLOTS)
 
-    tokens = record(int32(*range(256)), int32(*range(256, 300)))
-    assert trace_records.compute_prologue(prologue) == root(
-        entry_record(300, 1), cell_record(), tokens
-    )
-    # A prompt too long to run is counted, not listed; a refused input has no prompt.
-    for prompt, count in ((tuple(range(300)), 300), (None, PAD)):
-        refused = dataclasses.replace(prologue, prompt=prompt, is_run=False)
+    tokens = record(int32(300, 1), int32(*range(256)), int32(*range(256, 300)))
+    assert trace_records.compute_prologue(prologue) == root(entry_record(-1), cell_record(), tokens)
+    # A prompt too long to run is not listed, like that of a refused input.
+    for bad in (None, 3):
+        refused = dataclasses.replace(prologue, bad=bad, prompt=None)
         assert trace_records.compute_prologue(refused) == root(
-            entry_record(count, 0), cell_record()
+            entry_record(-1 if bad is None else bad), cell_record(), record(int32(PAD, 0))
         )
     sampler = Hash32(b"\x05" * 32)
     empty = dataclasses.replace(prologue, prompt=(), sampler=sampler)
     assert trace_records.compute_prologue(empty) == root(
-        entry_record(0, 1), cell_record(), last=sampler
+        entry_record(-1), cell_record(), record(int32(0, 1)), last=sampler
     )
 
 
 def test_an_array_is_one_word_and_its_text_fits_four_chunks() -> None:
-    # Rule: TRACE-18, TRACE-19
+    # Rule: TRACE-18
     listed = [
         Field(name, FieldType.ARRAY, Role.KEPT, (), element=FieldType.STRING, limit=59, items=16)
         for name in (b"a", b"b", b"c", b"d")
@@ -238,24 +239,19 @@ def test_epilogue_holds_receipt_cell_and_running_roots() -> None:
     )
 
     pair = merkle.compute_keccak_node(leaves[0], leaves[1])
+    frontier_words = [leaves[2], pair, *[ZERO_HASH] * 6]
     assert actual == (
-        record(
-            int32(2, 6, 2, 50, 12, len(output)),
-            words(
-                codec.compute_receipt_leaf(receipt),
-                receipt.call_id,
-                ACTION.hash,
-                receipt.cell_key,
-                ZERO_HASH,
-                receipt.output_hash,
-                9,
-                4,
-            ),
-            text(output),
-        ),
-        cell_record(),
+        record(int32(2, 6, 2, 50, 12, len(output)), words(*value_words()), text(output)),
         record(
             int32(3),
-            words(state_root, outbox_root, merkle.compute_root(leaves, 8), leaves[2], pair),
+            words(
+                state_root,
+                outbox_root,
+                merkle.compute_root(leaves, 8),
+                *frontier_words,
+                codec.compute_receipt_leaf(receipt),
+                ZERO_HASH,
+                4,
+            ),
         ),
     )

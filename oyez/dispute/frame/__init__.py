@@ -1,0 +1,1 @@
+"""Inner traces of the records around a call's tokens, from what its execution knows."""
