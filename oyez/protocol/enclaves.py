@@ -1,0 +1,27 @@
+"""What an enclave signs, and what its quote binds."""
+
+from __future__ import annotations
+
+from oyez.protocol.codec import H
+from oyez.protocol.types import Address, Hash32
+
+#: Of the rules by which a batch's roots are computed; another number is another application.
+PROTOCOL_VERSION = 1
+
+
+def compute_application(engine_build: Hash32, model_root: Hash32) -> Hash32:
+    """Return the digest of what an enclave runs: build, model and protocol version.
+
+    Rule: ENCLAVE-4
+    """
+    return H("APPLICATION", engine_build, model_root, PROTOCOL_VERSION)
+
+
+def compute_attestation(registry: Address, assertion_id: Hash32) -> Hash32:
+    """Return what an enclave's key signs for an assertion, as it is: no prefix.
+
+    The id binds chain, rollup, parent, batch and roots; the registry says whose key counts.
+
+    Rule: ENCLAVE-7
+    """
+    return H("ATTEST", registry, assertion_id)
