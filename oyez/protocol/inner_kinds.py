@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oyez.protocol import inner
+from oyez.protocol.constants import MAX_EXPRESSIONS, MAX_FIELDS
 from oyez.protocol.inner import Layout, Region
 from oyez.protocol.trace import INT16_LANES, INT32_LANES, WORDS, ChunkType
 from oyez.protocol.types import ModelShape
@@ -55,8 +56,10 @@ def _choose(shape: ModelShape, region: Region, at: int) -> int:
             return int(at >= inner.keys(shape))
         case "before":
             return min(at, 1)
-        case "run" | "walk" | "candidates":
+        case "run" | "walk" | "candidates" | "chain" | "verdict":
             return at & 1
+        case "place":
+            return at & 1 if at < 2 * MAX_FIELDS else 2
         case _:
             return 0
 
@@ -102,5 +105,8 @@ def _count(shape: ModelShape, region: Region) -> int:
         "next": 2,
         "ending": 4,
         "state": 2,
+        "place": 2 * MAX_FIELDS + 4,
+        "verdict": 2 * MAX_EXPRESSIONS,
+        "output_head": 6,
     }
     return counts.get(region.name, region.leaves * _LANES[region.type])
