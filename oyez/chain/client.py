@@ -217,12 +217,19 @@ class Chain:
         return None if found is None else _parse(_mined, found)
 
     def fetch_logs(
-        self, addresses: Sequence[Address], topics: Sequence[bytes], first: int, last: int
+        self,
+        addresses: Sequence[Address],
+        topics: Sequence[bytes],
+        first: int,
+        last: int,
+        *,
+        about: Hash32 | None = None,
     ) -> Iterator[Log]:
         """Yield the logs of these contracts in blocks first..last, in the chain's order.
 
-        `topics` are event signatures, any of which matches; empty matches every event. A
-        range that the node refuses is halved until it answers or a single block fails.
+        `topics` are event signatures, any of which matches; empty matches every event. With
+        `about` their first indexed word must be that one. A range that the node refuses is halved
+        until it answers or a single block fails.
         """
         span = LOG_RANGE
         start = first
@@ -235,6 +242,8 @@ class Chain:
             }
             if topics:
                 query["topics"] = [[to_hex(t) for t in topics]]
+            if about is not None:
+                query["topics"] = [*query.get("topics", [None]), to_hex(about)]
             try:
                 found = self.request("eth_getLogs", query)
             except RpcError:

@@ -75,9 +75,14 @@ def H(name: str, *words: Word) -> Hash32:
 
     Rule: CODEC-2
     """
+    return keccak(encode_hashed(name, *words))
+
+
+def encode_hashed(name: str, *words: Word) -> bytes:
+    """Return what `H` takes the Keccak-256 of: the preimage of an id or a leaf."""
     if len(words) < 2:
         raise ValueError("H takes at least two words")
-    return keccak(tag(name) + b"".join(encode_word(word) for word in words))
+    return tag(name) + b"".join(encode_word(word) for word in words)
 
 
 def compute_action_id(author: Address, manifest_hash: Hash32) -> Hash32:

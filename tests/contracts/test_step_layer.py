@@ -176,9 +176,9 @@ def test_only_three_kinds_of_a_sampler_name_a_token() -> None:
         # one chunk for both that are read: the prompt's head says tokens and ran, too
         told = trace.encode_int32([kind, 1])
         assert answer(0, 0, outer=told) == (1 if kind in (1, 2, 3) else DEAD)
-    assert answer(0, 0, outer=trace.encode_int32([9, 77, 0, 300, 1])) == -(2**31)
+    assert answer(0, 0, outer=trace.encode_int32([300, 1])) == -(2**31)
     for ran in (-1, 0, 2):
-        assert answer(0, 0, outer=trace.encode_int32([1, 77, 0, 299, ran])) == DEAD
+        assert answer(0, 0, outer=trace.encode_int32([1, ran])) == DEAD
 
 
 def test_only_two_modes_ask_for_logits() -> None:

@@ -38,18 +38,25 @@ SCRIPT = [sys.executable, "scripts/demo.py", "--keep"]
 MAKE = ["make", "--no-print-directory", "demo", "KEEP=1", f"LIE={LIE}"]
 
 
+def hear() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def running(
     command: list[str], until: str = TOLD, **options: object
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start a kept demonstration; give the process and what it printed up to such a line."""
+    """Start a kept demonstration; give the process and what it printed up to such a line.
+
+    It hears Ctrl-C whatever these tests' own parent made of it: a job in the background does not.
+    """
     process = subprocess.Popen(
         command,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        **options,  # type: ignore[call-overload]  # passed through
+        **({"preexec_fn": hear} | options),  # type: ignore[call-overload]  # passed through
     )
     printed: list[str] = []
     assert process.stdout is not None

@@ -29,21 +29,21 @@ class CallFacts:
     """One call of an own result.
 
     Attributes:
-        parent: what the id of the assertion before is the Keccak-256 of.
         header, entries: the batch's.
         index: the call's, within the batch.
         manifest: the entry's.
+        previous: that the cell was stored under; None of an absent one.
         prologue, epilogue: what the call begins and ends with.
         before, after: the state around it.
         roots: that it begins with.
         vocabulary: the model's.
     """
 
-    parent: bytes
     header: BatchHeader
     entries: Sequence[Entry]
     index: int
     manifest: Manifest
+    previous: Manifest | None
     prologue: Prologue
     epilogue: Epilogue
     execution: Execution
