@@ -1,0 +1,161 @@
+"""States that calls meet under random actions, and the inner traces of their records."""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oyez.dispute.frame.facts import Preimages
+from oyez.dispute.frame.state import StateInput, StateTrace
+from oyez.engines.exact.inner_leaves import LANES, InnerLeaves
+from oyez.protocol import cells, codec, inner, state, step_state, trace, trace_records
+from oyez.protocol.inner import Layout
+from oyez.protocol.inner_frame import Frame, get_record, layout_frame
+from oyez.protocol.manifest_encode import encode_manifest
+from oyez.protocol.step import Address, ChunkLanes, StepModel, recompute
+from oyez.protocol.trace import PAD_CHUNK, Chunk
+from oyez.protocol.trace_records import Prologue
+from oyez.protocol.types import ZERO_HASH, Cell, Field, FieldType, Hash32, Manifest, Scalar, Value
+from tests.manifests import random_text
+from tests.real_calls import QuickReads
+from tests.steps import World
+from tests.unit.protocol.actions import build_entry
+
+HEIGHT = 12
+
+
+@functools.cache
+def layout() -> Layout:
+    return layout_frame(Frame.STATE, HEIGHT)
+
+
+def random_scalar(rng: random.Random, field: Field) -> Scalar:
+    """Return a value of a scalar field, or of an array's item."""
+    match field.base:
+        case FieldType.STRING:
+            return random_text(rng, 0, field.limit)
+        case FieldType.ENUM:
+            return rng.choice(field.options)
+        case FieldType.BOOLEAN:
+            return rng.random() < 0.5
+        case _:
+            least = max(field.low, -(10 ** rng.randrange(1, 77)))
+            most = min(field.high, 10 ** rng.randrange(1, 77))
+            return rng.choice([field.low, field.high, rng.randint(min(least, most), most)])
+
+
+def random_value(rng: random.Random, field: Field) -> Value:
+    """Return a value within a field's bounds."""
+    if field.type is not FieldType.ARRAY:
+        return clip(field, random_scalar(rng, field))
+    count = rng.choice([0, 0, 1, field.items, rng.randint(0, field.items)])
+    return tuple(clip(field, random_scalar(rng, field)) for _ in range(count))
+
+
+def clip(field: Field, value: Scalar) -> Scalar:
+    if field.base is FieldType.INTEGER and isinstance(value, int):
+        return max(field.low, min(field.high, value))
+    return value
+
+
+def random_values(rng: random.Random, fields: Sequence[Field]) -> tuple[Value, ...]:
+    return tuple(random_value(rng, field) for field in fields)
+
+
+@dataclass(frozen=True)
+class Met:
+    """The state that a call met: its inner trace, the entry's chunks, what hashes are of."""
+
+    given: StateInput
+    leaves: InnerLeaves
+    preimages: dict[Hash32, bytes]
+    entry: list[Chunk]
+    manifests: dict[Hash32, bytes]
+
+    def get_outer(self, record: int, chunk: int) -> Chunk:
+        """Return a chunk of the entry's record; no step of a state reads another."""
+        assert record & ((1 << 16) - 1) == 0, record
+        return self.entry[chunk] if chunk < len(self.entry) else PAD_CHUNK
+
+    def open_world(self) -> World:
+        return World(
+            self.leaves.get_chunk,
+            self.get_outer,
+            lambda tensor, row: b"",
+            manifests=self.manifests,
+            preimages=self.preimages,
+        )
+
+
+def meet(given: StateInput) -> Met:
+    """Make the record's inner trace."""
+    known: dict[Hash32, bytes] = {}
+    leaves = StateTrace(layout(), given, Preimages(known)).build()
+    data = encode_manifest(given.manifest)
+    entry = trace_records.build_prologue_chunks(given.prologue)[0]
+    return Met(given, leaves, known, entry, {codec.keccak(data): data})
+
+
+def give(
+    manifest: Manifest, values: tuple[Value, ...] | None, stored: Manifest | None = None
+) -> StateInput:
+    """Return what a record follows from: a cell of these values, or none; under which manifest."""
+    under = stored or manifest
+    entry = build_entry(manifest)
+    key = cells.compute_key(entry, manifest)
+    cell = None if values is None else Cell(under.hash, 7, values)
+    leaf = ZERO_HASH
+    if cell is not None:
+        root = state.compute_fields_root(under.fields, cell.values)
+        leaf = codec.compute_cell_leaf(key, under.hash, root, cell.version)
+    prologue = Prologue(
+        entry=entry,
+        seed=ZERO_HASH,
+        cell_key=key,
+        cell_leaf=leaf,
+        version=0 if cell is None else cell.version,
+        fields=manifest.fields,
+        values=cells.compute_values(manifest, cell, under),
+        bad=None,
+        prompt=(),
+        sampler=trace_records.compute_prompt_sampler(),
+    )
+    return StateInput(manifest, prologue, cell, None if cell is None else under)
+
+
+class _Opened:
+    """What `QuickReads` takes, around one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def read(self, record: int) -> World:
+        return self._world
+
+
+def check_lanes(model: StepModel, met: Met, call: int = 0) -> int:
+    """Assert that every lane of the record's inner trace is its step's; return how many."""
+    record = get_record(call, Frame.STATE)
+    reads = QuickReads(_Opened(met.open_world()), record)  # type: ignore[arg-type]  # reads alone
+    count = 0
+    for region in layout().regions:
+        for leaf in range(region.start, region.start + region.leaves):
+            chunk = met.leaves.get_chunk(leaf)
+            own = reads.read_inner(leaf, region.type)
+            for lane in range(1 if own is None else LANES[region.type]):
+                address = Address(record, leaf, lane)
+                value = recompute(step_state.OPS, model, address, own or ChunkLanes(chunk), reads)
+                expected = inner.DEAD if own is None else own[lane]
+                assert value == expected, (region.name, leaf - region.start, lane)
+                count += 1
+    return count
+
+
+def check_record(met: Met) -> None:
+    """Assert that the last 16 leaves are the record of the outer trace."""
+    first = (1 << HEIGHT) - 16
+    chunks = [met.leaves.get_chunk(first + at) for at in range(16)]
+    root = trace.compute_record_root(chunks)
+    assert root == trace_records.build_prologue(met.given.prologue)[1]
