@@ -174,6 +174,7 @@ def _preimage(
 ) -> Bytes[c.MAX_PREIMAGE_BYTES]:
     """
     @dev The bytes that a digest is of.
+         # rule: FRAME-3
     """
     assert keccak256(data) == digest, "step: not the preimage"
     return data

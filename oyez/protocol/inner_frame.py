@@ -136,10 +136,11 @@ _PLANS: dict[Frame, tuple[tuple[_Plan, ...], tuple[_Plan, ...]]] = {
         (
             ("field", _W, 2, ("field node",)),
             ("cell_after", _W, 1, ("cell after",)),
-            ("path", _W, _PATH_LEAVES, ("path after",)),
-            ("sibling", _W, _PATH_LEAVES, ("path sibling",)),
+            ("path", _W, _PATH_LEAVES, ("path before",)),
+            ("path_end", _W, 1, ("path end",)),
             ("depth", _I, 1, ("path depth",)),
-            ("up", _W, _PATH_LEAVES + 1, ("new node",)),
+            ("sibling", _W, _PATH_LEAVES, ("path sibling",)),
+            ("new_path", _W, _PATH_LEAVES + 1, ("new node",)),
         ),
         (
             ("roots_head", _I, 1, ("roots head",)),

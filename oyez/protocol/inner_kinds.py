@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oyez.protocol import inner
-from oyez.protocol.constants import MAX_EXPRESSIONS, MAX_FIELDS
+from oyez.protocol.constants import KEY_BITS, MAX_CELL_BYTES, MAX_EXPRESSIONS, MAX_FIELDS
 from oyez.protocol.inner import Layout, Region
 from oyez.protocol.trace import INT16_LANES, INT32_LANES, WORDS, ChunkType
 from oyez.protocol.types import ModelShape
@@ -105,8 +105,21 @@ def _count(shape: ModelShape, region: Region) -> int:
         "next": 2,
         "ending": 4,
         "state": 2,
+        "alive": 1,
+        "words": 13,
+        "entry_head": 4,
+        "entry_words": 12,
+        "entry_cell": MAX_CELL_BYTES,
         "place": 2 * MAX_FIELDS + 4,
         "verdict": 2 * MAX_EXPRESSIONS,
         "output_head": 6,
+        "field": 2 * MAX_FIELDS - 1,
+        "cell_after": 4,
+        "path_end": 2,
+        "depth": KEY_BITS // WORDS + 1,
+        "new_path": KEY_BITS + 1,
+        "roots_head": 1,
+        "roots_words": 14,
+        "last_words": 3,
     }
     return counts.get(region.name, region.leaves * _LANES[region.type])

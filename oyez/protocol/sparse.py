@@ -101,6 +101,18 @@ class SparseTree(Generic[T]):
             siblings.append(beside.root if beside is not None else ZERO_HASH)
         return SparseProof(tuple(siblings), (found.key, found.root) if found is not None else None)
 
+    def list_path(self, key: Hash32) -> tuple[list[tuple[Hash32, Hash32]], T | None]:
+        """Return both children of each branch from the top towards `key`, and the item met below.
+
+        The item may be another key's; None: nothing is there.
+        """
+        path, leaf = self._descend(key)
+        pairs = [
+            tuple(child.root if child is not None else ZERO_HASH for child in (b.left, b.right))
+            for b in path
+        ]
+        return [(left, right) for left, right in pairs], leaf.item if leaf is not None else None
+
     def _descend(self, key: Hash32) -> tuple[list[_Branch[T]], _Leaf[T] | None]:
         """Return the branches from the top towards `key`, and the leaf below the last."""
         path: list[_Branch[T]] = []

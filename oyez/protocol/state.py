@@ -17,8 +17,9 @@ from oyez.protocol.types import ZERO_HASH, Cell, Field, Hash32, Value
 
 @dataclass(frozen=True, slots=True)
 class StoredCell:
-    """A cell with the hashes computed when it was stored."""
+    """A cell with its key, and the hashes computed when it was stored."""
 
+    key: Hash32
     cell: Cell
     fields_root: Hash32
     leaf: Hash32
@@ -43,6 +44,19 @@ class AbsenceProof:
     other_fields: Hash32
     other_version: int
     siblings: tuple[Hash32, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatePath:
+    """The way from the root towards a key.
+
+    Attributes:
+        branches: both children of each node on it, from the root on.
+        met: the cell that it ends at, which may be another key's; None: nothing is there.
+    """
+
+    branches: tuple[tuple[Hash32, Hash32], ...]
+    met: StoredCell | None
 
 
 class State:
@@ -91,7 +105,12 @@ class State:
             raise ValueError("a stored cell counts at least one accepted call")
         fields_root = compute_fields_root(fields, cell.values)
         leaf = codec.compute_cell_leaf(key, cell.manifest_hash, fields_root, cell.version)
-        return State(self._tree.insert(key, leaf, StoredCell(cell, fields_root, leaf)))
+        return State(self._tree.insert(key, leaf, StoredCell(key, cell, fields_root, leaf)))
+
+    def find_path(self, key: Hash32) -> StatePath:
+        """Return the way from the root towards `key`, whether it is there or not."""
+        branches, met = self._tree.list_path(key)
+        return StatePath(tuple(branches), met)
 
     def build_field_proof(self, key: Hash32, fields: Sequence[Field], index: int) -> FieldProof:
         """Return the proof of field `index` of the cell at `key`.

@@ -22,6 +22,7 @@ def harness() -> Contract:
 
 
 def test_records_around_the_model_stand_at_both_ends_of_a_call() -> None:
+    """Rule: FRAME-1"""
     at = trace.compute_outer_index
     for call, position, slot in ((0, 0, 0), (7, 2_047, 1), (255, 2_047, 31), (3, 12, 5)):
         assert list(harness().places(at(call, position, slot), 77)) == [
@@ -31,6 +32,7 @@ def test_records_around_the_model_stand_at_both_ends_of_a_call() -> None:
 
 
 def test_what_is_wanted_is_listed_in_order() -> None:
+    """Rule: FRAME-1"""
     listed = harness().listed(4_095, (1 << 24) - 1, 15)
 
     assert list(listed.at) == [4_095, 1 << 64 | (1 << 28) - 1, 0]
@@ -38,12 +40,14 @@ def test_what_is_wanted_is_listed_in_order() -> None:
 
 
 def test_a_dead_leaf_has_dead_lanes() -> None:
+    """Rule: INNER-7"""
     assert list(harness().lane(b"", 3)) == [DEAD] * 3
     words = trace.encode_words([9, 8, 7, -6]).data
     assert list(harness().lane(words, 3)) == [0, -6, 0]
 
 
 def test_a_preimage_is_what_its_digest_is_of() -> None:
+    """Rule: FRAME-3"""
     draw = random.Random(1)
     for size in (0, 1, 64, 136, 512, MAX_PREIMAGE_BYTES):
         data = draw.randbytes(size)
@@ -53,6 +57,7 @@ def test_a_preimage_is_what_its_digest_is_of() -> None:
 
 
 def test_an_h_is_told_by_its_tag_and_length() -> None:
+    """Rule: FRAME-3"""
     words = codec.tag("CELL") + bytes(4 * 32)
 
     assert harness().is_tagged(words, 5)
