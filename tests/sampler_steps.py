@@ -6,14 +6,15 @@ import dataclasses
 import functools
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from eth_abi.abi import decode, encode
 
 from oyez.dispute import step_proof
-from oyez.dispute.step_proof import Read, RecordedReads
-from oyez.engines.exact.step_rows import ModelRows, build_step_model
+from oyez.dispute.step_proof import Read, RecordedReads, RowTree
+from oyez.engines.exact.step_rows import build_step_model
 from oyez.protocol import codec, step_sampler, trace
 from oyez.protocol import step as steps
 from oyez.protocol.constants import OUTER_HEIGHT, RECORD_HEIGHT
@@ -52,7 +53,8 @@ class Bench:
     verifier: Contract
     model: StepModel
     layout: Layout
-    rows: ModelRows
+    rows: RowTree
+    get_row: Callable[[int, int], bytes]
     manifests: dict[Hash32, bytes]
 
 
@@ -78,7 +80,7 @@ def bench() -> Bench:
         manifests[codec.keccak(data)] = data
     layout = model.get_layout(SLOT)
     assert layout is not None
-    return Bench(chain, verifier, model, layout, rows, manifests)
+    return Bench(chain, verifier, model, layout, rows, rows.get_row, manifests)
 
 
 class Chunks:
@@ -193,15 +195,18 @@ class Case:
     value: int
     read: Read
     proof: bytes
+    verifier: Contract
 
     def ask(self, **changes: Any) -> int:
         """Return what the verifier says."""
         case = dataclasses.replace(self, **changes)
-        return int(bench().verifier.recompute(case.step, case.raw, case.proof))
+        return int(self.verifier.recompute(case.step, case.raw, case.proof))
 
 
-def draw_case(draw: random.Random, op: int) -> Case:
-    """Draw a step of an op in a world of its own."""
+def draw_case(
+    draw: random.Random, op: int, twist: Callable[[Chunk], Chunk] = lambda chunk: chunk
+) -> Case:
+    """Draw a step of an op in a world of its own, whose chunks are twisted first."""
     b = bench()
     region = b.layout.regions[op - 32]
     position = draw.choice((0, 1, 2, 5, 300, 2_046))
@@ -213,13 +218,20 @@ def draw_case(draw: random.Random, op: int) -> Case:
     own = chunks.make_inner(address.leaf) if op in (32, 33) else random_int32(draw)
     if own is PAD_CHUNK:
         own = Chunk(region.type, bytes(1_024))
-    world = World(chunks.make_inner, chunks.make_outer, b.rows.get_row, manifests=b.manifests)
-    return build_case(draw, address, own.data, world)
+    world = World(
+        lambda leaf: twist(chunks.make_inner(leaf)),
+        lambda record, chunk: twist(chunks.make_outer(record, chunk)),
+        b.get_row,
+        manifests=b.manifests,
+    )
+    return build_case(draw, address, twist(own).data, world)
 
 
-def build_case(draw: random.Random, address: Address, raw: bytes, world: World) -> Case:
+def build_case(
+    draw: random.Random, address: Address, raw: bytes, world: World, other: Bench | None = None
+) -> Case:
     """Let Python take a step, and build trees around what it read; the rows are the model's."""
-    b = bench()
+    b = other or bench()
     region = b.layout.find(address.leaf)
     assert region is not None
     reads = RecordedReads(world)
@@ -239,7 +251,7 @@ def build_case(draw: random.Random, address: Address, raw: bytes, world: World) 
     )
     proof = step_proof.encode_proof(reads.read, inner, outer, b.rows)
     step = (outer.root, inner.root, *address, region.op, bytes(32), 1, bytes(32))
-    return Case(step, raw, value, reads.read, proof)
+    return Case(step, raw, value, reads.read, proof, b.verifier)
 
 
 def damage(draw: random.Random, case: Case) -> bytes | None:

@@ -25,7 +25,9 @@ class PrivateCopy:
     A context: the folder and the worker end with it.
     """
 
-    def __init__(self, root: Path, target: str, stale: Sequence[str], seed: int) -> None:
+    def __init__(
+        self, root: Path, target: str, stale: Sequence[str], seed: int, files: Sequence[str] = ()
+    ) -> None:
         """Copy the tree and start a worker for one contract.
 
         Args:
@@ -33,6 +35,7 @@ class PrivateCopy:
             target: path of the contract under mutation.
             stale: paths of the tests' own contracts that share a source with it.
             seed: of Hypothesis.
+            files: test files that are imported before the first mutant.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="oyez-mutate-")
         self.path = Path(self._folder.name)
@@ -45,7 +48,7 @@ class PrivateCopy:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.ask({"target": target, "stale": list(stale), "seed": seed})
+        self.ask({"target": target, "stale": list(stale), "seed": seed, "files": list(files)})
 
     def _copy(self, root: Path) -> None:
         ignore = shutil.ignore_patterns("__pycache__", ".hypothesis")

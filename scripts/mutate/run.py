@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,24 @@ def list_all(root: Path, contract: str) -> list[Mutant]:
     return found
 
 
+def draw(plan: Plan, mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Put mutants in an order of the plan's seed.
+
+    A step contract's are drawn in turns of four: two of its own source, one of the modules of its
+    family, one of those that all families share; what has run out is passed over.
+    """
+    drawn = list(mutants)
+    random.Random(plan.seed).shuffle(drawn)
+    if plan.contract not in targets.FAMILIES:
+        return drawn
+    groups: dict[str, list[Mutant]] = {"own": [], "family": [], "shared": []}
+    for mutant in reversed(drawn):
+        groups[targets.classify(plan.contract, mutant.file)].append(mutant)
+    turns = itertools.cycle(("own", "family", "own", "shared"))
+    taken = (groups[turn].pop() for turn in turns if groups[turn])
+    return list(itertools.islice(taken, len(drawn)))
+
+
 def run(root: Path, plan: Plan, folder: Path, say: Callable[[str], None]) -> Outcome:
     """Run the plan's mutants, from where an earlier run was cut.
 
@@ -83,7 +102,7 @@ def run(root: Path, plan: Plan, folder: Path, say: Callable[[str], None]) -> Out
         plan.keep_killed,
     )
     mutants = [m for m in list_all(root, plan.contract) if plan.only in m.name]
-    random.Random(plan.seed).shuffle(mutants)
+    mutants = draw(plan, mutants)
     taken = list(_run_each(root, plan, progress, mutants, files, say))
     accepted = read_equivalent(root, plan.contract)
     alive = sorted(m.name for m in taken if progress.results[m.name]["status"] == "survived")
@@ -107,7 +126,7 @@ def _run_each(
     known = {path: targets.list_harnesses(root, path) for path in {m.file for m in mutants}}
     stale = sorted({path for paths in known.values() for path in paths})
     sources = {path: (root / path).read_text(encoding="utf-8") for path in known}
-    with PrivateCopy(root, target, stale, plan.seed) as copy:
+    with PrivateCopy(root, target, stale, plan.seed, files) as copy:
         question = {"target": target, "files": files, "seed": plan.seed, "seconds": LIMIT_SECONDS}
         if not progress.durations:
             blank: dict[str, Any] = {"source": target, "text": None, "stale": [], "rank": []}

@@ -21,7 +21,17 @@ _DUEL = (
     "test_duel_machine",
 )
 #: What every verifier stands on.
-_STEPS = ("contracts/test_openings.py",)
+_STEPS = ("contracts/test_openings.py", "contracts/test_mutated_openings.py")
+_LAYER = ("differential/test_step_layer", "contracts/test_step_layer")
+_ROWS = ("contracts/test_step_rows", "differential/test_step_rows", "contracts/test_rows")
+_MACHINE = (
+    *("contracts/test_byte_machine", "differential/test_step_machine"),
+    "contracts/test_published",
+)
+_VOCABULARY = (
+    *("contracts/test_step_vocabulary", "differential/test_step_vocabulary"),
+    "contracts/test_published",
+)
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
 
 #: Contract -> test files under tests/, cheapest first.
@@ -44,20 +54,26 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"contracts/{name}.py"
         for name in ("test_duel_deploy", "test_duel_pay", "test_duel_machine")
     ),
-    "StepModel": ("contracts/test_step_model.py",),
-    "StepTable": ("contracts/test_step_table.py", "contracts/test_step_model.py"),
+    "StepModel": ("contracts/test_step_model.py", "contracts/test_step_shapes.py"),
+    "StepTable": (
+        *("contracts/test_step_table.py", "contracts/test_step_model.py"),
+        "contracts/test_step_shapes.py",
+    ),
     **{
         f"StepVerifier{name}": (*_STEPS, *(f"{path}.py" for path in paths))
         for name, paths in {
-            "Layer": ("differential/test_step_layer", "contracts/test_step_layer"),
-            "Attention": ("differential/test_step_layer", "contracts/test_step_layer"),
-            "Rows": ("contracts/test_step_rows", "differential/test_step_rows"),
-            "Parts": ("contracts/test_step_rows", "differential/test_step_rows"),
-            "Machine": ("contracts/test_byte_machine", "differential/test_step_machine"),
-            "Mask": ("contracts/test_byte_machine", "differential/test_step_machine"),
-            "Vocabulary": ("contracts/test_step_vocabulary", "differential/test_step_vocabulary"),
-            "Scores": ("contracts/test_step_vocabulary", "differential/test_step_vocabulary"),
-            "Sampler": ("contracts/test_step_sampler", "differential/test_step_sampler"),
+            "Layer": (*_LAYER, "contracts/test_integers"),
+            "Attention": (*_LAYER, "contracts/test_integers"),
+            "Rows": (*_ROWS, "contracts/test_integers"),
+            "Parts": _ROWS,
+            "Machine": _MACHINE,
+            "Mask": _MACHINE,
+            "Vocabulary": _VOCABULARY,
+            "Scores": (*_VOCABULARY, "contracts/test_gumbel"),
+            "Sampler": (
+                *("contracts/test_step_sampler", "differential/test_step_sampler"),
+                *("contracts/test_sampler_edges", "contracts/test_published"),
+            ),
         }.items()
     },
     "ManifestGate": (
@@ -66,6 +82,28 @@ TESTS: dict[str, tuple[str, ...]] = {
         "differential/test_gate_bounds.py",
     ),
 }
+_MACHINES = ("byte_machine", "machine_reads", "machine_scalars", "machine_states")
+#: Step contract -> modules of its family; other modules are shared by all families.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "StepModel": (),
+    "StepTable": (),
+    "StepVerifierLayer": ("norms", "vectors"),
+    "StepVerifierAttention": ("attention", "vectors"),
+    "StepVerifierRows": ("row_plans", "row_steps", "rows"),
+    "StepVerifierParts": ("row_steps", "rows"),
+    "StepVerifierMachine": _MACHINES,
+    "StepVerifierMask": _MACHINES,
+    "StepVerifierVocabulary": ("vocabulary",),
+    "StepVerifierScores": ("gumbel",),
+    "StepVerifierSampler": ("sampler_reads",),
+}
+#: Module, function, arguments: cases that are drawn once for all mutants. They deploy no contract
+#: that is under mutation with them.
+CASES: tuple[tuple[str, ...], ...] = (
+    ("tests.machine_steps", "pool"),
+    ("tests.differential.test_step_machine", "real"),
+    ("tests.vocabulary_steps", "setup"),
+)
 #: Files that are not mutated: constants.vy is compared with its twin in Python, number by number.
 KEPT = ("contracts/constants.vy",)
 
@@ -76,6 +114,13 @@ def list_sources(root: Path, contract: str) -> list[str]:
     for path in found:
         found += [name for name in _list_imports(root, path) if name not in found]
     return [path for path in found if path not in KEPT]
+
+
+def classify(contract: str, path: str) -> str:
+    """Say whether a source is a step contract's own, of its family, or shared by all families."""
+    if path == f"contracts/{contract}.vy":
+        return "own"
+    return "family" if Path(path).stem in FAMILIES[contract] else "shared"
 
 
 def list_harnesses(root: Path, source: str) -> list[str]:

@@ -1,7 +1,9 @@
 """Runs in a private copy of the tree: forks for each mutant, compiles it and runs the tests.
 
-Everything slow is done once, before the first fork: imports, and the compilation of contracts that
-a mutant leaves alone. Speaks JSON lines: a question on stdin, an answer on stdout.
+Everything slow is done once, before the first fork: imports, the cases of some tests, and the
+compilation of contracts that a mutant leaves alone. The tests' own contracts that share its source
+are compiled again when a test first deploys one; tests of such files run after the others of their
+cost. Speaks JSON lines: a question on stdin, an answer on stdout.
 
     {"source": path, "text": mutated or null, "target": path, "stale": [paths], "files": [...],
      "rank": [node ids], "seconds": limit of the processor's time, "seed": n}
@@ -16,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import importlib
 import json
 import math
 import os
@@ -33,9 +36,12 @@ from vyper.exceptions import VyperException, VyperInternalException
 
 from oyez.chain import deploy
 from oyez.chain.artifacts import Artifact
+from scripts.mutate.quick import Modules
+from scripts.mutate.targets import CASES
 
 _compile = deploy.compile_contract.__wrapped__
 _ready: dict[str, Artifact] = {}
+_modules: dict[str, Modules] = {}
 Answer = dict[str, Any]  # JSON
 #: How the compiler refuses a source; for some it never meant to read, in Python's own words.
 REFUSALS = (
@@ -48,6 +54,8 @@ MEMORY_BYTES = 6 << 30
 PATIENCE = 20
 #: What a child prints.
 LOG = "worker.log"
+#: What a test is said to take longer if its file needs a contract of the tests' own compiled anew.
+LATER_SECONDS = 2.0
 
 
 class Order:
@@ -58,6 +66,19 @@ class Order:
         self.rank = {name: place for place, name in enumerate(rank)}
         self.durations: dict[str, float] = {}
         self.killer: str | None = None
+        self.runs = ""
+        self.late: set[str] = set()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Note the file of the test that runs."""
+        self.runs = nodeid.partition("::")[0]
+
+    def estimate(self) -> dict[str, float]:
+        """Return what each test takes, and compiling what its file needs."""
+        return {
+            name: seconds + LATER_SECONDS * (name.partition("::")[0] in self.late)
+            for name, seconds in self.durations.items()
+        }
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -95,30 +116,38 @@ def judge(question: dict[str, Any]) -> Answer:
 
 
 def _judge(question: dict[str, Any]) -> Answer:
-    fresh: dict[str, Artifact] = {}
-    if question["text"] is not None:
-        target = question["target"]
-        gc.disable()
-        try:
-            for path in [target, *(p for p in question["stale"] if p != target)]:
-                fresh[path] = _compile(path)
-                same = strip_metadata(fresh[path].bytecode) == strip_metadata(_ready[path].bytecode)
-                if path == target and same:
-                    return {"status": "same"}
-        except REFUSALS as failure:
-            return {"status": "broken", "killer": type(failure).__name__}
-        finally:
-            gc.enable()
-    known = _ready | fresh
-    deploy.compile_contract = functools.cache(lambda path: known.get(path) or _compile(path))
+    target, order = question["target"], Order(question["rank"])
+    gc.disable()
+    try:
+        made = _modules[target].compile(target, question["source"])
+    except REFUSALS as failure:
+        return {"status": "broken", "killer": type(failure).__name__}
+    finally:
+        gc.enable()
+    same = strip_metadata(made.bytecode) == strip_metadata(_ready[target].bytecode)
+    if question["text"] is not None and same:
+        return {"status": "same"}
+    if question["text"] is None and made.bytecode != _ready[target].bytecode:
+        return {"status": "refused", "log": f"{target} is compiled to other code when in haste"}
+    known = _ready | {target: made}
+    stale = {path for path in question["stale"] if path != target}
+
+    def get(path: str) -> Artifact:
+        if path in stale:
+            order.late.add(order.runs)
+            stale.discard(path)
+            with contextlib.suppress(*REFUSALS):  # then the test's own contract stays as it is
+                known[path] = Modules(Path(), path).compile(path)
+        return known.get(path) or _compile(path)
+
+    deploy.compile_contract = functools.cache(get)
     deploy.compile_contracts.cache_clear()
-    order = Order(question["rank"])
     arguments = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider"]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is loaded
     arguments += [f"--hypothesis-seed={question['seed']}", *question["files"]]
     code = pytest.main(arguments, plugins=[order])
     status = {0: "survived", 1: "killed", 2: "killed"}.get(int(code), "refused")
-    answer = {"status": status, "killer": order.killer, "durations": order.durations}
+    answer = {"status": status, "killer": order.killer, "durations": order.estimate()}
     if status == "refused":
         answer["log"] = Path(LOG).read_text(encoding="utf-8", errors="replace")[-2_000:]
     return answer
@@ -170,8 +199,8 @@ def _compile_once(path: str) -> Artifact:
     return _ready[path]
 
 
-def warm(target: str, stale: list[str], seed: int) -> None:
-    """Compile everything that tests deploy, and import what they import."""
+def warm(target: str, files: list[str], stale: list[str], seed: int) -> None:
+    """Compile everything that tests deploy, import what they import, draw some of their cases."""
     # one failure is enough: shrinking it takes minutes
     quick = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
     hypothesis.settings.register_profile("mutate", database=None, deadline=None, phases=quick)
@@ -181,6 +210,12 @@ def warm(target: str, stale: list[str], seed: int) -> None:
         _ready[path] = _compile(path)
     deploy.compile_contract = functools.cache(_compile_once)
     deploy.compile_contracts()
+    _modules[target] = Modules(Path(), target)
+    for file in files:
+        importlib.import_module(file.removesuffix(".py").replace("/", "."))
+    for name, make, *arguments in CASES:
+        if name in sys.modules:
+            getattr(sys.modules[name], make)(*arguments)
     gc.collect()
     gc.freeze()  # what is here now is shared with every child, and is no garbage
     print(json.dumps({"ready": len(_ready), "seed": seed}), flush=True)
@@ -189,7 +224,7 @@ def warm(target: str, stale: list[str], seed: int) -> None:
 def main() -> None:
     """Answer questions until stdin ends."""
     first = json.loads(sys.stdin.readline())
-    warm(first["target"], first["stale"], first["seed"])
+    warm(first["target"], first["files"], first["stale"], first["seed"])
     for line in sys.stdin:
         print(json.dumps(fork(json.loads(line))), flush=True)
 

@@ -14,7 +14,7 @@ from scripts.mutate import targets, worker
 from scripts.mutate.equivalent import read_equivalent
 from scripts.mutate.mutants import Mutant, list_mutants
 from scripts.mutate.progress import Progress
-from scripts.mutate.run import list_all
+from scripts.mutate.run import Plan, draw, list_all
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = '''# pragma version 0.4.3
@@ -102,6 +102,19 @@ def test_a_proof_may_hold_for_one_contract_alone(tmp_path: Path) -> None:
     assert "x" in read_equivalent(tmp_path, "One")
     with pytest.raises(ValueError, match="named twice"):
         read_equivalent(tmp_path, "Other")
+
+
+@pytest.mark.parametrize("contract", targets.FAMILIES)
+def test_a_step_contract_and_its_family_are_drawn_most(contract: str) -> None:
+    mutants = list_all(ROOT, contract)
+    drawn = draw(Plan(contract, seed=1), mutants)
+    assert sorted(m.name for m in drawn) == sorted(m.name for m in mutants)
+    assert drawn == draw(Plan(contract, seed=1), mutants) != draw(Plan(contract, seed=2), mutants)
+    kinds = [targets.classify(contract, m.file) for m in drawn[:100]]
+    assert kinds.count("own") >= 50
+    assert kinds.count("own") + kinds.count("family") >= 66
+    files = {Path(m.file).stem for m in mutants}
+    assert set(targets.FAMILIES[contract]) <= files
 
 
 def mutant(number: int, function: str = "f") -> Mutant:
