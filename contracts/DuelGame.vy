@@ -37,14 +37,14 @@ def __init__(rollup: address, steps: address, pay: address, inner_height: uint25
     @param rollup Rollup, deployed before; it must name this address.
     @param steps Says which op stands at an address, and which verifier recomputes it.
     @param pay MovePay, deployed next.
-    @param inner_height Levels of an inner trace, a multiple of 4 from 8 on.
+    @param inner_height Levels of an inner trace, a multiple of 4 from 8 on; the steps' too.
     """
     links: IRollup.Settings = staticcall IRollup(rollup).settings()
     assert links.game == self, "duel: rollup names another"
     assert pay != empty(address), "duel: nobody pays moves"
     duels.__init__(IRollup(rollup))
     champions.__init__(inner_height)
-    bouts.__init__(steps)
+    bouts.__init__(steps, inner_height)
     PAY = pay
 
 

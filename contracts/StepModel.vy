@@ -203,12 +203,8 @@ def _place_layer(shape: IModelRegistry.Shape, height: uint256) -> uint256[c.LAYE
     assert shape.width <= c.MAX_DIRECT and queries <= c.MAX_DIRECT, "model: too wide for a step"
     assert shape.heads <= MAX_HEADS, "model: too many heads"
     assert shape.feed_forward <= 32 * c.PART_COLUMNS, "model: too far fed forward"
-    parts: uint256 = 0
-    if shape.feed_forward > c.MAX_DIRECT:
-        parts = 1
-        for i: uint256 in range(5):
-            if parts * c.PART_COLUMNS < shape.feed_forward:
-                parts *= 2
+    attended: uint256 = self._parts(queries, c.MAX_ATTENDED)
+    parts: uint256 = self._parts(shape.feed_forward, c.MAX_DIRECT)
     wide: uint256 = self._ceil(shape.width, c.INT32_PER_CHUNK)
     half: uint256 = self._ceil(shape.width, c.INT16_PER_CHUNK)
     fed: uint256 = self._ceil(shape.feed_forward, c.INT32_PER_CHUNK)
@@ -233,6 +229,7 @@ def _place_layer(shape: IModelRegistry.Shape, height: uint256) -> uint256[c.LAYE
         self._ceil(queries, c.INT32_PER_CHUNK),
         1,
         self._ceil(queries, c.INT16_PER_CHUNK),
+        self._ceil(shape.width * attended, c.CHUNK_WORDS),
         wide,
         1,
         half,
@@ -256,6 +253,22 @@ def _place_layer(shape: IModelRegistry.Shape, height: uint256) -> uint256[c.LAYE
         at += sizes[i]
     # the registry lists no shape whose record takes more than 16 chunks
     return starts
+
+
+@internal
+@pure
+def _parts(columns: uint256, most: uint256) -> uint256:
+    """
+    @dev Parts into which a product is cut, a power of two; 0: none.
+         # rule: INNER-4
+    """
+    if columns <= most:
+        return 0
+    parts: uint256 = 1
+    for i: uint256 in range(5):
+        if parts * c.PART_COLUMNS < columns:
+            parts *= 2
+    return parts
 
 
 @internal

@@ -7,6 +7,7 @@
 """
 from contracts import constants as c
 from contracts.interfaces import IStepModel
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepTable
 from contracts.interfaces import IStepVerifier
 from contracts.modules import lanes
@@ -16,7 +17,7 @@ implements: IStepVerifier
 
 # chunk types of the ops, by number: twin of oyez/protocol/inner.py
 LAYER_TYPES: constant(uint256[c.LAYER_OPS]) = [
-    1, 1, 3, 2, 1, 2, 5, 1, 1, 1, 1, 2, 3, 1, 1, 2, 1, 3, 2, 1, 1, 1, 1, 2, 3, 1, 5
+    1, 1, 3, 2, 1, 2, 5, 1, 1, 1, 1, 2, 3, 1, 1, 2, 3, 1, 3, 2, 1, 1, 1, 1, 2, 3, 1, 5
 ]
 SAMPLER_TYPES: constant(uint256[c.SAMPLER_OPS]) = [
     1, 3, 1, 3, 4, 1, 1, 1, 3, 2, 1, 1, 1, 3, 3, 3, 1, 3, 1, 3, 1
@@ -35,6 +36,7 @@ LAST_SLOT: constant(uint256) = 31
 LAST_POSITION: constant(uint256) = c.POSITIONS - 1
 LAST_RECORD: constant(uint256) = (1 << c.OUTER_HEIGHT) - 1
 
+INNER_HEIGHT: immutable(uint256)
 LAYERS: immutable(uint256)
 LAYER_STARTS: immutable(uint256[c.LAYER_OPS])
 SAMPLER_STARTS: immutable(uint256[c.SAMPLER_OPS])
@@ -53,15 +55,18 @@ def __init__(
 ):
     """
     @custom:rule INNER-72
-    @param model StepModel.
+    @param model StepModel, which every verifier names too.
     @param layer_verifiers One an op of layers, by number.
     @param sampler_verifiers One an op of samplers, by number from 32 on.
     """
     for verifier: address in layer_verifiers:
         assert verifier.is_contract, "table: a layer op unverified"
+        self._check_model(verifier, model)
     for verifier: address in sampler_verifiers:
         assert verifier.is_contract, "table: a sampler op unverified"
+        self._check_model(verifier, model)
     s: IStepModel.Settings = staticcall IStepModel(model).settings()
+    INNER_HEIGHT = s.inner_height
     LAYERS = s.layers
     LAYER_STARTS = s.layer_starts
     SAMPLER_STARTS = s.sampler_starts
@@ -124,6 +129,17 @@ def step_at(record: uint256, leaf: uint256) -> (address, uint256, uint256):
 
 @view
 @external
+def inner_height() -> uint256:
+    """
+    @notice Levels of an inner tree; the game's are as many.
+    @custom:rule DUEL-20
+    @return The model's.
+    """
+    return INNER_HEIGHT
+
+
+@view
+@external
 def recompute(
     step: IStepVerifier.Step,
     raw: Bytes[c.CHUNK_BYTES],
@@ -144,6 +160,15 @@ def recompute(
 
 
 # --- INTERNAL ---
+
+
+@internal
+@view
+def _check_model(verifier: address, model: address):
+    """
+    @dev # rule: INNER-72
+    """
+    assert staticcall IStepOfModel(verifier).model() == model, "table: steps of another model"
 
 
 @internal

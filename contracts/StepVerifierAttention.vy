@@ -5,6 +5,7 @@
         oyez/protocol/step_attention.py: it opens what is read there, in that order.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import attention
 from contracts.modules import integers
@@ -14,11 +15,13 @@ from contracts.modules import reads
 from contracts.modules import step_model
 from contracts.modules import vectors
 
+implements: IStepOfModel
 implements: IStepVerifier
 
 initializes: step_model
 initializes: openings[step_model := step_model]
 initializes: reads[step_model := step_model]
+exports: step_model.model
 
 # --- Ops, and regions that they read ---
 QUERY: constant(uint256) = 5

@@ -5,6 +5,7 @@
         oyez/protocol/step_layer.py: it opens what is read there, in that order.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import integers
 from contracts.modules import lanes
@@ -14,11 +15,13 @@ from contracts.modules import reads
 from contracts.modules import step_model
 from contracts.modules import vectors
 
+implements: IStepOfModel
 implements: IStepVerifier
 
 initializes: step_model
 initializes: openings[step_model := step_model]
 initializes: reads[step_model := step_model]
+exports: step_model.model
 
 # --- Ops, and regions that they read ---
 TOKEN: constant(uint256) = 0
@@ -26,15 +29,15 @@ EMBEDDING: constant(uint256) = 1
 NORM: constant(uint256) = 2
 NORMED: constant(uint256) = 3
 KEY_VALUE: constant(uint256) = 6
-MIDDLE: constant(uint256) = 16
-FFN_NORM: constant(uint256) = 17
-FFN_NORMED: constant(uint256) = 18
-GATE: constant(uint256) = 19
-UP: constant(uint256) = 20
-SWISH: constant(uint256) = 21
-GATED_BITS: constant(uint256) = 22
-GATED: constant(uint256) = 23
-RECORD_KEY_VALUE: constant(uint256) = 26
+MIDDLE: constant(uint256) = 17
+FFN_NORM: constant(uint256) = 18
+FFN_NORMED: constant(uint256) = 19
+GATE: constant(uint256) = 20
+UP: constant(uint256) = 21
+SWISH: constant(uint256) = 22
+GATED_BITS: constant(uint256) = 23
+GATED: constant(uint256) = 24
+RECORD_KEY_VALUE: constant(uint256) = 27
 MODE: constant(uint256) = 34
 LAST_NORM: constant(uint256) = 40
 LAST_NORMED: constant(uint256) = 41

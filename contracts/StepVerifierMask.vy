@@ -7,6 +7,7 @@
      nothing is answered unless every opening is where the step reads.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import byte_machine
 from contracts.modules import lanes
@@ -18,6 +19,7 @@ from contracts.modules import openings
 from contracts.modules import published
 from contracts.modules import step_model
 
+implements: IStepOfModel
 implements: IStepVerifier
 
 initializes: step_model
@@ -27,6 +29,7 @@ initializes: scalars[step_model := step_model]
 initializes: byte_machine[scalars := scalars]
 initializes: reads[step_model := step_model]
 initializes: machines[published := published, scalars := scalars]
+exports: step_model.model
 
 
 # lane 0 of `before`

@@ -4,6 +4,7 @@
 @notice Steps that multiply whole rows of the model's matrices, and the rotation of what they give.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import lanes
 from contracts.modules import openings
@@ -13,12 +14,14 @@ from contracts.modules import row_steps
 from contracts.modules import rows
 from contracts.modules import step_model
 
+implements: IStepOfModel
 implements: IStepVerifier
 
 initializes: step_model
 initializes: openings[step_model := step_model]
 initializes: row_steps[step_model := step_model]
 initializes: row_plans[step_model := step_model, row_steps := row_steps]
+exports: step_model.model
 
 MAX_ROW: constant(uint256) = row_plans.MAX_ROW
 # behind its header and before the zeros that fill its last piece
@@ -43,18 +46,21 @@ def __init__(model: address):
     @param model StepModel.
     """
     step_model.__init__(model)
-    row_steps._check_type(step_model.EMBEDDING_TYPE, step_model.WIDTH, MAX_ROW)
-    row_steps._check_type(step_model.HEAD_TYPE, step_model.WIDTH, MAX_ROW)
+    row_steps._check_type(step_model.EMBEDDING_TYPE, step_model.WIDTH)
+    row_steps._check_type(step_model.HEAD_TYPE, step_model.WIDTH)
     for layer: uint256 in range(step_model.LAYER_COUNT, bound=c.MAX_LAYERS):
         for matrix: uint256 in range(step_model.LAYER_TENSORS):
             columns: uint256 = step_model.WIDTH
-            if matrix == row_plans.ATTN_OUTPUT:
+            parts: uint256 = 0
+            if matrix == row_steps.ATTN_OUTPUT:
                 columns = row_steps._queries()
+                parts = row_steps._attention_parts()
             elif matrix == row_steps.FFN_DOWN:
                 columns = step_model.FEED_FORWARD
-            # wider ones are multiplied in parts, elsewhere
-            if columns <= c.MAX_DIRECT:
-                row_steps._check_type(row_steps._type(layer, matrix), columns, MAX_ROW)
+                parts = row_steps._down_parts()
+            # wide ones are multiplied in parts, elsewhere
+            if parts == 0:
+                row_steps._check_type(row_steps._type(layer, matrix), columns)
 
 
 @view
@@ -126,7 +132,7 @@ def recompute(
             )
             product = unsafe_add(product, part)
     else:
-        product = row_plans._add_parts(given.leaves[2].data, plan.lane)
+        product = row_plans._add_parts(given.leaves[2].data, plan.lane, plan.parts)
     if plan.how == row_plans.PRODUCT:
         return row_plans._scale(product, given.leaves[0].data, plan.y, plan.q, plan.limit)
     return row_plans._add(

@@ -5,6 +5,7 @@
         oyez/protocol/step_sampler.py: it opens what is read there, in that order.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import lanes
 from contracts.modules import openings
@@ -12,12 +13,14 @@ from contracts.modules import published
 from contracts.modules import sampler_reads
 from contracts.modules import step_model
 
+implements: IStepOfModel
 implements: IStepVerifier
 
 initializes: step_model
 initializes: openings[step_model := step_model]
 initializes: published[step_model := step_model]
 initializes: sampler_reads[published := published, step_model := step_model]
+exports: step_model.model
 
 # --- Ops, and regions that they read ---
 BEFORE: constant(uint256) = 32

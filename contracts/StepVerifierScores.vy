@@ -6,6 +6,7 @@
 @dev Twin of oyez/protocol/step_scores.py. Lanes hold any int32, so a score is below 2**64.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import gumbel
 from contracts.modules import lanes
@@ -13,10 +14,12 @@ from contracts.modules import openings
 from contracts.modules import published
 from contracts.modules import step_model
 
+implements: IStepOfModel
 implements: IStepVerifier
 initializes: step_model
 initializes: openings[step_model := step_model]
 initializes: published[step_model := step_model]
+exports: step_model.model
 
 # ops, and what they read by its place among a sampler's regions
 NOISE_OP: constant(uint256) = 44

@@ -7,6 +7,7 @@
 @dev Twin of oyez/protocol/step_vocabulary.py.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import lanes
 from contracts.modules import openings
@@ -14,11 +15,13 @@ from contracts.modules import published
 from contracts.modules import step_model
 from contracts.modules import vocabulary
 
+implements: IStepOfModel
 implements: IStepVerifier
 initializes: step_model
 initializes: openings[step_model := step_model]
 initializes: published[step_model := step_model]
 initializes: vocabulary[openings := openings, step_model := step_model]
+exports: step_model.model
 
 # ops, and what they read by its place among a sampler's regions
 RUN_TOKENS_OP: constant(uint256) = 37

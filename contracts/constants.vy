@@ -121,17 +121,18 @@ MAX_STEP_SIBLINGS: constant(uint256) = 40
 MAX_STEP_OPENINGS: constant(uint256) = 8
 MAX_STEP_ROWS: constant(uint256) = 8
 MAX_ROW_BYTES: constant(uint256) = 2_304
-MAX_WIDE_ROW_BYTES: constant(uint256) = 17_408
 MAX_STEP_PROOF_BYTES: constant(uint256) = 24_576
 # of a step of the frame: an array's item words are the longest
 MAX_STEP_PREIMAGES: constant(uint256) = 12
 MAX_PREIMAGE_BYTES: constant(uint256) = 2_048
-LAYER_OPS: constant(uint256) = 27
+LAYER_OPS: constant(uint256) = 28
 SAMPLER_OPS: constant(uint256) = 21
 FIRST_SAMPLER_OP: constant(uint256) = 32
-# positions that a head's scores have room for; columns of a product and of a part of one
+# positions that a head's scores have room for; columns of a product, of one with the attention, and
+# of a part of one
 POSITIONS: constant(uint256) = 2_048
 MAX_DIRECT: constant(uint256) = 2_048
+MAX_ATTENDED: constant(uint256) = 1_024
 PART_COLUMNS: constant(uint256) = 1_024
 MASK_TOKENS: constant(uint256) = 8
 MAX_TOKEN_BYTES: constant(uint256) = 128

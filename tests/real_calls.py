@@ -133,6 +133,9 @@ class QuickReads:
     def read_row(self, tensor: int, row: int) -> bytes:
         return self.source.get_row(tensor, row)
 
+    def read_part(self, tensor: int, row: int, part: int, size: int) -> bytes:
+        return self.source.get_row(tensor, row)[size * part : size * (part + 1)]
+
     def read_manifest(self, manifest_hash: Hash32) -> bytes:
         return self.source.get_manifest(manifest_hash)
 

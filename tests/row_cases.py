@@ -20,7 +20,6 @@ from oyez.protocol import inner, step, step_rows, trace
 from oyez.protocol.constants import (
     LAST_SLOT,
     MAX_POSITIONS,
-    MAX_WIDE_ROW_BYTES,
     OUTER_HEIGHT,
     RECORD_HEIGHT,
 )
@@ -39,8 +38,9 @@ from tests.layer_steps import flip, list_damages
 from tests.steps import Rows, SparseTree, World, hash_row, pad
 
 ROPE_TYPE = 259
-PARTS = 24
-#: Regions of rows; one more where products are cut into parts.
+#: Ops of parts.
+PARTS = (16, 25)
+#: Regions of rows; more where products are cut into parts.
 NAMES = (*("embedding", "heads", "query", "key_value", "middle", "gate", "up", "output", "logits"),)
 ROWS = "contracts/StepVerifierRows.vy"
 WIDE_ROWS = "contracts/StepVerifierParts.vy"
@@ -75,7 +75,7 @@ class Setup:
     wide: Contract
 
     def get_contract(self, op: int) -> Contract:
-        return self.wide if op == PARTS else self.narrow
+        return self.wide if op in PARTS else self.narrow
 
     def list_rows(self, tensor: int) -> list[int]:
         return [row for known, row in self.rows if known == tensor]
@@ -83,7 +83,8 @@ class Setup:
 
 def list_names(plan: Plan) -> tuple[str, ...]:
     """Return the regions of rows that a model has."""
-    return (*NAMES, "down_part") if plan.feed_forward > inner.MAX_DIRECT else NAMES
+    attended = ["attention_part"] * (plan.heads * plan.head_size > 1_024)
+    return (*NAMES, *attended, *["down_part"] * (plan.feed_forward > 2_048))
 
 
 def build_model(draw: random.Random, plan: Plan) -> StepModel:
@@ -220,7 +221,8 @@ def count_lanes(setup: Setup, name: str) -> int:
         "key_value": 2 * keys,
         "gate": shape.feed_forward,
         "up": shape.feed_forward,
-        "down_part": shape.width * inner.count_parts(shape.feed_forward),
+        "attention_part": shape.width * inner.count_attention_parts(shape),
+        "down_part": shape.width * inner.count_down_parts(shape),
         "logits": shape.vocabulary,
     }.get(name, shape.width)
 
@@ -255,8 +257,11 @@ def draw_lane(draw: random.Random, setup: Setup, region: Region, slot: int) -> i
             return pick(step_rows.FFN_UP)
         case "output":
             return pick(step_rows.FFN_DOWN)
+        case "attention_part":
+            parts = inner.count_attention_parts(shape)
+            return pick(step_rows.ATTN_OUTPUT) * parts + draw.randrange(parts)
         case "down_part":
-            parts = inner.count_parts(shape.feed_forward)
+            parts = inner.count_down_parts(shape)
             return pick(step_rows.FFN_DOWN) * parts + draw.randrange(parts)
         case "logits":
             head = EMBEDDING if setup.model.tied else FIRST_MATRIX + MATRICES * shape.layers
@@ -333,6 +338,7 @@ def make_chunk(draw: random.Random, setup: Setup, region: Region, wild: bool) ->
         "ffn_norm": lambda: make_norm(draw, setup, wild),
         "mixed_bits": lambda: make_bits(draw, wild),
         "gated_bits": lambda: make_bits(draw, wild),
+        "attention_part": lambda: make_parts(draw, wild),
         "down_part": lambda: make_parts(draw, wild),
     }
     if region.name in make:
@@ -420,15 +426,13 @@ def draw_plan(draw: random.Random, in_parts: bool) -> Plan:
     heads = group * draw.randint(1, min(32, 2_048 // head_size) // group)
     kv_heads = draw.randint(1, min(heads, max(1, 512 // head_size)))
     width = unit * draw.randint(1, min(2_048 // unit, draw.choice((4, 40, 512))))
-    low, high = (2_049, 9_000) if in_parts else (1, 2_048)
+    low, high = (2_049, draw.choice((9_000, 32_768))) if in_parts else (1, 2_048)
     feed_forward = unit * draw.randint(-(-low // unit), high // unit)
     queries = heads * head_size
 
     def pick(columns: int) -> int:
         fits = [kind for kind, made in ROW_FORMATS.items() if columns % made.weights == 0]
-        return draw.choice(
-            [kind for kind in fits if count_bytes(kind, columns) <= MAX_WIDE_ROW_BYTES]
-        )
+        return draw.choice(fits)
 
     return Plan(
         width,

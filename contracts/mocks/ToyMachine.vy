@@ -38,6 +38,16 @@ def step_at(record: uint256, leaf: uint256) -> (address, uint256, uint256):
 
 @view
 @external
+def inner_height() -> uint256:
+    """
+    @notice Levels of an inner tree.
+    @return 12.
+    """
+    return INNER_HEIGHT
+
+
+@view
+@external
 def recompute(
     step: IStepVerifier.Step,
     raw: Bytes[c.CHUNK_BYTES],

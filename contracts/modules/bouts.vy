@@ -23,12 +23,14 @@ bouts: HashMap[bytes32, bytes32]
 
 
 @deploy
-def __init__(steps: address):
+def __init__(steps: address, height: uint256):
     """
     @param steps Says which op stands at an address, and which verifier recomputes it.
+    @param height Levels of an inner tree, which are the table's.
     """
     assert steps.is_contract, "duel: no step table"
     STEPS = IStepTable(steps)
+    assert staticcall STEPS.inner_height() == height, "duel: steps of another height"
 
 
 @external

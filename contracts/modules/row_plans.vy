@@ -31,13 +31,12 @@ HEADS: constant(uint256) = 4
 QUERY: constant(uint256) = 5
 KEY_VALUE: constant(uint256) = 6
 MIXED_BITS: constant(uint256) = 14
-ATTENTION: constant(uint256) = 15
-MIDDLE: constant(uint256) = 16
-FFN_NORM: constant(uint256) = 17
-GATE: constant(uint256) = 19
-UP: constant(uint256) = 20
-GATED_BITS: constant(uint256) = 22
-OUTPUT: constant(uint256) = 25
+MIDDLE: constant(uint256) = 17
+FFN_NORM: constant(uint256) = 18
+GATE: constant(uint256) = 20
+UP: constant(uint256) = 21
+GATED_BITS: constant(uint256) = 23
+OUTPUT: constant(uint256) = 26
 LAST_NORM: constant(uint256) = 40
 LOGITS: constant(uint256) = 42
 
@@ -45,7 +44,6 @@ LOGITS: constant(uint256) = 42
 ATTN_Q: constant(uint256) = 0
 ATTN_K: constant(uint256) = 1
 ATTN_V: constant(uint256) = 2
-ATTN_OUTPUT: constant(uint256) = 3
 FFN_GATE: constant(uint256) = 4
 FFN_UP: constant(uint256) = 5
 Q_FORMAT: constant(uint256) = 0
@@ -92,6 +90,7 @@ struct Plan:
     run_type: uint256
     run_leaves: uint256
     columns: uint256  # of the activation
+    parts: uint256  # into which its product is cut
     has_row: bool
     tensor: uint256
     row: uint256
@@ -157,16 +156,23 @@ def _plan(step: IStepVerifier.Step) -> Plan:
         plan.added = unsafe_add(row_steps._start(MIDDLE), leaf)
         plan.run = row_steps._start(row_steps.GATED)
         plan.columns = step_model.FEED_FORWARD
+        plan.parts = row_steps._down_parts()
         plan.y = GATED
+        parts_op: uint256 = row_steps.DOWN_PART
         if op == MIDDLE:
-            matrix = ATTN_OUTPUT
+            matrix = row_steps.ATTN_OUTPUT
             plan.at = row_steps._start(MIXED_BITS)
             plan.added = unsafe_add(row_steps._start(EMBEDDING), leaf)
             if layer != 0:
                 plan.added = openings._outer(unsafe_sub(step.record, 1), leaf)
-            plan.run = row_steps._start(ATTENTION)
+            plan.run = row_steps._start(row_steps.ATTENTION)
             plan.columns = queries
+            plan.parts = row_steps._attention_parts()
+            parts_op = row_steps.ATTENTION_PART
             plan.y = unsafe_add(row_steps._format(layer, V_FORMAT), MIXED_GAIN)
+        if plan.parts != 0:
+            plan.has_row = False
+            plan.run = unsafe_add(row_steps._start(parts_op), unsafe_mul(lane, plan.parts) >> 5)
     else:
         is_layers: bool = op == HEADS or op == KEY_VALUE or op == GATE or op == UP
         assert is_layers or op == LOGITS, "step: no op of rows"
@@ -205,10 +211,7 @@ def _plan(step: IStepVerifier.Step) -> Plan:
     if plan.how != WEIGHT:
         plan.run_type = c.CHUNK_INT16
         plan.run_leaves = row_steps._ceil(plan.columns, c.INT16_PER_CHUNK)
-    if plan.columns > c.MAX_DIRECT:
-        plan.has_row = False
-        part: uint256 = unsafe_mul(lane, row_steps._parts())
-        plan.run = unsafe_add(row_steps._start(row_steps.DOWN_PART), part >> 5)
+    if plan.parts != 0:
         plan.run_type = c.CHUNK_BYTES32
         plan.run_leaves = 1
     plan.size = rows._row_bytes(plan.row_type, plan.columns)
@@ -346,13 +349,12 @@ def _add(
 
 
 @internal
-@view
-def _add_parts(raw: Bytes[c.CHUNK_BYTES], row: uint256) -> int256:
+@pure
+def _add_parts(raw: Bytes[c.CHUNK_BYTES], row: uint256, parts: uint256) -> int256:
     """
     @dev A row's parts, which lie in one leaf.
          # rule: INNER-16
     """
-    parts: uint256 = row_steps._parts()
     first: uint256 = unsafe_mul(row, parts) & 31
     total: int256 = 0
     for k: uint256 in range(parts, bound=c.CHUNK_WORDS):

@@ -11,9 +11,12 @@ from contracts.modules import step_model
 uses: step_model
 
 # regions of a layer, by op
-GATED: constant(uint256) = 23
-DOWN_PART: constant(uint256) = 24
-# a layer's last matrix in the model's tree; where its row types begin among its formats
+ATTENTION: constant(uint256) = 15
+ATTENTION_PART: constant(uint256) = 16
+GATED: constant(uint256) = 24
+DOWN_PART: constant(uint256) = 25
+# matrices of a layer whose products the residual takes; where row types begin among its formats
+ATTN_OUTPUT: constant(uint256) = 3
 FFN_DOWN: constant(uint256) = 6
 TYPES: constant(uint256) = 5
 # behind a row, so that every piece of it is as long as the longest
@@ -31,14 +34,12 @@ def _ceil(count: uint256, size: uint256) -> uint256:
 
 @internal
 @pure
-def _check_type(row_type: uint256, columns: uint256, most: uint256):
+def _check_type(row_type: uint256, columns: uint256):
     """
-    @dev A model's rows are of a type that has products, and fit a proof.
+    @dev A model's rows are of a type that has products.
          # rule: INNER-17
     """
-    size: uint256 = rows._row_bytes(row_type, columns)
-    assert size != 0, "step: an unknown row type"
-    assert size <= most, "step: rows too long"
+    assert rows._row_bytes(row_type, columns) != 0, "step: an unknown row type"
 
 
 @internal
@@ -80,16 +81,34 @@ def _matrix(layer: uint256, matrix: uint256) -> uint256:
 
 @internal
 @view
-def _parts() -> uint256:
+def _attention_parts() -> uint256:
+    """
+    @dev Parts into which a product with attn_output is cut; 0: none.
+    """
+    return self._parts(self._queries(), c.MAX_ATTENDED)
+
+
+@internal
+@view
+def _down_parts() -> uint256:
     """
     @dev Parts into which a product with ffn_down is cut; 0: none.
+    """
+    return self._parts(step_model.FEED_FORWARD, c.MAX_DIRECT)
+
+
+@internal
+@pure
+def _parts(columns: uint256, most: uint256) -> uint256:
+    """
+    @dev A power of two, or 0.
          # rule: INNER-4
     """
-    if step_model.FEED_FORWARD <= c.MAX_DIRECT:
+    if columns <= most:
         return 0
     parts: uint256 = 1
     for i: uint256 in range(5):
-        if unsafe_mul(parts, c.PART_COLUMNS) < step_model.FEED_FORWARD:
+        if unsafe_mul(parts, c.PART_COLUMNS) < columns:
             parts = parts << 1
     return parts
 

@@ -6,6 +6,8 @@
 from contracts import constants as c
 from contracts.interfaces import IStepModel
 
+MODEL: immutable(address)
+
 # tensors of the model tree, MODEL-10
 CONFIG: constant(uint256) = 0
 VOCABULARY: constant(uint256) = 1
@@ -50,6 +52,7 @@ def __init__(model: address):
     """
     @param model StepModel.
     """
+    MODEL = model
     s: IStepModel.Settings = staticcall IStepModel(model).settings()
     ROOT = s.root
     HEIGHT = s.model_height
@@ -82,6 +85,17 @@ def __init__(model: address):
     for i: uint256 in range(c.SAMPLER_OPS):
         packed[i >> 4] |= s.sampler_starts[i] << (16 * (i & 15))
     SAMPLER_STARTS = packed
+
+
+@view
+@external
+def model() -> address:
+    """
+    @notice Whose numbers are recomputed.
+    @custom:rule INNER-72
+    @return StepModel.
+    """
+    return MODEL
 
 
 @internal

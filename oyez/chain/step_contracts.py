@@ -11,10 +11,10 @@ from oyez.protocol.types import Address
 #: Name of the Vyper file -> ops that it verifies.
 VERIFIERS: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
-        "StepVerifierLayer": (0, 2, 3, 17, 18, 21, 22, 23, 26, 40, 41),
+        "StepVerifierLayer": (0, 2, 3, 18, 19, 22, 23, 24, 27, 40, 41),
         "StepVerifierAttention": (7, 8, 9, 10, 11, 12, 13, 14, 15),
-        "StepVerifierRows": (1, 4, 5, 6, 16, 19, 20, 25, 42),
-        "StepVerifierParts": (24,),
+        "StepVerifierRows": (1, 4, 5, 6, 17, 20, 21, 26, 42),
+        "StepVerifierParts": (16, 25),
         "StepVerifierMachine": (35, 49),
         "StepVerifierMask": (34, 36, 43),
         "StepVerifierVocabulary": (37, 38, 39),

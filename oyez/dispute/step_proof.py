@@ -8,7 +8,7 @@ from typing import Protocol
 from eth_abi.abi import encode
 
 from oyez.dispute.traces import NodeTree
-from oyez.protocol import step
+from oyez.protocol import row_leaves, step
 from oyez.protocol.constants import RECORD_HEIGHT
 from oyez.protocol.step import Context, Lanes, Reads
 from oyez.protocol.trace import Chunk, ChunkType
@@ -26,7 +26,7 @@ class Read:
 
     Attributes:
         chunks: (is outer, index in that tree's leaves, chunk).
-        rows: (tensor, row, bytes).
+        rows: (tensor, row, what a proof brings of it).
         hint: record of the sorted vocabulary.
         preimages: of digests; each time one is read.
     """
@@ -93,6 +93,15 @@ class RecordedReads(Reads):
         if (tensor, row) not in {(t, r) for t, r, _ in self.read.rows}:
             self.read.rows.append((tensor, row, data))
         return data
+
+    def read_part(self, tensor: int, row: int, part: int, size: int) -> bytes:
+        """Return a part of a row; of the others their hashes are opened.
+
+        Rule: INNER-9
+        """
+        data = self._source.get_row(tensor, row)
+        self.read.rows.append((tensor, row, row_leaves.open_part(data, size, part)))
+        return data[size * part : size * (part + 1)]
 
     def read_manifest(self, manifest_hash: Hash32) -> bytes:
         """Return a published manifest."""

@@ -77,7 +77,6 @@ RECORD_HEIGHT = 4
 CHUNKS_PER_RECORD = 1 << RECORD_HEIGHT
 CHUNK_BYTES = 1_024
 MAX_ROW_BYTES = 2_304
-MAX_WIDE_ROW_BYTES = 17_408
 #: Of a step's proof around the model: preimages, and bytes of one.
 MAX_STEP_PREIMAGES = 12
 MAX_PREIMAGE_BYTES = 2_048

@@ -30,8 +30,10 @@ from oyez.protocol.types import ModelShape
 DEAD = -(1 << 255)
 #: Positions that scores of one head have room for.
 POSITIONS = 1 << POSITION_BITS
-#: Columns of a row that one lane multiplies at most; wider rows are cut into parts.
+#: Columns of a row that one lane multiplies at most; of one that multiplies the attention, where
+#: more is opened beside it. Wider products are cut into parts.
 MAX_DIRECT = 2_048
+MAX_ATTENDED = 1_024
 PART_COLUMNS = 1_024
 #: Tokens whose bits stand in one lane of the mask.
 MASK_TOKENS = 8
@@ -99,18 +101,26 @@ def keys(shape: ModelShape) -> int:
     return shape.kv_heads * shape.head_size
 
 
-def count_parts(columns: int) -> int:
-    """Return the parts into which a product over so many columns is cut, a power of two; 0: none.
+def count_parts(columns: int, most: int = MAX_DIRECT) -> int:
+    """Return the parts into which a product over so many columns is cut, a power of two.
+
+    0 if it is not cut: `most` columns are multiplied in one step.
 
     Rule: INNER-4
     """
-    if columns <= MAX_DIRECT:
+    if columns <= most:
         return 0
     return 1 << (_ceil(columns, PART_COLUMNS) - 1).bit_length()
 
 
-def _down_parts(shape: ModelShape) -> int:
-    return shape.width * count_parts(shape.feed_forward)
+def count_attention_parts(shape: ModelShape) -> int:
+    """Return the parts of a product with the attention; 0: it is not cut."""
+    return count_parts(queries(shape), MAX_ATTENDED)
+
+
+def count_down_parts(shape: ModelShape) -> int:
+    """Return the parts of a product with the gated lanes; 0: it is not cut."""
+    return count_parts(shape.feed_forward)
 
 
 _SCORE_BLOCKS = POSITIONS // INT32_LANES
@@ -148,6 +158,12 @@ _LAYER: tuple[_Plan, ...] = (
     _Plan("mixed", ChunkType.INT32, _int32(queries), ("quotient",)),
     _Plan("mixed_bits", ChunkType.INT32, lambda _: 1, ("attention bits",)),
     _Plan("attention", ChunkType.INT16, _int16(queries), ("attention",)),
+    _Plan(
+        "attention_part",
+        ChunkType.BYTES32,
+        _words(lambda s: s.width * count_attention_parts(s)),
+        ("attention part",),
+    ),
     _Plan("middle", ChunkType.INT32, _int32(lambda s: s.width), ("attention row",)),
     _Plan("ffn_norm", ChunkType.BYTES32, lambda _: 1, tuple(f"ffn {kind}" for kind in _NORM)),
     _Plan("ffn_normed", ChunkType.INT16, _int16(lambda s: s.width), ("ffn normed",)),
@@ -156,7 +172,12 @@ _LAYER: tuple[_Plan, ...] = (
     _Plan("swish", ChunkType.INT32, _int32(lambda s: s.feed_forward), ("swish",)),
     _Plan("gated_bits", ChunkType.INT32, lambda _: 1, ("gated bits",)),
     _Plan("gated", ChunkType.INT16, _int16(lambda s: s.feed_forward), ("gated",)),
-    _Plan("down_part", ChunkType.BYTES32, _words(_down_parts), ("down part",)),
+    _Plan(
+        "down_part",
+        ChunkType.BYTES32,
+        _words(lambda s: s.width * count_down_parts(s)),
+        ("down part",),
+    ),
 )
 _LAYER_RECORD: tuple[_Plan, ...] = (
     _Plan("output", ChunkType.INT32, _int32(lambda s: s.width), ("down row",)),

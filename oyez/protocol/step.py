@@ -133,6 +133,10 @@ class Reads(Protocol):
         """Return a row of the model, without its header."""
         ...
 
+    def read_part(self, tensor: int, row: int, part: int, size: int) -> bytes:
+        """Return a part of a row that is hashed in parts of `size` bytes."""
+        ...
+
     def read_manifest(self, manifest_hash: Hash32) -> bytes:
         """Return a published manifest, empty if there is none: nothing is opened for it."""
         ...

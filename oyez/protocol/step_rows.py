@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from oyez.protocol import row_bytes
-from oyez.protocol.inner import DEAD, PART_COLUMNS, SAMPLER_OPS, count_parts, keys, queries
+from oyez.protocol import inner, row_bytes, row_leaves
+from oyez.protocol.inner import DEAD, PART_COLUMNS, SAMPLER_OPS, keys, queries
 from oyez.protocol.step import Lanes, LayerFormats, Op, Step
 from oyez.protocol.step_integers import SAT16, SAT32, WORD_LIMIT, clip, shift_right
 from oyez.protocol.trace import INT16_LANES, INT32_LANES, WORDS, ChunkType
@@ -195,6 +195,16 @@ def key_value(step: Step) -> int:
     return _multiply_normed(step, "norm", "normed", exponent, weights, q, SAT16)
 
 
+def attention_part(step: Step) -> int:
+    """Return the product of a part of a row with its part of the attention's lanes.
+
+    Rule: INNER-16
+    """
+    shape = step.model.shape
+    parts = inner.count_attention_parts(shape)
+    return _multiply_part(step, "attention", ATTN_OUTPUT, queries(shape), parts)
+
+
 def middle(step: Step) -> int:
     """Return a lane of the residual after the attention.
 
@@ -209,10 +219,12 @@ def middle(step: Step) -> int:
     residual = _read_input(step, step.leaf)
     if residual is None:
         return DEAD
-    lanes = _read_run(step, "attention", queries(shape))
-    if lanes is None:
+    if parts := inner.count_attention_parts(shape):
+        product = _read_parts(step, "attention_part", lane, parts)
+    else:
+        product = _multiply_all(step, "attention", ATTN_OUTPUT, lane, queries(shape))
+    if product is None:
         return DEAD
-    product = _multiply(step, _weights(step, ATTN_OUTPUT, lane), lanes)
     shifted = _count_shift(bits, _ceil(queries(shape), INT32_LANES))
     return _add(residual[step.lane], product, _formats(step).v + MIXED_GAIN - shifted)
 
@@ -241,19 +253,31 @@ def down_part(step: Step) -> int:
     Rule: INNER-16
     """
     shape = step.model.shape
-    row, part = divmod(WORDS * step.leaf + step.lane, count_parts(shape.feed_forward))
+    parts = inner.count_down_parts(shape)
+    return _multiply_part(step, "gated", FFN_DOWN, shape.feed_forward, parts)
+
+
+def _multiply_part(step: Step, name: str, matrix: int, width: int, parts: int) -> int:
+    """Return the product of a part of a row of `width` columns with its part of a region.
+
+    Rule: INNER-9, INNER-16
+    """
+    row, part = divmod(WORDS * step.leaf + step.lane, parts)
     first = PART_COLUMNS * part
-    columns = min(PART_COLUMNS, shape.feed_forward - first)
-    if row >= shape.width or columns <= 0:
+    columns = min(PART_COLUMNS, width - first)
+    if row >= step.model.shape.width or columns <= 0:
         return 0
-    lanes = _read_run(step, "gated", columns, first // INT16_LANES)
+    lanes = _read_run(step, name, columns, first // INT16_LANES)
     if lanes is None:
         return DEAD
-    weights = _weights(step, FFN_DOWN, row)
-    data = step.reads.read_row(weights.tensor, weights.row)
-    start = row_bytes.count_bytes(weights.kind, first)
-    end = start + row_bytes.count_bytes(weights.kind, columns)
-    return row_bytes.multiply_row(weights.kind, data[start:end], lanes)
+    weights = _weights(step, matrix, row)
+    size = row_bytes.count_bytes(weights.kind, PART_COLUMNS)
+    if width > row_leaves.WHOLE_WEIGHTS:
+        data = step.reads.read_part(weights.tensor, weights.row, part, size)
+    else:
+        whole = step.reads.read_row(weights.tensor, weights.row)
+        data = whole[size * part : size * (part + 1)]
+    return row_bytes.multiply_row(weights.kind, data, lanes)
 
 
 def output(step: Step) -> int:
@@ -270,22 +294,26 @@ def output(step: Step) -> int:
     residual = step.read("middle", step.leaf)
     if residual is None:
         return DEAD
-    product = _read_parts(step, lane) if count_parts(shape.feed_forward) else _down(step, lane)
+    if parts := inner.count_down_parts(shape):
+        product = _read_parts(step, "down_part", lane, parts)
+    else:
+        product = _multiply_all(step, "gated", FFN_DOWN, lane, shape.feed_forward)
     if product is None:
         return DEAD
     shifted = _count_shift(bits, _ceil(shape.feed_forward, INT32_LANES))
     return _add(residual[step.lane], product, GATED - shifted)
 
 
-def _down(step: Step, row: int) -> int | None:
-    lanes = _read_run(step, "gated", step.model.shape.feed_forward)
-    return None if lanes is None else _multiply(step, _weights(step, FFN_DOWN, row), lanes)
+def _multiply_all(step: Step, name: str, matrix: int, row: int, columns: int) -> int | None:
+    """Return the product of a whole row with a region; None if a leaf of it is dead."""
+    lanes = _read_run(step, name, columns)
+    return None if lanes is None else _multiply(step, _weights(step, matrix, row), lanes)
 
 
-def _read_parts(step: Step, row: int) -> int | None:
-    parts = count_parts(step.model.shape.feed_forward)
+def _read_parts(step: Step, name: str, row: int, parts: int) -> int | None:
+    """Return the sum of a row's parts; None if their leaf is dead."""
     leaf, word = divmod(row * parts, WORDS)
-    found = step.read("down_part", leaf)
+    found = step.read(name, leaf)
     if found is None:
         return None
     return sum(clip(found[word + k], -WORD_LIMIT, WORD_LIMIT) for k in range(parts))
@@ -307,11 +335,12 @@ OPS: Mapping[int, Op] = MappingProxyType(
         4: heads,
         5: query,
         6: key_value,
-        16: middle,
-        19: gate,
-        20: up,
-        24: down_part,
-        25: output,
+        16: attention_part,
+        17: middle,
+        20: gate,
+        21: up,
+        25: down_part,
+        26: output,
         SAMPLER_OPS + 10: logits,
     }
 )

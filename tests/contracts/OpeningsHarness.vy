@@ -9,6 +9,7 @@ from contracts.modules import step_model
 
 initializes: step_model
 initializes: openings[step_model := step_model]
+exports: step_model.model
 
 
 @deploy

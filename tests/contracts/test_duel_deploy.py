@@ -35,6 +35,8 @@ def test_links_are_checked(arena: Arena) -> None:
         (True, True, 4, "duel: bad inner height"),
         (True, True, 13, "duel: bad inner height"),
         (True, True, 32, "duel: bad inner height"),
+        (True, True, 8, "duel: steps of another height"),
+        (True, True, 16, "duel: steps of another height"),
         (False, True, 12, "duel: no step table"),
         (True, False, 12, "duel: nobody pays moves"),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from eth_abi.abi import decode
 
+from oyez.chain import step_contracts
 from oyez.dispute import step_proof
 from oyez.dispute.step_proof import RecordedReads
 from oyez.engines.exact.step_rows import ModelRows, build_step_model, prove_config
@@ -24,6 +25,7 @@ from tests.contracts.test_step_model import create, tiny, world_of
 from tests.steps import SparseTree, World
 
 RECORD = 3 << 16 | 700 << 5 | 2
+VERIFIERS = [f"contracts/{name}.vy" for name in step_contracts.VERIFIERS]
 KINDS = (ChunkType.INT32, ChunkType.INT16, ChunkType.INT16_REVERSED, ChunkType.BYTES32)
 
 
@@ -33,6 +35,16 @@ def opened() -> tuple[Contract, ModelRows]:
     world = world_of(engine)
     model = create(world, prove_config(rows, engine.shape.layers))
     return world.deploy("tests/contracts/OpeningsHarness.vy", model.address), rows
+
+
+def test_a_verifier_names_its_model() -> None:
+    """Rule: INNER-72"""
+    engine, rows = tiny("mixed")
+    world = world_of(engine)
+    proof = prove_config(rows, engine.shape.layers)
+    for model in (create(world, proof), create(world, proof)):
+        for path in ("tests/contracts/OpeningsHarness.vy", *VERIFIERS):
+            assert world.deploy(path, model.address).model() == model.address
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,15 +26,15 @@ KINDS = {
     "root": (2, 0, 6),
     "shift": (2, 0, 7),
     "normed": (3, 0, 300),
-    "ffn square": (17, 0, 1),
-    "ffn peak": (17, 0, 4),
-    "ffn root": (17, 0, 6),
-    "ffn shift": (17, 0, 7),
-    "ffn normed": (18, 1, 60),
-    "swish": (21, 2, 77),
-    "gated bits": (22, 0, 3),
-    "gated": (23, 1, 99),
-    "kv copy": (26, 0, 17),
+    "ffn square": (18, 0, 1),
+    "ffn peak": (18, 0, 4),
+    "ffn root": (18, 0, 6),
+    "ffn shift": (18, 0, 7),
+    "ffn normed": (19, 1, 60),
+    "swish": (22, 2, 77),
+    "gated bits": (23, 0, 3),
+    "gated": (24, 1, 99),
+    "kv copy": (27, 0, 17),
     "final square": (40, 0, 0),
     "final peak": (40, 0, 4),
     "final root": (40, 0, 6),
@@ -139,8 +139,8 @@ def test_words_that_no_trace_holds_are_cut() -> None:
     assert answer(2, 7, norm=words(0, 0, 0, 1, most, 0, 1)) == 73 + 16 - 14
     assert answer(2, 7, norm=words(0, 0, 0, 1 << 71, 0, 0, most)) == 72 + 16 - 14
     for shift in (255, most):
-        assert answer(18, 9, ffn_norm=words(*[1] * 7, shift)) == 0
-    found = answer(18, 0, middle=trace.encode_int32([5]), ffn_norm=words(*[1] * 7, least))
+        assert answer(19, 9, ffn_norm=words(*[1] * 7, shift)) == 0
+    found = answer(19, 0, middle=trace.encode_int32([5]), ffn_norm=words(*[1] * 7, least))
     assert abs(found) == 32_767
 
     lanes = trace.encode_int32([1 << 30] * 8)
@@ -156,9 +156,9 @@ def test_lanes_that_no_arithmetic_gives_are_numbers_too() -> None:
     """Rule: INNER-28, INNER-29, INNER-34, INNER-35, INNER-37, INNER-39"""
     least = trace.encode_int32([-(2**31)] * 256)
     half = trace.encode_int16([-(2**15)] * 512)
-    assert answer(21, 0, gate=least) == 0
-    assert answer(21, 0, gate=trace.encode_int32([0])) == 0
-    assert answer(22, 0, swish=least, up=least) == 63
+    assert answer(22, 0, gate=least) == 0
+    assert answer(22, 0, gate=trace.encode_int32([0])) == 0
+    assert answer(23, 0, swish=least, up=least) == 63
     assert answer(8, 0, score=least) == -(2**31)
     assert answer(10, 0, weight=least) == -(2**31) + 1
     assert answer(10, 0, weight=trace.encode_int32([2**31 - 1] * 256)) == 2**31 - 1

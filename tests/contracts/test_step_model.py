@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from oyez.chain import deploy
-from oyez.engines.exact import model_tree, tables
+from oyez.engines.exact import tables
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.loading import load_engine
 from oyez.engines.exact.step_rows import (
@@ -20,7 +20,7 @@ from oyez.engines.exact.step_rows import (
     build_step_model,
     prove_config,
 )
-from oyez.protocol import inner
+from oyez.protocol import inner, row_leaves
 from oyez.protocol.types import Hash32, ModelShape
 from tests.contracts import harness
 from tests.contracts.harness import CURATOR, Contract, World, reverts
@@ -158,7 +158,13 @@ def test_shapes_too_large_for_a_step_are_refused(changes: dict[str, Any], reason
 
 @pytest.mark.parametrize(
     ("layers", "width", "feed_forward", "heads", "kv_heads", "vocabulary"),
-    [(31, 960, 2_560, 15, 5, 49_152), (16, 2_048, 8_192, 32, 8, 128_256), (1, 4, 4_097, 1, 1, 300)],
+    [
+        (31, 960, 2_560, 15, 5, 49_152),
+        (16, 2_048, 8_192, 32, 8, 128_256),
+        (1, 4, 4_097, 1, 1, 300),
+        (1, 100, 2_048, 17, 1, 300),
+        (2, 70, 32_768, 16, 1, 300),
+    ],
 )
 def test_larger_shapes_are_laid_out_as_in_python(
     layers: int, width: int, feed_forward: int, heads: int, kv_heads: int, vocabulary: int
@@ -217,8 +223,8 @@ def fabricate(shape: ModelShape, layer_word: int = 3) -> tuple[Hash32, ConfigPro
     stated = [getattr(shape, part) for part in PARTS]
     formats = encode(1, *stated, 7, 1, 8, 8, 1, 1, 94_548, *tables.EXP_COEFFICIENTS, 1)
     layers = tuple(encode(*[layer_word] * 12) for _ in range(shape.layers))
-    leaves = [model_tree.compute_leaf(0, 0, 256, formats)]
-    leaves += [model_tree.compute_leaf(0, 1 + i, 257, row) for i, row in enumerate(layers)]
+    leaves = [row_leaves.compute_row_leaf(0, 0, 256, formats)]
+    leaves += [row_leaves.compute_row_leaf(0, 1 + i, 257, row) for i, row in enumerate(layers)]
     beside = [bytes(32)] * ((1 << (len(leaves) - 1).bit_length()) - len(leaves))
     levels = build_levels([*leaves, *beside], (len(leaves) + len(beside)).bit_length() - 1)
     node, siblings = levels[-1][0], (Hash32(bytes(32)),) * (shape.model_height - len(levels) + 1)

@@ -18,6 +18,7 @@ from tests.contracts.test_step_model import create, fabricate, tiny
 from tests.real_calls import RealBatch, build_short_action
 
 PATH = "contracts/StepTable.vy"
+VERIFIER = "contracts/mocks/GivenVerifier.vy"
 LEAVES = 1 << 12
 WIDE = dataclasses.replace(
     harness.SHAPE, layers=16, width=2_048, feed_forward=8_192, heads=32, kv_heads=8, head_size=64
@@ -34,9 +35,10 @@ def make(shape: ModelShape) -> tuple[ModelShape, Contract, list[Address], list[A
     world = World(harness.settings(models=(deploy.ListedModel(root, shape),)))
     model = create(world, proof)
     # one contract an op, so that none stands for another
-    gates = [world.deploy("contracts/ManifestGate.vy").address for _ in range(27 + 21)]
-    table = world.deploy(PATH, model.address, gates[:27], gates[27:])
-    return shape, table, gates[:27], gates[27:]
+    given = [world.deploy(VERIFIER, model.address).address for _ in range(28 + 21)]
+    table = world.deploy(PATH, model.address, given[:28], given[28:])
+    assert table.inner_height() == 12
+    return shape, table, given[:28], given[28:]
 
 
 def ask(table: Contract, record: int, leaf: int) -> tuple[Address, int, int]:
@@ -134,14 +136,32 @@ def test_every_op_has_a_verifier() -> None:
     root, proof = fabricate(harness.SHAPE)
     world = World(harness.settings(models=(deploy.ListedModel(root, harness.SHAPE),)))
     model = create(world, proof).address
-    there = world.gate.address
-    for place in (0, 26):
+    there = world.deploy(VERIFIER, model).address
+    for place in (0, 27):
         with reverts("table: a layer op unverified"):
-            layers = [there] * 27
+            layers = [there] * 28
             layers[place] = Address(bytes(20))
             world.deploy(PATH, model, layers, [there] * 21)
     for place in (0, 20):
         with reverts("table: a sampler op unverified"):
             samplers = [there] * 21
             samplers[place] = harness.STRANGER
-            world.deploy(PATH, model, [there] * 27, samplers)
+            world.deploy(PATH, model, [there] * 28, samplers)
+
+
+def test_every_verifier_is_for_the_tables_model() -> None:
+    """Rule: INNER-72"""
+    root, proof = fabricate(harness.SHAPE)
+    world = World(harness.settings(models=(deploy.ListedModel(root, harness.SHAPE),)))
+    # the same model twice: another address is another model
+    model, other = create(world, proof).address, create(world, proof).address
+    good, bad = (world.deploy(VERIFIER, one).address for one in (model, other))
+    assert world.deploy(PATH, model, [good] * 28, [good] * 21).inner_height() == 12
+    for place in range(28 + 21):
+        given = [good] * (28 + 21)
+        given[place] = bad
+        with reverts("table: steps of another model"):
+            world.deploy(PATH, model, given[:28], given[28:])
+    real = world.deploy("contracts/StepVerifierScores.vy", other).address
+    with reverts("table: steps of another model"):
+        world.deploy(PATH, model, [good] * 28, [*[good] * 20, real])

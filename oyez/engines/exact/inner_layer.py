@@ -19,7 +19,8 @@ from oyez.engines.exact.inner_leaves import FILLERS, InnerLeaves, Int64
 from oyez.engines.exact.spec import LANE_FORMAT, RESIDUAL_FORMAT, SAT16, SAT32, SCALE_BITS, WIDE
 from oyez.engines.exact.tables import LOG2E_Q16
 from oyez.engines.exact.weights import Layer, Model, Norm
-from oyez.protocol.inner import PART_COLUMNS, POSITIONS, Layout, count_parts
+from oyez.protocol import inner
+from oyez.protocol.inner import PART_COLUMNS, POSITIONS, Layout
 from oyez.protocol.trace import INT16_LANES, INT32_LANES
 
 SCORE_BLOCKS = POSITIONS // INT32_LANES
@@ -228,8 +229,11 @@ class LayerTrace:
         """
         lanes, shift = self._cut("mixed_bits", mixed)
         attention = self.keep("attention", lanes)
-        form = self._layer.v_format + 8 - shift
-        product = _product(self._layer.output, attention, form, RESIDUAL_FORMAT, WIDE)
+        total = self._multiply_last(
+            "attention_part", self._layer.output, attention, inner.MAX_ATTENDED
+        )
+        moved = SCALE_BITS + self._layer.v_format + 8 - shift - RESIDUAL_FORMAT
+        product = spec.rounding_shift(total, moved, WIDE)
         return self.keep("middle", np.clip(x + product, -SAT32, SAT32))
 
     def _feed_forward(self, x: Int64, y: Int64, y_format: int) -> Int64:
@@ -246,22 +250,21 @@ class LayerTrace:
         swish = self.keep("swish", spec.rounding_shift(gate * sigmoid, 16, SAT32))
         lanes, shift = self._cut("gated_bits", swish * up)
         gated = self.keep("gated", lanes)
-        total = self._multiply_down(gated)
+        total = self._multiply_last("down_part", layer.down, gated, inner.MAX_DIRECT)
         moved = SCALE_BITS + 2 * LANE_FORMAT - shift - RESIDUAL_FORMAT
         return np.clip(x + spec.rounding_shift(total, moved, WIDE), -SAT32, SAT32)
 
-    def _multiply_down(self, gated: Int64) -> Int64:
-        """Return the exact sums of the last matrix, its parts written where it is cut.
+    def _multiply_last(self, name: str, matrix: Matrix, y: Int64, most: int) -> Int64:
+        """Return the exact sums that the residual takes, their parts written where they are cut.
 
         Rule: INNER-4
         """
-        down = self._layer.down
-        each = count_parts(down.columns)
+        each = inner.count_parts(matrix.columns, most)
         if not each:
-            return multiply_exactly(down, gated, slice(None))
-        cuts = (slice(at, at + PART_COLUMNS) for at in range(0, down.columns, PART_COLUMNS))
-        sums = np.stack([multiply_exactly(down, gated, cut) for cut in cuts], axis=1)
-        parts: Int64 = self.keep_sparse("down_part", sums, each).sum(axis=1)
+            return multiply_exactly(matrix, y, slice(None))
+        cuts = (slice(at, at + PART_COLUMNS) for at in range(0, matrix.columns, PART_COLUMNS))
+        sums = np.stack([multiply_exactly(matrix, y, cut) for cut in cuts], axis=1)
+        parts: Int64 = self.keep_sparse(name, sums, each).sum(axis=1)
         return parts
 
 

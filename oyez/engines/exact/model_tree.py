@@ -19,6 +19,7 @@ from oyez.engines.exact.blocks import Matrix
 from oyez.engines.exact.tokens import TokenType
 from oyez.engines.exact.weights import Model, Norm
 from oyez.protocol.errors import Invalid
+from oyez.protocol.row_leaves import compute_row_leaf, count_part_bytes
 from oyez.protocol.types import Hash32
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -131,15 +132,15 @@ def iterate_leaves(
 ) -> Iterator[bytes]:
     """Yield the leaves in order.
 
-    Rule: MODEL-10
+    Rule: MODEL-10, MODEL-24
     """
     records = list(iterate_vocabulary(vocabulary))
     for row, (kind, data) in enumerate(iterate_config(model, len(records))):
-        yield compute_leaf(TensorNumber.CONFIG, row, kind, data)
+        yield compute_row_leaf(TensorNumber.CONFIG, row, kind, data)
     for row, data in enumerate(records):
-        yield compute_leaf(TensorNumber.VOCABULARY, row, RowType.VOCABULARY, data)
+        yield compute_row_leaf(TensorNumber.VOCABULARY, row, RowType.VOCABULARY, data)
     for row, data in enumerate(iterate_tokens(vocabulary, types)):
-        yield compute_leaf(TensorNumber.TOKENS, row, RowType.TOKEN, data)
+        yield compute_row_leaf(TensorNumber.TOKENS, row, RowType.TOKEN, data)
     yield from _iterate_rows(TensorNumber.EMBEDDING, model.embedding)
     number: int = TensorNumber.LAYERS
     for layer in model.layers:
@@ -150,15 +151,15 @@ def iterate_leaves(
         yield from _iterate_rows(number, model.head)
 
 
-def compute_leaf(tensor: int, row: int, kind: int, data: bytes) -> bytes:
-    """Return sha256(header ‖ row): the header is tensor, row, type and 0, eight bytes each."""
-    return hashlib.sha256(struct.pack(">4Q", tensor, row, kind, 0) + data).digest()
-
-
 def _iterate_rows(number: int, matrix: Matrix) -> Iterator[bytes]:
     """Yield the leaves of a matrix: the file's own rows."""
     sha256, size = hashlib.sha256, matrix.data.shape[1]
     data = np.ascontiguousarray(matrix.data).data.cast("B")
+    if count_part_bytes(matrix.type, size):
+        for row in range(matrix.rows):
+            cut = data[row * size : (row + 1) * size]
+            yield compute_row_leaf(number, row, matrix.type, cut)
+        return
     head, tail = struct.pack(">Q", number), struct.pack(">2Q", matrix.type, 0)
     for row in range(matrix.rows):
         header = head + row.to_bytes(8, "big") + tail

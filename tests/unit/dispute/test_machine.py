@@ -159,7 +159,7 @@ ROWS = tiny("mixed")[1]
 def test_a_step_is_proven_by_what_it_reads() -> None:
     """Rule: INNER-75, INNER-8"""
     real = batch()
-    machine = RealMachine(real.engine, real, real.traces, ops={25: copy_input})
+    machine = RealMachine(real.engine, real, real.traces, ops={26: copy_input})
     record = at(0, 3, 1)
     tree = machine.open_inner(1, record)
     leaf = machine.model.get_layout(record).get("output").start  # type: ignore[union-attr]  # a layer

@@ -90,7 +90,16 @@ def test_the_last_leaves_are_the_outer_record(name: str, tiny_paths: dict[str, P
 def test_long_contexts_and_wide_feed_forward_take_more_blocks(tmp_path: Path) -> None:
     """Rule: INNER-4, INNER-70"""
     count = 520
-    shape = tiny.Shape(seed=20, layers=1, width=32, feed_forward=2_080, context=600)
+    shape = tiny.Shape(
+        seed=20,
+        layers=1,
+        width=32,
+        feed_forward=2_080,
+        heads=8,
+        kv_heads=1,
+        head_size=132,
+        context=600,
+    )
     path = tiny.write_model(tmp_path / "wide.gguf", shape)
     model, _, residuals, lanes = run(path, count)
     roots = trace.compute_roots(residuals.astype(np.int32), lanes.astype(np.int16))
@@ -107,16 +116,21 @@ def test_long_contexts_and_wide_feed_forward_take_more_blocks(tmp_path: Path) ->
                 kind = leaves.get_chunk(region.start + leaf).type
                 assert kind == (region.type if alive else ChunkType.PAD), (name, leaf)
         gated = [lane for leaf in range(5) for lane in read(leaves, "gated", leaf)][:2_080]
-        rows = blocks_of(model).tolist()
+        rows, attending = (
+            blocks_of(matrix).tolist() for matrix in (model.layers[0].down, model.layers[0].output)
+        )
+        attention = [lane for leaf in range(3) for lane in read(leaves, "attention", leaf)][:1_056]
         for row in (0, 7, 31):
+            parts = read(leaves, "attention_part", row // 16)[row % 16 * 2 :][:2]
+            weighted = [w * y for w, y in zip(attending[row], attention, strict=True)]
+            assert parts == [sum(weighted[:1_024]), sum(weighted[1_024:])]
             parts = read(leaves, "down_part", row // 8)[row % 8 * 4 :][:4]
             weighted = [w * y for w, y in zip(rows[row], gated, strict=True)]
             assert parts == [sum(weighted[at : at + 1_024]) for at in range(0, 4_096, 1_024)]
 
 
-def blocks_of(model: Model) -> spec.Int64:
-    down = model.layers[0].down
-    return blocks.decode_weights(down, down.data)
+def blocks_of(matrix: blocks.Matrix) -> spec.Int64:
+    return blocks.decode_weights(matrix, matrix.data)
 
 
 def test_a_tree_is_over_all_leaves(tiny_paths: dict[str, Path]) -> None:

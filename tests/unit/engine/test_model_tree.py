@@ -11,9 +11,11 @@ import pytest
 
 from oyez.engines.exact import known, model_tree
 from oyez.engines.exact.gguf import open_gguf
+from oyez.engines.exact.loading import load_engine
 from oyez.engines.exact.model_tree import RowType
+from oyez.engines.exact.step_rows import ModelRows
 from oyez.engines.exact.tokens import TokenType, build_vocabulary, parse_tokenizer_metadata
-from oyez.engines.exact.weights import Model
+from oyez.engines.exact.weights import Model, load_model
 from oyez.protocol import merkle
 from oyez.protocol.errors import Invalid
 from oyez.protocol.types import Hash32
@@ -75,6 +77,24 @@ def test_leaves_are_the_files_rows_in_order(
             row_data = data[begin : begin + tensor.row_bytes]
             expected.append(hashlib.sha256(header + row_data).digest())
     assert leaves[-len(expected) :] == expected
+
+
+def test_long_rows_are_hashed_in_parts(tmp_path: Path) -> None:
+    """Of a whole model; no row of SmolLM2 is that long, so its root is what it was."""
+    # Rule: MODEL-24
+    shape = tiny.Shape(layers=1, width=64, feed_forward=2_080, matrices=tiny.TYPES.Q5_0)
+    path = tiny.write_model(tmp_path / "long.gguf", shape)
+    model, (vocabulary, types) = load_model(open_gguf(path)), read_tokens(path)
+    down = model.layers[0].down
+    leaves = list(model_tree.iterate_leaves(model, vocabulary, types))[-down.rows :]
+    assert len(leaves) == 64
+    for row, leaf in enumerate(leaves):
+        data = down.data[row].tobytes()
+        parts = [hashlib.sha256(data[at : at + 704]).digest() for at in (0, 704, 1_408)]
+        header = struct.pack(">4Q", 4 + 6, row, 6, 3)
+        assert leaf == hashlib.sha256(header + b"".join(parts)).digest()
+    rows = ModelRows(load_engine(path, sha256=None))
+    assert rows.get_node(0, rows.find_leaf(10, 63)) == leaves[63]
 
 
 def test_config_rows(tiny_models: dict[str, Model], real_model: Model) -> None:

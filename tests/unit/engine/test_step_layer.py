@@ -47,6 +47,9 @@ class Given:
     def read_row(self, tensor: int, row: int) -> bytes:
         return self._rows.get_row(tensor, row)
 
+    def read_part(self, tensor: int, row: int, part: int, size: int) -> bytes:
+        raise AssertionError("no step of a layer reads a part of a row")
+
     def read_manifest(self, manifest_hash: bytes) -> bytes:
         raise AssertionError("no step of a layer reads a manifest")
 

@@ -48,7 +48,7 @@ def test_ops_have_one_number_whatever_the_shape() -> None:
 
     assert regions[0] == regions[1] == regions[2]
     assert regions[3] == regions[4] == regions[5]
-    assert sorted(op for _, op, _ in regions[0]) == list(range(27))
+    assert sorted(op for _, op, _ in regions[0]) == list(range(28))
     assert sorted(op for _, op, _ in regions[3]) == list(range(32, 53))
     assert all(kind is not ChunkType.PAD for _, _, kind in regions[0] | regions[3])
 
@@ -93,7 +93,17 @@ def test_a_shape_that_takes_too_many_leaves_is_refused() -> None:
 )
 def test_wide_products_are_cut_into_a_power_of_two_of_parts(columns: int, parts: int) -> None:
     """Rule: INNER-4"""
-    assert inner.count_parts(columns) == parts
+    shape = dataclasses.replace(SHAPES["135M"], feed_forward=columns)
+    assert inner.count_parts(columns) == inner.count_down_parts(shape) == parts
+
+
+@pytest.mark.parametrize(("size", "parts"), [(4, 0), (128, 0), (132, 2), (192, 2), (256, 2)])
+def test_products_with_the_attention_are_cut_above_1024_lanes(size: int, parts: int) -> None:
+    """Rule: INNER-4"""
+    shape = dataclasses.replace(SHAPES["135M"], width=100, heads=8, kv_heads=1, head_size=size)
+    assert inner.count_attention_parts(shape) == parts
+    region = inner.layout_layer(shape).get("attention_part")
+    assert region.leaves == -(-100 * parts // 32)
 
 
 def test_a_record_index_tells_call_position_and_slot() -> None:
