@@ -28,7 +28,7 @@ from oyez.protocol.transition import CallRecords
 from oyez.protocol.types import ZERO_HASH, Cell, FieldType, Hash32, Manifest, ModelShape
 from oyez.protocol.vocabulary import Vocabulary
 from oyez.testing.scripted import Mode, ScriptedEngine
-from tests.call_fuzz import World, close_batch, random_action, random_entry, random_upgrade
+from tests.call_fuzz import CALLERS, World, close_batch, random_action, random_entry, random_upgrade
 
 HEIGHT = 12
 OPS = {**step_scalars.OPS, **step_compute.OPS}
@@ -82,7 +82,7 @@ def run_calls(rng: random.Random, count: int) -> list[Call]:
     entries = []
     for index in range(count):
         chain = rng.choice(versions)
-        action_id = codec.compute_action_id(b"\x01" * 20, chain[0].hash)
+        action_id = codec.compute_action_id(CALLERS[1], chain[0].hash)
         entry = random_entry(rng, index, rng.choice(chain), action_id)
         entries.append(dataclasses.replace(entry, input=entry.input[: rng.choice((9, 1_024))]))
     header = close_batch(rng, 1, entries)

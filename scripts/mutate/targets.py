@@ -32,6 +32,8 @@ _VOCABULARY = (
     *("contracts/test_step_vocabulary", "differential/test_step_vocabulary"),
     "contracts/test_published",
 )
+_PROMPT = ("contracts/test_step_prompt", "differential/test_step_prompt")
+_OUTPUT = ("contracts/test_step_output", "differential/test_step_prompt")
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
 
 #: Contract -> test files under tests/, cheapest first.
@@ -70,6 +72,9 @@ TESTS: dict[str, tuple[str, ...]] = {
             "Mask": _MACHINE,
             "Vocabulary": _VOCABULARY,
             "Scores": (*_VOCABULARY, "contracts/test_gumbel"),
+            "Prompt": _PROMPT,
+            "Output": _OUTPUT,
+            "Parse": _OUTPUT,
             "Sampler": (
                 *("contracts/test_step_sampler", "differential/test_step_sampler"),
                 *("contracts/test_sampler_edges", "contracts/test_published"),
@@ -96,6 +101,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "StepVerifierVocabulary": ("vocabulary",),
     "StepVerifierScores": ("gumbel",),
     "StepVerifierSampler": ("sampler_reads",),
+    "StepVerifierPrompt": ("prompt_text",),
+    "StepVerifierOutput": (),
+    "StepVerifierParse": (),
 }
 #: Module, function, arguments: cases that are drawn once for all mutants. They deploy no contract
 #: that is under mutation with them.

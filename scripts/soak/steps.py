@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from scripts.soak.part import Block, Part, Result
-from tests import machine_steps, sampler_steps
+from tests import machine_steps, prompt_calls, prompt_steps, sampler_steps
 from tests.sampler_traces import count_traces
 from tests.vocabulary_fuzz import KINDS, WAYS, count_answers, count_refused
 from tests.vocabulary_steps import random_setup, setup
@@ -16,6 +16,24 @@ def run_sampler(block: Block) -> Result:
     rng, counts = block.rng(), Counter[str]()
     for op in sampler_steps.LANES:
         counts += sampler_steps.count_cases(rng, op, block.items)
+    return Result(counts)
+
+
+def run_prompt(block: Block) -> Result:
+    """Judge so many lanes of each op of prompts and outputs on both sides."""
+    rng, counts = block.rng(), Counter[str]()
+    for op in prompt_steps.CONTRACTS:
+        counts += prompt_steps.count_cases(rng, op, block.items)
+    return Result(counts)
+
+
+def run_prompt_calls(block: Block) -> Result:
+    """Hold the prompts and outputs of so many batches of random calls to their steps."""
+    rng, counts = block.rng(), Counter[str]()
+    for _ in range(block.items):
+        for call in prompt_calls.draw_calls(rng.getrandbits(32), 6, rng.choice((300, 640, 2_046))):
+            counts += prompt_calls.check_call(call, 7, rng.randrange(7))
+            counts.update(prompt_calls.describe(call))
     return Result(counts)
 
 
@@ -58,6 +76,20 @@ PARTS = (
         run_vocabulary,
         20,
         500,
+    ),
+    Part(
+        "step_prompt",
+        "lanes of prompts and outputs, in Python and on chain",
+        run_prompt,
+        20,
+        500,
+    ),
+    Part(
+        "prompt_calls",
+        "prompts and outputs of random calls, each lane its step's",
+        run_prompt_calls,
+        20,
+        100,
     ),
     Part("sampler_traces", "samplers of random calls, each lane its step's", run_traces, 20, 10),
 )
