@@ -5,21 +5,16 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from oyez.dispute.frame.compute import put_compute
-from oyez.dispute.frame.scalars import put_scalars
+from oyez.dispute.frame.compute import build_output
 from oyez.engines.exact.inner_leaves import LANES, InnerLeaves
 from oyez.protocol import codec, masks, step_compute, step_scalars, trace_records, transition
 from oyez.protocol import step as steps
 from oyez.protocol.assertions import compute_empty_outbox_root
 from oyez.protocol.inner import DEAD
 from oyez.protocol.inner_frame import Frame, find_frame, get_record, layout_frame
-from oyez.protocol.machine import Machine
-from oyez.protocol.machine_words import pack_state
 from oyez.protocol.manifest import encode_manifest
 from oyez.protocol.state import State
 from oyez.protocol.step import Address, ChunkLanes, Lanes, StepModel
@@ -120,11 +115,10 @@ def build_call(
     index: int, manifest: Manifest, vocabulary: Vocabulary, records: CallRecords
 ) -> Call:
     """Make the output's inner trace of a call."""
-    leaves = InnerLeaves(layout_frame(Frame.OUTPUT, HEIGHT))
-    execution, contents = records.execution, records.contents
-    put_text(leaves, manifest, vocabulary, execution.tokens)
-    put_scalars(leaves, manifest, vocabulary, len(execution.tokens), execution.output)
-    put_compute(leaves, manifest, vocabulary, contents.entry, contents.values, records.ending)
+    layout = layout_frame(Frame.OUTPUT, HEIGHT)
+    contents, ending = records.contents, records.ending
+    tokens = records.execution.tokens
+    leaves = build_output(layout, manifest, vocabulary, tokens, contents, ending)
     return Call(index, manifest, vocabulary, records, leaves)
 
 
@@ -209,21 +203,3 @@ def describe(call: Call) -> Iterator[str]:
         yield f"{field.role.name} {kind}{field.base.name}"
     if any(e.target is None for e in call.manifest.expressions):
         yield "guard"
-
-
-def put_text(
-    leaves: InnerLeaves, manifest: Manifest, vocabulary: Vocabulary, tokens: Sequence[int]
-) -> None:
-    """Write the regions that come before the scalars."""
-    pieces = [vocabulary.bytes_of(token) for token in tokens]
-    ends = [len(b"".join(pieces[: at + 1])) for at in range(len(pieces))]
-    ends += [-1 - len(tokens)] * (1_280 - len(ends))
-    leaves.put("ends", np.array(ends, np.int64))
-    text = b"".join(pieces)
-    leaves.put_bytes("text", text)
-    machine = Machine(manifest.fields, vocabulary.missing)
-    state, words = machine.start(), []
-    for byte in text:
-        state = machine.walk(state, bytes([byte]))
-        words += [pack_state(state, byte), state.value]
-    leaves.put_words("parse", words + [0] * (2_048 - len(words)))

@@ -119,7 +119,12 @@ _PLANS: dict[Frame, tuple[tuple[_Plan, ...], tuple[_Plan, ...]]] = {
             ("latest", _I, MAX_OUTPUT_BYTES // INT32_LANES, ("latest end",)),
             ("chain", _I, 2 * MAX_OUTPUT_BYTES // INT32_LANES, ("scalar end", "scalar place")),
             ("scalar", _W, MAX_OUTPUT_BYTES // WORDS, ("scalar",)),
-            ("place", _I, 1, ("field place", "field items", "output ending")),
+            (
+                "place",
+                _I,
+                1,
+                ("field place", "field items", "output ending", "option spelling"),
+            ),
             ("written", _W, 1, ("written value",)),
             ("op", _W, MAX_EXPRESSIONS * MAX_EXPRESSION_OPS // WORDS, ("operation",)),
             ("fail", _I, MAX_EXPRESSIONS * MAX_EXPRESSION_OPS // INT32_LANES, ("failure",)),

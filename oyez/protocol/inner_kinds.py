@@ -59,7 +59,7 @@ def _choose(shape: ModelShape, region: Region, at: int) -> int:
         case "run" | "walk" | "candidates" | "chain" | "verdict":
             return at & 1
         case "place":
-            return at & 1 if at < 2 * MAX_FIELDS else 2
+            return at & 1 if at < 2 * MAX_FIELDS else 2 + (at >= 2 * MAX_FIELDS + 4)
         case _:
             return 0
 
@@ -111,7 +111,7 @@ def _count(shape: ModelShape, region: Region) -> int:
         "entry_head": 4,
         "entry_words": 12,
         "entry_cell": MAX_CELL_BYTES,
-        "place": 2 * MAX_FIELDS + 4,
+        "place": 3 * MAX_FIELDS + 4,
         "verdict": 2 * MAX_EXPRESSIONS,
         "output_head": 6,
         "field": 2 * MAX_FIELDS - 1,

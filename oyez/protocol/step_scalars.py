@@ -16,6 +16,7 @@ from oyez.protocol.inner import DEAD, WALK_WORDS
 from oyez.protocol.inner_frame import Frame, get_record
 from oyez.protocol.machine import Phase
 from oyez.protocol.machine_words import unpack_word
+from oyez.protocol.manifest_layout import HEADER_BYTES
 from oyez.protocol.step import Lanes, Op, Step
 from oyez.protocol.step_machine import WALK_BYTES, Published, open_manifest
 from oyez.protocol.trace import INT32_LANES, WORDS, ChunkType
@@ -24,8 +25,8 @@ from oyez.protocol.types import FieldType, Hash32, Role
 #: Word of the entry's record that names the manifest.
 MANIFEST = 7
 #: Lanes of `place` after those of the fields: the output's tokens and bytes, the phase at its end,
-#: and the field that stands there, an index in the manifest.
-COUNT, BYTES, PHASE, UNENDED = range(2 * MAX_FIELDS, 2 * MAX_FIELDS + 4)
+#: the field that stands there, an index in the manifest, and where the fields' options are spelt.
+COUNT, BYTES, PHASE, UNENDED, SPELT = range(2 * MAX_FIELDS, 2 * MAX_FIELDS + 5)
 #: Scalars whose places stand in one leaf of the chain.
 _LINKS = INT32_LANES // 2
 _MOST_SCALARS = MAX_OUTPUT_BYTES
@@ -33,6 +34,8 @@ _LAST_ENDS = MAX_OUTPUT_BYTES // INT32_LANES
 _MOST_TOKENS = INT32_LANES * (_LAST_ENDS + 1)
 _LAST_LATEST = MAX_OUTPUT_BYTES // INT32_LANES - 1
 _QUOTE = 0x22
+#: Of a manifest.
+CONSTANT_BYTES = 32
 _ITEMS = 0xFF
 _FIELD_AT = 8
 
@@ -167,6 +170,8 @@ def compute_place(step: Step) -> int:
             return _read_bytes(step, step.own[COUNT])
         case 66 | 67:
             return _read_ending(step, step.own[BYTES])
+        case _ if lane < SPELT + MAX_FIELDS:
+            return _find_spelling(step, lane - SPELT)
         case _:
             return step.filler
 
@@ -201,6 +206,22 @@ def _read_ending(step: Step, length: int) -> int:
     if published is None or parts.field >= len(published.written):
         return step.filler
     return published.machine.written[parts.field]
+
+
+def _find_spelling(step: Step, index: int) -> int:
+    """Return where in the manifest a field's options begin: behind its name."""
+    published = read_manifest(step)
+    fields = () if published is None else published.manifest.fields
+    if published is None or index >= len(fields):
+        return step.filler
+    if index == 0:
+        at = HEADER_BYTES + CONSTANT_BYTES * len(published.manifest.constants)
+    else:
+        before = fields[index - 1]
+        at = step.own[step.lane - 1] + sum(map(len, before.options))
+        if before.type is FieldType.STRING and isinstance(before.initial, bytes):
+            at += len(before.initial)
+    return at + len(fields[index].name)
 
 
 def compute_written(step: Step) -> int:

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from oyez.dispute.frame.scalars import list_words, parse_whole
+from oyez.dispute.frame.output import put_output
+from oyez.dispute.frame.scalars import list_words, parse_whole, put_scalars
 from oyez.engines.exact.inner_leaves import InnerLeaves
 from oyez.protocol import expressions, trace_records
 from oyez.protocol.constants import MAX_EXPRESSION_OPS, MAX_EXPRESSIONS
+from oyez.protocol.inner import Layout
 from oyez.protocol.manifest_layout import OpCode
 from oyez.protocol.trace import INT32_LANES, WORDS
-from oyez.protocol.trace_records import Epilogue
+from oyez.protocol.trace_records import Epilogue, Prologue
 from oyez.protocol.types import Entry, Expression, Manifest, Op, Value
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -45,12 +47,38 @@ class _Computed:
     verdict: list[int] = field(default_factory=list)
 
 
+def build_output(
+    layout: Layout,
+    manifest: Manifest,
+    vocabulary: Vocabulary,
+    tokens: Sequence[int],
+    prologue: Prologue,
+    epilogue: Epilogue,
+) -> InnerLeaves:
+    """Return all leaves of an output's record.
+
+    Args:
+        layout: of such records.
+        manifest: the one the call's entry names.
+        vocabulary: of the model.
+        tokens: of the output; none if the model never ran.
+        prologue: what the call begins with.
+        epilogue: what it ends with.
+
+    Rule: FRAME-51, FRAME-58, FRAME-59
+    """
+    leaves = InnerLeaves(layout)
+    put_output(leaves, manifest, vocabulary, tokens)
+    put_scalars(leaves, manifest, vocabulary, len(tokens), epilogue.output)
+    put_compute(leaves, manifest, vocabulary, prologue, epilogue)
+    return leaves
+
+
 def put_compute(
     leaves: InnerLeaves,
     manifest: Manifest,
     vocabulary: Vocabulary,
-    entry: Entry,
-    met: Sequence[Value],
+    prologue: Prologue,
     epilogue: Epilogue,
 ) -> None:
     """Write the regions from `op` on, and the record as the outer trace has it.
@@ -59,9 +87,8 @@ def put_compute(
         leaves: of an output's record.
         manifest: the one the call's entry names.
         vocabulary: of the model.
-        entry: the call's.
-        met: the values that the call met.
-        epilogue: what it ended with.
+        prologue: what the call begins with.
+        epilogue: what it ends with.
 
     Rule: FRAME-59
     """
@@ -69,7 +96,7 @@ def put_compute(
     written = parse_whole(manifest, epilogue.output, vocabulary)
     if not written:
         return
-    computed = _compute(manifest, entry, met, written)
+    computed = _compute(manifest, prologue.entry, prologue.values, written)
     for rank, results in enumerate(computed.results):
         leaves.put_words("op", results, rank * _OP_LEAVES)
     for leaf in range(0, len(computed.failures), _IN_LEAF):

@@ -17,6 +17,7 @@ from oyez.engines.exact.inner_leaves import InnerLeaves
 from oyez.protocol import schema
 from oyez.protocol.constants import MAX_FIELDS, MAX_OUTPUT_BYTES
 from oyez.protocol.machine import Machine
+from oyez.protocol.manifest_encode import encode_manifest
 from oyez.protocol.types import Field, FieldType, Hash32, Manifest, Role, Scalar, Value
 from oyez.protocol.vocabulary import Vocabulary
 
@@ -132,11 +133,27 @@ def put_scalars(
     state = machine.walk(machine.start(), output)
     phase = state.phase if output else 0
     place += [tokens, len(output), phase, machine.compute_unended(state)]
+    place += list_spellings(manifest)
     leaves.put("place", np.array(place, np.int64))
 
     values = parse_whole(manifest, output, vocabulary)
     if values:
         leaves.put_words("written", list_words(manifest, values))
+
+
+def list_spellings(manifest: Manifest) -> list[int]:
+    """Return where in a manifest's bytes each field's options, or its initial text, are spelt."""
+    data = encode_manifest(manifest)
+    # the text begins behind the header and the constants
+    at, found = 64 + 32 * data[24], []
+    for field in manifest.fields:
+        at += len(field.name)
+        found.append(at)
+        spelt = b"".join(field.options)
+        if field.type is FieldType.STRING and isinstance(field.initial, bytes):
+            spelt = field.initial
+        at += len(spelt)
+    return found
 
 
 def list_words(manifest: Manifest, values: dict[int, Value]) -> list[int]:
