@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
 from collections.abc import Sequence
@@ -11,19 +12,32 @@ from oyez.dispute.frame.facts import Preimages
 from oyez.dispute.frame.state import StateInput, StateTrace
 from oyez.engines.exact.inner_leaves import LANES, InnerLeaves
 from oyez.protocol import cells, codec, inner, state, step_state, trace, trace_records
+from oyez.protocol.errors import Invalid
 from oyez.protocol.inner import Layout
 from oyez.protocol.inner_frame import Frame, get_record, layout_frame
-from oyez.protocol.manifest_encode import encode_manifest
+from oyez.protocol.manifest import encode_manifest, parse_manifest
 from oyez.protocol.step import Address, ChunkLanes, StepModel, recompute
 from oyez.protocol.trace import PAD_CHUNK, Chunk
 from oyez.protocol.trace_records import Prologue
-from oyez.protocol.types import ZERO_HASH, Cell, Field, FieldType, Hash32, Manifest, Scalar, Value
-from tests.manifests import random_text
+from oyez.protocol.types import (
+    ZERO_HASH,
+    Cell,
+    Field,
+    FieldType,
+    Hash32,
+    Manifest,
+    Role,
+    Scalar,
+    Value,
+)
+from tests.manifest_cases import with_fields
+from tests.manifests import LIMITS, random_text
 from tests.real_calls import QuickReads
 from tests.steps import World
 from tests.unit.protocol.actions import build_entry
 
 HEIGHT = 12
+LETTERS = [byte for byte in range(0x20, 0x7F) if byte not in b'"\\'][:64]
 
 
 @functools.cache
@@ -159,3 +173,62 @@ def check_record(met: Met) -> None:
     chunks = [met.leaves.get_chunk(first + at) for at in range(16)]
     root = trace.compute_record_root(chunks)
     assert root == trace_records.build_prologue(met.given.prologue)[1]
+
+
+def wide_action(rng: random.Random) -> bytes:
+    """Return a manifest of many options of every length, texts between them, at any place."""
+    while True:
+        fields: list[Field] = []
+        for index in range(rng.randint(1, 32)):
+            name = b"%02d" % index + random_text(rng, 0, rng.choice((0, 6, 30)))[:30]
+            fields.append(random_wide_field(rng, name))
+        fields[rng.randrange(len(fields))] = dataclasses.replace(
+            fields[-1], name=b"written", role=Role.WRITES
+        )
+        try:
+            data = encode_manifest(with_fields(fields))
+            parse_manifest(data, LIMITS)
+        except Invalid:
+            continue  # too many options, or too long a text
+        return data
+
+
+def crowded_action(rng: random.Random) -> bytes:
+    """Return a manifest of 1,472 short options before its last field."""
+    fields = []
+    for index in range(23):
+        texts = [bytes([letter]) + b"x" * rng.randrange(3) for letter in LETTERS]
+        fields.append(build_enum(b"%02d" % index, sorted(texts)))
+    fields.append(dataclasses.replace(build_enum(b"w", [b"no", b"yes"]), role=Role.WRITES))
+    return encode_manifest(with_fields(fields))
+
+
+def build_enum(name: bytes, options: Sequence[bytes]) -> Field:
+    """Return a kept field that begins with its last option."""
+    return Field(
+        name,
+        FieldType.ENUM,
+        Role.KEPT,
+        options[-1],
+        options=tuple(options),
+        biases=(0,) * len(options),
+    )
+
+
+def random_wide_field(rng: random.Random, name: bytes) -> Field:
+    kind = rng.choice((FieldType.ENUM, FieldType.ENUM, FieldType.STRING, FieldType.BOOLEAN))
+    if kind is FieldType.STRING:
+        initial = random_text(rng, 0, rng.choice((0, 31, 32, 33, 100)))
+        return Field(name, kind, Role.KEPT, initial, limit=len(initial) + rng.randrange(3))
+    if kind is FieldType.BOOLEAN:
+        return Field(name, kind, Role.KEPT, rng.random() < 0.5, biases=(0, 0))
+    size = rng.choice((1, 1, 2, 7, 31, 32, rng.randint(1, 32)))
+    count = rng.choice((1, 2, 6, 7, 31, 32, 33, 64, rng.randint(1, 64)))
+    texts = {random_text(rng, 1, size) for _ in range(4 * count)}
+    options = tuple(sorted(texts)[:count])
+    field = Field(
+        name, kind, Role.KEPT, rng.choice(options), options=options, biases=(0,) * len(options)
+    )
+    if rng.random() < 0.2:
+        return dataclasses.replace(field, type=FieldType.ARRAY, element=kind, items=3, initial=())
+    return field

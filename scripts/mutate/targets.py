@@ -34,6 +34,10 @@ _VOCABULARY = (
 )
 _PROMPT = ("contracts/test_step_prompt", "differential/test_step_prompt")
 _OUTPUT = ("contracts/test_step_output", "differential/test_step_prompt")
+_STATE = (
+    *("contracts/test_published_fields", "contracts/test_step_state"),
+    "differential/test_step_state",
+)
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
 
 #: Contract -> test files under tests/, cheapest first.
@@ -79,6 +83,8 @@ TESTS: dict[str, tuple[str, ...]] = {
                 *("contracts/test_step_sampler", "differential/test_step_sampler"),
                 *("contracts/test_sampler_edges", "contracts/test_published"),
             ),
+            "State": _STATE,
+            "Json": _STATE,
         }.items()
     },
     "ManifestGate": (
@@ -104,6 +110,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "StepVerifierPrompt": ("prompt_text",),
     "StepVerifierOutput": (),
     "StepVerifierParse": (),
+    "StepVerifierState": ("published_fields", "state_steps"),
+    "StepVerifierJson": ("json_texts", "published_fields", "state_steps"),
 }
 #: Module, function, arguments: cases that are drawn once for all mutants. They deploy no contract
 #: that is under mutation with them.

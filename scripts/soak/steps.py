@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from scripts.soak.part import Block, Part, Result
-from tests import machine_steps, prompt_calls, prompt_steps, sampler_steps
+from tests import machine_steps, prompt_calls, prompt_steps, sampler_steps, state_steps
 from tests.sampler_traces import count_traces
 from tests.vocabulary_fuzz import KINDS, WAYS, count_answers, count_refused
 from tests.vocabulary_steps import random_setup, setup
@@ -34,6 +34,14 @@ def run_prompt_calls(block: Block) -> Result:
         for call in prompt_calls.draw_calls(rng.getrandbits(32), 6, rng.choice((300, 640, 2_046))):
             counts += prompt_calls.check_call(call, 7, rng.randrange(7))
             counts.update(prompt_calls.describe(call))
+    return Result(counts)
+
+
+def run_state(block: Block) -> Result:
+    """Judge so many lanes of each op of a state's record on both sides."""
+    rng, counts = block.rng(), Counter[str]()
+    for op in state_steps.VERIFIERS:
+        counts += state_steps.count_cases(rng, op, block.items)
     return Result(counts)
 
 
@@ -91,5 +99,6 @@ PARTS = (
         20,
         100,
     ),
+    Part("step_state", "lanes of a state's record, in Python and on chain", run_state, 20, 500),
     Part("sampler_traces", "samplers of random calls, each lane its step's", run_traces, 20, 10),
 )
