@@ -35,7 +35,10 @@ EDGES = (
 
 @dataclass(frozen=True)
 class Bench:
-    """The verifiers, what they know of a model, and manifests published on their chain."""
+    """The verifiers, what they know of a model, and manifests published on their chain.
+
+    `drawn` are those that random worlds are about.
+    """
 
     chain: Chain
     scalars: Contract
@@ -44,6 +47,7 @@ class Bench:
     layout: Layout
     manifests: dict[Hash32, bytes]
     parsed: dict[Hash32, Manifest]
+    drawn: list[Hash32]
 
     def get_verifier(self, op: int) -> Contract:
         """Return the verifier of an op."""
@@ -79,9 +83,8 @@ def bench() -> Bench:
     )
     layout = model.get_layout(get_record(0, Frame.OUTPUT))
     assert layout is not None
-    made = Bench(chain, scalars, compute, model, layout, {}, {})
-    for manifest in draw_manifests():
-        publish(made, manifest)
+    made = Bench(chain, scalars, compute, model, layout, {}, {}, [])
+    made.drawn.extend(publish(made, manifest) for manifest in draw_manifests())
     return made
 
 
@@ -100,7 +103,7 @@ class Chunks:
 
     def __init__(self, draw: random.Random) -> None:
         self.draw = draw
-        self.digest = draw.choice(sorted(bench().manifests))
+        self.digest = draw.choice(bench().drawn)
         self.manifest = bench().parsed[self.digest]
         self.length = draw.choice((0, 1, 40, 300, 1_024))
 

@@ -38,6 +38,7 @@ _STATE = (
     *("contracts/test_published_fields", "contracts/test_step_state"),
     "differential/test_step_state",
 )
+_COMPUTE = ("contracts/test_step_compute", "differential/test_step_compute")
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
 
 #: Contract -> test files under tests/, cheapest first.
@@ -79,6 +80,8 @@ TESTS: dict[str, tuple[str, ...]] = {
             "Prompt": _PROMPT,
             "Output": _OUTPUT,
             "Parse": _OUTPUT,
+            "Scalars": _COMPUTE,
+            "Compute": _COMPUTE,
             "Sampler": (
                 *("contracts/test_step_sampler", "differential/test_step_sampler"),
                 *("contracts/test_sampler_edges", "contracts/test_published"),
@@ -112,6 +115,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "StepVerifierParse": (),
     "StepVerifierState": ("published_fields", "state_steps"),
     "StepVerifierJson": ("json_texts", "published_fields", "state_steps"),
+    "StepVerifierScalars": ("output_layout", "output_reads"),
+    "StepVerifierCompute": (
+        *("expression_ops", "output_layout", "output_reads", "output_record"),
+        "published_expressions",
+    ),
 }
 #: Module, function, arguments: cases that are drawn once for all mutants. They deploy no contract
 #: that is under mutation with them.

@@ -13,7 +13,7 @@ from eth_abi.abi import decode, encode
 
 from oyez.dispute import step_proof
 from oyez.dispute.frame.scalars import list_spellings
-from oyez.protocol import codec, expressions, trace
+from oyez.protocol import codec, expressions
 from oyez.protocol.constants import MAX_VALUE
 from oyez.protocol.inner_frame import Frame, get_record
 from oyez.protocol.inner_kinds import count_lanes
@@ -29,9 +29,6 @@ from tests.output_chunks import bench, publish
 from tests.output_steps import Case
 from tests.steps import World
 
-#: Of the duel's resolve, a whole transaction.
-MOST_GAS = 440_000
-MOST_CALLDATA = 16_384
 RECORD = get_record(3, Frame.OUTPUT)
 COMPUTING = [code for code in OpCode if code.operands]
 EDGES = sorted({*output_chunks.EDGES, 5, -5, 2**200 + 7})
@@ -220,104 +217,6 @@ def test_a_computed_field_is_merged_where_it_is_in_range() -> None:
         assert ask(world, "merged", 23) == signed
         assert ask(world, "verdict", 0) == failed
     assert ask(build_enum_world(), "verdict", 1) == -1
-
-
-def fill(draw: random.Random, count: int = 32) -> Chunk:
-    """Return a chunk of so many words that are hashes."""
-    return encode_words([draw.randbytes(32) for _ in range(count)])
-
-
-def build_dearest() -> dict[str, Case]:
-    """Return the dearest step of each op, all leaves as full as those of true records get."""
-    draw = random.Random(9)
-    layout = bench().layout
-    places = [lane for _ in range(32) for lane in (31, 64)]
-    place = encode_int32([*places, 1_000, 1_024, 5, 31])
-    counts = encode_int32([draw.randrange(1_024) for _ in range(256)])
-    digest = publish_arrays()
-    made = {
-        "text": trace.encode_bytes(bytes(draw.choice(b"abcdefgh") for _ in range(1_024))),
-        "place": place,
-        "verdict": encode_int32([-1] * 64),
-    }
-    arrays = build_world(digest, met=fill(draw), **made)
-    for region in layout.regions:
-        for leaf in range(region.start, region.start + region.leaves):
-            if region.name in ("scalar", "merged", "written", "op"):
-                arrays.inner[leaf] = fill(draw)
-            elif region.name in ("latest", "chain", "ends"):
-                arrays.inner[leaf] = counts
-            elif region.name == "parse":
-                arrays.inner[leaf] = encode_words(
-                    [w for _ in range(16) for w in (1 << 80 | 1 << 64 | 512 << 40, MAX_VALUE // 3)]
-                )
-    arrays.inner[layout.get("chain").start + 1] = encode_int32([1_000, 1_023] * 128)
-    arrays.inner[layout.get("output_head").start] = encode_int32([1, 0, 0, 1_999, 999, 1_024])
-    enums = build_enum_world()
-    enums.outer[get_record(3, Frame.STATE), 1] = with_words(draw, {22: hash_option(63)})
-    enums.inner[layout.get("written").start] = with_words(draw, {22: hash_option(63)})
-    first = layout.get("op").start
-    enums.inner[first] = fill(draw)
-    enums.inner[first + 1] = encode_words([draw.randbytes(32) for _ in range(31)] + [63])
-    failures = encode_int32([0] * 256)
-    for at in range(8):
-        enums.inner[layout.get("fail").start + at] = failures
-    entry = [*(draw.randbytes(32) for _ in range(12))]
-    for world, named in ((arrays, digest), (enums, publish_enums())):
-        entry[7] = named
-        world.outer[get_record(3, Frame.ENTRY), 1] = encode_words(entry)
-    return {
-        "latest": build_case(arrays, "latest", 512, counts),
-        "chain": build_case(arrays, "chain", 256, counts),
-        "scalar": build_case(arrays, "scalar", 128, fill(draw)),
-        "place": build_case(arrays, "place", 67, place),
-        "written": build_case(arrays, "written", 0, fill(draw)),
-        "op": build_case(enums, "op", 64 * 2, fill(draw)),
-        "op late": build_case(enums, "op", 61, fill(draw)),
-        "op half": build_case(enums, "op", 64 * 5 + 32, fill(draw)),
-        "fail": build_case(enums, "fail", 61, failures),
-        "verdict": build_case(enums, "verdict", 0, made["verdict"]),
-        "merged": build_case(enums, "merged", 23, fill(draw)),
-        "code": build_case(arrays, "output_head", 0, encode_int32([1, 0, 0, 1_999, 999, 1_024])),
-        "positions": build_case(arrays, "output_head", 3, encode_int32([1, 0, 0, 1_999])),
-        "output_values": build_case(arrays, "output_values", 0, fill(draw)),
-        "output_text": build_case(arrays, "output_text", 0, made["text"]),
-    }
-
-
-def with_words(draw: random.Random, words: dict[int, int]) -> Chunk:
-    """Return a chunk full of hashes, but for some words."""
-    return encode_words([words.get(at, draw.randbytes(32)) for at in range(32)])
-
-
-@functools.cache
-def publish_arrays() -> Hash32:
-    """Publish a manifest whose first field is an array of 64 strings, and that has 32 fields."""
-    array = Field(
-        b"a",
-        FieldType.ARRAY,
-        Role.WRITES,
-        (),
-        element=FieldType.STRING,
-        items=64,
-        limit=4,
-    )
-    flags = [dataclasses.replace(FLAG, name=b"f%d" % at) for at in range(31)]
-    return publish(bench(), build_manifest([array, *flags], []))
-
-
-def test_the_dearest_step_of_each_op_is_cheap_as_a_transaction() -> None:
-    """Rule: FRAME-52, FRAME-69"""
-    cases = build_dearest()
-    assert all(case.ask() == case.value for case in cases.values())
-    assert len(cases["written"].read.chunks) == 5
-    assert len(cases["op half"].read.chunks) == 4
-    assert cases["op"].value == cases["op late"].value == cases["op half"].value == 63
-    assert cases["merged"].value != 0
-    measured = {name: case.measure() for name, case in cases.items()}
-    assert max(gas for gas, _ in measured.values()) < MOST_GAS, measured
-    assert max(size for _, size in measured.values()) < MOST_CALLDATA, measured
-    assert min(gas for gas, _ in measured.values()) > 200_000, measured
 
 
 def find_case(op: int, chunks: int) -> Case:
