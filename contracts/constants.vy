@@ -8,6 +8,7 @@
 # --- Domain tags: H(NAME, ...) begins with keccak256("oyez.<name in lower case>.v1") ---
 ENTRY: constant(bytes32) = keccak256("oyez.entry.v1")
 BATCH: constant(bytes32) = keccak256("oyez.batch.v1")
+SEED: constant(bytes32) = keccak256("oyez.seed.v1")
 CELL_KEY: constant(bytes32) = keccak256("oyez.cell_key.v1")
 FIELD: constant(bytes32) = keccak256("oyez.field.v1")
 CELL: constant(bytes32) = keccak256("oyez.cell.v1")

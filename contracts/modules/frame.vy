@@ -137,6 +137,17 @@ def _check(
     openings._check(step, leaves, self._list(wanted))
 
 
+@internal
+@pure
+def _check_rest(rows: uint256, preimages: uint256, asked: uint256):
+    """
+    @dev Of a step that reads no row of the model: nothing is brought but what was asked for.
+         # rule: FRAME-3
+    """
+    assert rows == 0, "step: no row is read here"
+    assert preimages == asked, "step: wrong preimages"
+
+
 # --- WHAT IS GIVEN ---
 
 

@@ -139,6 +139,7 @@ _PLANS: dict[Frame, tuple[tuple[_Plan, ...], tuple[_Plan, ...]]] = {
     ),
     Frame.ROOTS: (
         (
+            ("field_part", _W, 2, ("field name", "field type")),
             ("field", _W, 2, ("field node",)),
             ("cell_after", _W, 1, ("cell after",)),
             ("path", _W, _PATH_LEAVES, ("path before",)),

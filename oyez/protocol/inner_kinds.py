@@ -56,7 +56,7 @@ def _choose(shape: ModelShape, region: Region, at: int) -> int:
             return int(at >= inner.keys(shape))
         case "before":
             return min(at, 1)
-        case "run" | "walk" | "candidates" | "chain" | "verdict":
+        case "run" | "walk" | "candidates" | "chain" | "verdict" | "field_part":
             return at & 1
         case "place":
             return at & 1 if at < 2 * MAX_FIELDS else 2 + (at >= 2 * MAX_FIELDS + 4)

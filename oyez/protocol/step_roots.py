@@ -60,6 +60,22 @@ def _read_output(step: Step) -> Lanes | None:
     return read_record(step, Frame.OUTPUT, 0, ChunkType.INT32)
 
 
+def compute_field_part(step: Step) -> int:
+    """Return the hash of a field's name (even lanes), or of its type; 0 past the last field.
+
+    Rule: FRAME-71
+    """
+    if is_shut(step, Frame.ENTRY):
+        return DEAD
+    entry = _read_entry(step)
+    published = None if entry is None else open_manifest(step, entry[_MANIFEST])
+    index, part = divmod(step.leaf * WORDS + step.lane, 2)
+    if published is None or index >= len(published.manifest.fields):
+        return step.filler
+    field = published.manifest.fields[index]
+    return to_word(schema.compute_type_hash(field) if part else codec.keccak(field.name))
+
+
 def compute_field(step: Step) -> int:
     """Return a field's leaf after the call, or a node above: the tree's levels stand one by one.
 
@@ -83,16 +99,15 @@ def _hash_node(left: int, right: int) -> int:
 
 
 def _find_field(step: Step) -> int:
-    entry = _read_entry(step)
-    published = None if entry is None else open_manifest(step, entry[_MANIFEST])
-    if published is None or step.lane >= len(published.manifest.fields):
+    leaf, at = divmod(2 * step.lane, WORDS)
+    parts = step.read("field_part", leaf)
+    if parts is None or not parts[at]:
         return step.filler
     values = read_record(step, Frame.OUTPUT, 1, ChunkType.BYTES32)
     if values is None:
         return step.filler
-    field = published.manifest.fields[step.lane]
-    kind = schema.compute_type_hash(field)
-    return to_word(codec.compute_field_leaf(step.lane, field.name, kind, values[step.lane]))
+    words = (step.lane, parts[at], parts[at + 1], values[step.lane])
+    return to_word(codec.H("FIELD", *words))
 
 
 def compute_cell(step: Step) -> int:
@@ -373,6 +388,7 @@ OPS: Mapping[int, Op] = MappingProxyType(
         **dict(
             enumerate(
                 (
+                    compute_field_part,
                     compute_field,
                     compute_cell,
                     compute_path,

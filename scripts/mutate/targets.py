@@ -39,6 +39,8 @@ _STATE = (
     "differential/test_step_state",
 )
 _COMPUTE = ("contracts/test_step_compute", "differential/test_step_compute")
+#: Of the records ENTRY and ROOTS.
+_ENDS = ("contracts/test_frame", "differential/test_step_roots", "contracts/test_step_roots")
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
 
 #: Contract -> test files under tests/, cheapest first.
@@ -88,6 +90,7 @@ TESTS: dict[str, tuple[str, ...]] = {
             ),
             "State": _STATE,
             "Json": _STATE,
+            **dict.fromkeys(("Entry", "Cell", "Roots"), _ENDS),
         }.items()
     },
     "ManifestGate": (
@@ -120,6 +123,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         *("expression_ops", "output_layout", "output_reads", "output_record"),
         "published_expressions",
     ),
+    "StepVerifierEntry": ("frame", "frame_path", "input_scan"),
+    "StepVerifierCell": ("frame", "frame_path", "published_fields"),
+    "StepVerifierRoots": ("frame", "frame_path"),
 }
 #: Module, function, arguments: cases that are drawn once for all mutants. They deploy no contract
 #: that is under mutation with them.

@@ -20,6 +20,7 @@ from scripts.soak import (
     real_steps,
     step_compute,
     step_layer,
+    step_roots,
     step_rows,
     steps,
     trees,
@@ -36,6 +37,7 @@ PARTS: dict[str, Part] = {
         *(step_layer.PART, step_rows.PART, odd_steps.PART, step_compute.PART),
         *mutants.PARTS,
         *steps.PARTS,
+        *step_roots.PARTS,
         *real_steps.PARTS,
         *kernels.PARTS,
     )

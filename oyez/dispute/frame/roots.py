@@ -11,7 +11,7 @@ import numpy as np
 from oyez.dispute.frame.entry import add_batch, list_path, put_words
 from oyez.dispute.frame.facts import CallFacts, Preimages
 from oyez.engines.exact.inner_leaves import InnerLeaves
-from oyez.protocol import codec, merkle, state, trace, trace_records
+from oyez.protocol import codec, merkle, schema, state, trace, trace_records
 from oyez.protocol.constants import KEY_BITS, MAX_FIELDS
 from oyez.protocol.inner import Layout
 from oyez.protocol.trace import WORDS
@@ -30,6 +30,8 @@ def build_roots(layout: Layout, facts: CallFacts, preimages: Preimages) -> Inner
     """
     prologue, epilogue = facts.prologue, facts.epilogue
     leaves = InnerLeaves(layout)
+    parts = [(codec.keccak(f.name), schema.compute_type_hash(f)) for f in epilogue.fields]
+    put_words(leaves, "field_part", [part for pair in parts for part in pair])
     put_words(leaves, "field", _list_nodes(facts))
     receipt = codec.compute_receipt_leaf(epilogue.receipt)
     after = (epilogue.receipt.cell_leaf, epilogue.version, facts.roots.state, receipt)

@@ -1,0 +1,186 @@
+"""ENTRY, ROOTS, last record on chain: real calls, proofs refused by name, what a step costs."""
+
+from __future__ import annotations
+
+import functools
+import random
+from dataclasses import replace
+
+import pytest
+from eth_abi.abi import decode, encode
+
+from oyez.chain import deploy
+from oyez.dispute.frame.facts import Preimages
+from oyez.dispute.step_proof import FRAME_TYPES
+from oyez.engines.exact.inner_leaves import LANES
+from oyez.protocol import codec, trace
+from oyez.protocol.inner import DEAD
+from oyez.protocol.inner_frame import Frame, get_record
+from oyez.protocol.manifest import encode_manifest
+from oyez.protocol.step import Address
+from oyez.protocol.trace import Chunk
+from oyez.protocol.types import Field, FieldType, Role
+from oyez.testing.scripted import ScriptedEngine
+from tests import frame_calls, frame_steps
+from tests.contracts import harness
+from tests.contracts.harness import Reverted, reverts
+from tests.contracts.test_step_rows_gas import BASE, RESOLVE_BYTES, RESOLVE_GAS, price
+from tests.frame_calls import FrameBatch, FrameSource
+from tests.frame_steps import Bench, Case
+from tests.manifest_cases import with_fields
+from tests.steps import World
+
+#: Of a whole resolution, and of its calldata.
+MOST_GAS, MOST_BYTES = 440_000, 16_384
+#: By op: the dearest of many drawn lanes, all of whose leaves are full, at any depth.
+BUDGETS = {
+    64: 250_000,
+    65: 310_000,
+    66: 305_000,
+    67: 325_000,
+    68: 325_000,
+    69: 315_000,
+    70: 315_000,
+    71: 315_000,
+    72: 300_000,
+    144: 330_000,
+    145: 365_000,
+    146: 385_000,
+    147: 350_000,
+    148: 350_000,
+    149: 340_000,
+    150: 360_000,
+    151: 415_000,
+    152: 290_000,
+    153: 330_000,
+    160: 295_000,
+}
+
+
+def measure(case: Case) -> int:
+    """Return what a resolution by this step costs as a transaction."""
+    assert case.ask() == case.value
+    assert len(case.proof) + RESOLVE_BYTES < MOST_BYTES
+    alone = frame_steps.bench().chain.gas - BASE - price(case.encode(), 16, 4)
+    usual = BASE + 16 * RESOLVE_BYTES + price(case.proof, 16, 4) + RESOLVE_GAS + alone
+    return max(usual, BASE + 40 * RESOLVE_BYTES + price(case.proof, 40, 10))
+
+
+@pytest.mark.parametrize("op", BUDGETS)
+def test_a_step_stays_within_its_budget(op: int) -> None:
+    """Rule: FRAME-81"""
+    draw = random.Random(op)
+    most = max(measure(frame_steps.draw_case(draw, op)) for _ in range(60))
+    assert BUDGETS[op] - 60_000 < most < BUDGETS[op] <= MOST_GAS
+
+
+@pytest.mark.parametrize("name", frame_steps.CONTRACTS)
+def test_code_is_below_24_000_bytes(name: str) -> None:
+    assert len(deploy.compile_contract(f"contracts/{name}.vy").runtime) < 24_000
+
+
+#: 64 options of 32 bytes behind 1,472 short ones of other fields.
+SHORT = tuple(
+    bytes([byte]) for byte in b"0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrst"
+)
+LONG = tuple(b"%02d" % i + b"o" * 30 for i in range(64))
+ENUM = Field(b"e", FieldType.ENUM, Role.KEPT, SHORT[0], options=SHORT, biases=(0,) * 64)
+
+
+def test_the_dearest_field_stays_within_the_budget() -> None:
+    """Rule: FRAME-71"""
+    fields = [replace(ENUM, name=b"%02d" % i) for i in range(23)]
+    fields[0] = replace(fields[0], role=Role.WRITES)
+    fields.append(replace(ENUM, initial=LONG[0], options=LONG))
+    data = encode_manifest(with_fields(fields, model=0))
+    frame_steps.bench().chain.actions.publish(data, sender=harness.AUTHOR)
+    manifests = {codec.keccak(data): data}
+    words = [2**255 + n for n in range(7)] + [codec.keccak(data)] + [2**255 - n for n in range(24)]
+    full = trace.encode_words(words)
+
+    def give(record: int, chunk: int) -> Chunk:
+        return trace.encode_int32([-1] * 256) if chunk == 0 else full
+
+    world = World(lambda _: full, give, lambda *_: b"", manifests=manifests)
+    address = Address(get_record(255, Frame.ROOTS), 1, 15)
+    case = frame_steps.build_case(random.Random(1), address, full.data, world)
+    assert case.value not in (0, DEAD)
+    assert 340_000 < measure(case) < 400_000
+
+
+def find_case(op: int, chunks: int, preimages: int) -> Case:
+    """Return a case of an op that reads so much."""
+    draw = random.Random(op)
+    while True:
+        case = frame_steps.draw_case(draw, op)
+        if (len(case.read.chunks), len(case.read.preimages)) == (chunks, preimages):
+            return case
+
+
+@pytest.mark.parametrize(
+    ("op", "chunks", "preimages"),
+    [(65, 1, 9), (66, 2, 1), (68, 3, 1), (70, 2, 2), (145, 3, 0), (148, 3, 1), (151, 5, 0)],
+)
+def test_nothing_else_is_brought(op: int, chunks: int, preimages: int) -> None:
+    """Rule: FRAME-3, INNER-8"""
+    case = find_case(op, chunks, preimages)
+    leaves, rows, hint, brought = decode(FRAME_TYPES, case.proof)
+
+    def refuse(reason: str, *parts: object) -> None:
+        given = [*parts, *(leaves, rows, hint, brought)[len(parts) :]]
+        with reverts(reason):
+            case.ask(proof=encode(FRAME_TYPES, given))
+
+    assert case.ask() == case.value
+    refuse("step: wrong openings", leaves[:-1])
+    refuse("step: no row is read here", leaves, ((b"", ()),))
+    (data, siblings), *others = leaves
+    root = "inner" if case.read.chunks[0][0] is False else "outer"
+    beside = (*siblings[:-1], bytes(32))
+    refuse(f"step: not under the {root} root", ((data, beside), *others))
+    refuse("step: wrong preimages", leaves, rows, hint, (*brought, b""))
+    if preimages:
+        wrong = (*brought[:-1], brought[-1] + b"\0")
+        refuse("step: not the preimage", leaves, rows, hint, wrong)
+        refuse("step: not the preimage", leaves, rows, hint, brought[:-1])
+
+
+def test_leaves_and_preimages_stand_in_order() -> None:
+    """Rule: FRAME-3, INNER-8"""
+    for op, chunks, preimages in ((65, 1, 9), (70, 2, 2), (151, 3, 0), (145, 2, 0)):
+        case = find_case(op, chunks, preimages)
+        leaves, rows, hint, brought = decode(FRAME_TYPES, case.proof)
+        if chunks > 1:
+            with pytest.raises(Reverted):
+                case.ask(proof=encode(FRAME_TYPES, (leaves[::-1], rows, hint, brought)))
+        if preimages > 1:
+            with reverts("step: not the preimage"):
+                case.ask(proof=encode(FRAME_TYPES, (leaves, rows, hint, brought[::-1])))
+
+
+@functools.cache
+def real() -> tuple[FrameBatch, Bench]:
+    """A batch of calls whose manifests are published on a chain that lists their model."""
+    batch = frame_calls.run_batch(random.Random(3), 8, deep=True)
+    shape = ScriptedEngine(context=frame_calls.CONTEXT).shape
+    return batch, frame_steps.build_bench(shape, list(batch.manifests.values()))
+
+
+@pytest.mark.parametrize("frame", [Frame.ENTRY, Frame.ROOTS, Frame.LAST])
+def test_lanes_of_real_calls_are_recomputed(frame: Frame) -> None:
+    """Rule: FRAME-80, FRAME-12, FRAME-14, FRAME-71, FRAME-72, FRAME-85"""
+    draw = random.Random(frame)
+    batch, bench = real()
+    for index in range(1 if frame is Frame.LAST else len(batch.calls)):
+        preimages = Preimages()
+        leaves = batch.build(index, frame, preimages)
+        source = FrameSource(batch, leaves, preimages)
+        for region in leaves.layout.regions:
+            for lane in (0, 0, 1, 2, 3, draw.randrange(LANES[region.type])):
+                leaf = region.start + draw.randrange(region.leaves)
+                held = leaves.get_chunk(leaf)
+                address = Address(get_record(index, frame), leaf, lane)
+                case = frame_steps.build_case(draw, address, held.data, source, bench)
+                lanes = frame_calls.decode(held, region.type)
+                if lane == 0 or lanes is not None:
+                    assert case.ask() == (DEAD if lanes is None else lanes[lane]), address
