@@ -14,9 +14,10 @@ from oyez.protocol.inner import Layout
 from oyez.protocol.inner_frame import Frame, find_frame, get_record
 from oyez.protocol.machine_words import STUCK, MachineWord, pack_word
 from oyez.protocol.manifest import encode_manifest
+from oyez.protocol.manifest_layout import OpCode
 from oyez.protocol.step import StepModel
 from oyez.protocol.trace import PAD_CHUNK, PAD_INT32, Chunk, ChunkType
-from oyez.protocol.types import FieldType, Hash32, Manifest
+from oyez.protocol.types import FieldType, Hash32, Manifest, Op
 from tests import given_models
 from tests.contracts import harness
 from tests.contracts.harness import Contract
@@ -55,9 +56,10 @@ class Bench:
 
 
 def draw_manifests() -> list[Manifest]:
-    """Draw manifests: half of them compute something, half have guards."""
+    """Draw manifests: some that compute, have guards or arrays, or read enums."""
     draw, found = random.Random(3), []
-    for kind in ("computes",) * 12 + ("guards",) * 8 + ("has arrays",) * 8:
+    kinds = ("computes",) * 8 + ("guards",) * 6 + ("has arrays",) * 8 + ("reads enums",) * 8
+    for kind in kinds:
         manifest = random_manifest(draw)
         while kind not in describe_manifest(manifest):
             manifest = random_manifest(draw)
@@ -68,7 +70,14 @@ def draw_manifests() -> list[Manifest]:
 def describe_manifest(manifest: Manifest) -> set[str]:
     """Say what a manifest is an example of."""
     seen = {"guards" if e.target is None else "computes" for e in manifest.expressions}
-    return seen | {"has arrays" for f in manifest.fields if f.type is FieldType.ARRAY}
+    seen |= {"has arrays" for field in manifest.fields if field.type is FieldType.ARRAY}
+    fields = [op.operand for e in manifest.expressions for op in e.ops if is_read(op)]
+    return seen | {"reads enums" for at in fields if manifest.fields[at].options}
+
+
+def is_read(op: Op) -> bool:
+    """Say whether an op reads a field."""
+    return op.code in (OpCode.OLD, OpCode.NEW)
 
 
 @functools.cache
@@ -110,9 +119,9 @@ class Chunks:
     def make_inner(self, leaf: int) -> Chunk:
         region = bench().layout.find(leaf)
         assert region is not None
-        if self.draw.random() < 0.04:
+        if self.draw.random() < 0.06:
             return PAD_CHUNK
-        if self.draw.random() < 0.04:
+        if self.draw.random() < 0.06:
             if region.type is ChunkType.INT32:
                 return random_int32(self.draw, low=PAD_INT32)
             if region.type is ChunkType.BYTES:
@@ -123,7 +132,7 @@ class Chunks:
         return made
 
     def make_outer(self, record: int, chunk: int) -> Chunk:
-        if self.draw.random() < 0.04:
+        if self.draw.random() < 0.06:
             return PAD_CHUNK
         match find_frame(record), chunk:
             case Frame.ENTRY, 0:

@@ -25,7 +25,7 @@ from oyez.protocol.trace import PAD_INT32, Chunk
 from tests.contracts import harness
 from tests.contracts.harness import Reverted
 from tests.output_calls import HEIGHT, OPS
-from tests.output_chunks import Chunks, bench
+from tests.output_chunks import Chunks, bench, is_read
 from tests.steps import Rows, SparseTree, World
 
 #: What every opening that is not the step's is refused for.
@@ -124,8 +124,11 @@ def draw_place(draw: random.Random, op: int, chunks: Chunks) -> tuple[int, int]:
     lanes = count_lanes(region.type)
     lane = draw.choice((0, 0, 1, 2, 3, lanes - 1, draw.randrange(lanes)))
     expressions = chunks.manifest.expressions
-    if region.name == "place":
-        lane = draw.choice((0, draw.randrange(64), 64, 65, 66, 67, 67, draw.randrange(68, 104)))
+    if region.name == "latest":
+        lane = draw.choice((0, 16 * draw.randrange(16), 255, draw.randrange(256)))
+    elif region.name == "place":
+        lane = draw.choice((0, 2 * draw.randrange(32), 1 + 2 * draw.randrange(32)))
+        lane = draw.choice((lane, lane, draw.randrange(64, 68), draw.randrange(68, 104)))
     elif region.name in ("written", "merged"):
         any_field = draw.randrange(len(chunks.manifest.fields))
         lane = draw.choice((0, any_field, *draw.choices(chunks.manifest.written, k=3), 31))
@@ -135,8 +138,10 @@ def draw_place(draw: random.Random, op: int, chunks: Chunks) -> tuple[int, int]:
         lane = draw.choice((0, 1, 1, 2, 2, 3, 4, 5, 6, 255))
     elif region.name in ("op", "fail") and expressions and draw.random() < 0.9:
         rank = draw.randrange(len(expressions))
-        last = len(expressions[rank].ops)
-        number = min(63, draw.choice((0, 32, *(draw.randrange(last) for _ in range(6)), last)))
+        ops = expressions[rank].ops
+        numbers = [0, 32, len(ops), *(draw.randrange(len(ops)) for _ in range(6))]
+        numbers += [at for at, each in enumerate(ops) if is_read(each)]
+        number = min(63, draw.choice(numbers))
         leaf, lane = divmod(64 * rank + number, lanes)
     return region.start + leaf, lane
 
@@ -212,6 +217,11 @@ def flip(draw: random.Random, data: bytes) -> bytes:
     """Return the data with one bit changed."""
     number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
     return number.to_bytes(len(data), "big")
+
+
+def count_kinds(op: int) -> int:
+    """Return how many kinds of numbers an op makes."""
+    return len(next(region.kinds for region in bench().layout.regions if region.op == op))
 
 
 def count_cases(draw: random.Random, op: int, cases: int) -> Counter[str]:

@@ -9,10 +9,10 @@ from tests import output_calls, output_steps
 
 
 def run(block: Block) -> Result:
-    """Judge so many lanes of each op on both sides, and hold a fiftieth of calls to their steps."""
+    """Judge so many lanes of each kind on both sides; hold a fiftieth as many calls to steps."""
     rng, counts = block.rng(), Counter[str]()
     for op in sorted(output_calls.OPS):
-        counts += output_steps.count_cases(rng, op, block.items)
+        counts += output_steps.count_cases(rng, op, block.items * output_steps.count_kinds(op))
     for call in output_calls.run_calls(rng, max(1, block.items // 50)):
         counts.update(f"calls: {what}" for what in output_calls.describe(call))
         lanes = output_calls.check_call(call)
