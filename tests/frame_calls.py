@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from oyez.dispute.frame.entry import build_entry
 from oyez.dispute.frame.facts import CallFacts, Preimages, RootsBefore
 from oyez.dispute.frame.roots import build_last, build_roots
+from oyez.dispute.frame.state import build_state
 from oyez.engines.exact.inner_leaves import LANES, InnerLeaves
-from oyez.protocol import assertions, codec, masks, step_entry, step_roots, transition
+from oyez.protocol import assertions, codec, masks, step_entry, step_roots, step_state, transition
 from oyez.protocol import step as steps
 from oyez.protocol.constants import RECEIPTS_HEIGHT
 from oyez.protocol.inner import DEAD
@@ -29,10 +30,11 @@ from oyez.testing.scripted import Mode, ScriptedEngine
 from tests.call_fuzz import World, close_batch, random_action, random_entry, random_upgrade
 from tests.output_calls import HEIGHT, build_model
 
-OPS = {**step_entry.OPS, **step_roots.OPS}
+OPS = {**step_entry.OPS, **step_state.OPS, **step_roots.OPS}
 CONTEXT = 640
 BUILDERS: dict[Frame, Callable[..., InnerLeaves]] = {
     Frame.ENTRY: build_entry,
+    Frame.STATE: build_state,
     Frame.ROOTS: build_roots,
     Frame.LAST: build_last,
 }

@@ -16,7 +16,7 @@ from oyez.protocol.errors import Invalid
 from oyez.protocol.inner import Layout
 from oyez.protocol.inner_frame import Frame, get_record, layout_frame
 from oyez.protocol.manifest import encode_manifest, parse_manifest
-from oyez.protocol.step import Address, ChunkLanes, StepModel, recompute
+from oyez.protocol.step import Address, StepModel, recompute
 from oyez.protocol.trace import PAD_CHUNK, Chunk
 from oyez.protocol.trace_records import Prologue
 from oyez.protocol.types import (
@@ -30,9 +30,9 @@ from oyez.protocol.types import (
     Scalar,
     Value,
 )
+from tests.frame_calls import QuickReads, decode
 from tests.manifest_cases import with_fields
 from tests.manifests import LIMITS, random_text
-from tests.real_calls import QuickReads
 from tests.steps import World
 from tests.unit.protocol.actions import build_entry
 
@@ -139,28 +139,19 @@ def give(
     return StateInput(manifest, prologue, cell, None if cell is None else under)
 
 
-class _Opened:
-    """What `QuickReads` takes, around one world."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def read(self, record: int) -> World:
-        return self._world
-
-
 def check_lanes(model: StepModel, met: Met, call: int = 0) -> int:
     """Assert that every lane of the record's inner trace is its step's; return how many."""
     record = get_record(call, Frame.STATE)
-    reads = QuickReads(_Opened(met.open_world()), record)  # type: ignore[arg-type]  # reads alone
+    world = met.open_world()
+    reads = QuickReads(world)  # type: ignore[arg-type]  # of a world, not of a batch
     count = 0
     for region in layout().regions:
         for leaf in range(region.start, region.start + region.leaves):
-            chunk = met.leaves.get_chunk(leaf)
-            own = reads.read_inner(leaf, region.type)
+            own = decode(world.get_inner(leaf), region.type)
             for lane in range(1 if own is None else LANES[region.type]):
                 address = Address(record, leaf, lane)
-                value = recompute(step_state.OPS, model, address, own or ChunkLanes(chunk), reads)
+                # a leaf's later lanes are not to be read
+                value = recompute(step_state.OPS, model, address, (own or [])[:lane], reads)
                 expected = inner.DEAD if own is None else own[lane]
                 assert value == expected, (region.name, leaf - region.start, lane)
                 count += 1

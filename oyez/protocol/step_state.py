@@ -12,17 +12,26 @@ from collections.abc import Mapping
 from oyez.protocol import codec, schema
 from oyez.protocol.constants import MAX_FIELDS, MAX_ITEMS, MAX_STRING_BYTES
 from oyez.protocol.inner import DEAD
-from oyez.protocol.inner_frame import PLACES, Frame, get_record
+from oyez.protocol.inner_frame import PLACES, Frame
 from oyez.protocol.step import Lanes, Op, Step
+from oyez.protocol.step_frame import (
+    NODE_BYTES,
+    ask,
+    is_shut,
+    pick,
+    read_record,
+    to_hash,
+    to_word,
+)
 from oyez.protocol.step_machine import open_manifest
 from oyez.protocol.trace import INT32_LANES, WORDS, ChunkType
-from oyez.protocol.types import Field, FieldType, Hash32
+from oyez.protocol.types import Field, FieldType
 
-#: Chunks of the entry's record, words of the second.
-_HEAD, _WORDS = 0, 1
+#: Second chunk of the entry's record, and words of it.
+_WORDS = 1
 _MANIFEST, _CELL_LEAF = 7, 10
-#: Bytes of a word and of a node; words of a cell's and of a field's leaf: tag, then as named.
-_WORD, _NODE = 32, 64
+#: Bytes of a word; words of a cell's and of a field's leaf: tag, then as named.
+_WORD = 32
 _LEAF_WORDS = 5
 _CELL_MANIFEST, _CELL_FIELDS, _CELL_VERSION = 2, 3, 4
 _FIELD_NAME, _FIELD_TYPE, _FIELD_WORD = 2, 3, 4
@@ -35,47 +44,21 @@ _MOST = (1 << 31) - 1
 BRACE, BRACKET = -1, -2
 
 
-def _is_shut(step: Step) -> bool:
-    """Say that a leaf is dead since the entry's record is: asked for a leaf's lane 0 alone.
-
-    Rule: FRAME-20
-    """
-    if step.lane:
-        return False
-    entry = get_record(step.address.call, Frame.ENTRY)
-    return step.reads.read_outer(entry, _HEAD, ChunkType.INT32) is None
-
-
-def _read_entry(step: Step) -> Lanes | None:
-    """Read the words of the entry's record."""
-    entry = get_record(step.address.call, Frame.ENTRY)
-    return step.reads.read_outer(entry, _WORDS, ChunkType.BYTES32)
-
-
 def _read_fields(step: Step) -> tuple[Field, ...]:
     """Read the fields of the entry's manifest; none if nobody published it.
 
     Rule: FRAME-20
     """
-    words = _read_entry(step)
+    words = read_record(step, Frame.ENTRY, _WORDS, ChunkType.BYTES32)
     found = None if words is None else open_manifest(step, words[_MANIFEST])
     return () if found is None else found.manifest.fields
 
 
-def _read_preimage(step: Step, word: int) -> bytes:
-    return step.reads.read_preimage(Hash32(codec.encode_word(word)))
-
-
 def _read_leaf(step: Step, name: str, word: int, at: int) -> int:
-    """Read a word of the leaf, of a cell or a field, that a word is the hash of; 0 of another."""
-    data = _read_preimage(step, word)
-    if len(data) != _LEAF_WORDS * _WORD or data[:_WORD] != codec.tag(name):
-        return 0
-    return _cut_word(data, at)
-
-
-def _cut_word(data: bytes, at: int) -> int:
-    return int.from_bytes(data[_WORD * at : _WORD * (at + 1)], "big", signed=True)
+    """Read a word of the leaf, of a cell or a field, that a word is the hash of; 0 of none."""
+    data = ask(step, word)
+    is_leaf = len(data) == _LEAF_WORDS * _WORD and data[:_WORD] == codec.tag(name)
+    return pick(data, at) if is_leaf else 0
 
 
 def compute_cell(step: Step) -> int:
@@ -83,15 +66,14 @@ def compute_cell(step: Step) -> int:
 
     Rule: FRAME-21
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     if step.lane > _CELL_VERSION - _CELL_MANIFEST:
         return step.filler
-    words = _read_entry(step)
+    words = read_record(step, Frame.ENTRY, _WORDS, ChunkType.BYTES32)
     if words is None:
         return step.filler
-    leaf = words[_CELL_LEAF]
-    return _read_leaf(step, "CELL", leaf, _CELL_MANIFEST + step.lane) if leaf else 0
+    return _read_leaf(step, "CELL", words[_CELL_LEAF], _CELL_MANIFEST + step.lane)
 
 
 def compute_node(step: Step) -> int:
@@ -99,7 +81,7 @@ def compute_node(step: Step) -> int:
 
     Rule: FRAME-22
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     node = WORDS * step.leaf + step.lane
     if node == 0:
@@ -110,9 +92,8 @@ def compute_node(step: Step) -> int:
     above = step.own if node < _FIRST_LEAF else step.read("node")
     if above is None:
         return step.filler
-    parent = above[node >> 1]
-    data = _read_preimage(step, parent) if parent else b""
-    return _cut_word(data, node & 1) if len(data) == _NODE else 0
+    data = ask(step, above[node >> 1])
+    return pick(data, node & 1) if len(data) == NODE_BYTES else 0
 
 
 def compute_stored_name(step: Step) -> int:
@@ -140,13 +121,12 @@ def compute_stored(step: Step) -> int:
 
 
 def _compute_stored(step: Step, at: int) -> int:
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     leaves = step.read("node", 1)
     if leaves is None:
         return step.filler
-    leaf = leaves[step.lane]
-    return _read_leaf(step, "FIELD", leaf, at) if leaf else 0
+    return _read_leaf(step, "FIELD", leaves[step.lane], at)
 
 
 def compute_value(step: Step) -> int:
@@ -154,7 +134,7 @@ def compute_value(step: Step) -> int:
 
     Rule: FRAME-24
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     fields = _read_fields(step)
     if step.lane >= len(fields):
@@ -164,16 +144,12 @@ def compute_value(step: Step) -> int:
     types = None if names is None else step.read("stored_type")
     if names is None or types is None:
         return step.filler
-    wanted = _sign(codec.keccak(field.name)), _sign(schema.compute_type_hash(field))
+    wanted = to_word(codec.keccak(field.name)), to_word(schema.compute_type_hash(field))
     for place in range(MAX_FIELDS):
         if (names[place], types[place]) == wanted:
             words = step.read("stored")
             return step.filler if words is None else words[place]
-    return _sign(schema.compute_value_word(field, field.initial))
-
-
-def _sign(word: bytes) -> int:
-    return int.from_bytes(word, "big", signed=True)
+    return to_word(schema.compute_value_word(field, field.initial))
 
 
 def compute_item(step: Step) -> int:
@@ -181,7 +157,7 @@ def compute_item(step: Step) -> int:
 
     Rule: FRAME-25
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     index, item = divmod(WORDS * step.leaf + step.lane, MAX_ITEMS)
     fields = _read_fields(step)
@@ -194,12 +170,12 @@ def compute_item(step: Step) -> int:
     if not is_array:
         return values[index]
     items = _read_items(step, values[index])
-    return _cut_word(items, item) if item < len(items) // _WORD else step.filler
+    return pick(items, item) if item < len(items) // _WORD else step.filler
 
 
 def _read_items(step: Step, word: int) -> bytes:
     """Read an array's joined words: nothing if it is no run of at most 64 words."""
-    data = _read_preimage(step, word)
+    data = step.reads.read_preimage(to_hash(word))
     return b"" if len(data) % _WORD or len(data) > MAX_ITEMS * _WORD else data
 
 
@@ -208,7 +184,7 @@ def compute_count(step: Step) -> int:
 
     Rule: FRAME-26
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     if step.lane >= MAX_FIELDS:
         return step.filler
@@ -226,7 +202,7 @@ def compute_length(step: Step) -> int:
 
     Rule: FRAME-27
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     index, item = divmod(INT32_LANES * step.leaf + step.lane, MAX_ITEMS)
     counts = step.read("count")
@@ -263,7 +239,7 @@ def _read_text(step: Step, index: int, item: int) -> bytes | None:
         case FieldType.INTEGER:
             return b"%d" % word
         case _:
-            data = _read_preimage(step, word)
+            data = step.reads.read_preimage(to_hash(word))
             return b'"' + (data if len(data) <= MAX_STRING_BYTES else b"") + b'"'
 
 
@@ -272,7 +248,7 @@ def compute_end(step: Step) -> int:
 
     Rule: FRAME-28
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     place = INT32_LANES * step.leaf + step.lane
     index, item = divmod(place, MAX_ITEMS)
@@ -316,7 +292,7 @@ def compute_owner(step: Step) -> int:
 
     Rule: FRAME-29
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     byte = INT32_LANES * step.leaf + step.lane
     if byte == 0:
@@ -348,7 +324,7 @@ def compute_head(step: Step) -> int:
 
     Rule: FRAME-30
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     if step.lane > 1:
         return step.filler
@@ -369,7 +345,7 @@ def compute_values(step: Step) -> int:
 
     Rule: FRAME-31
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     values = step.read("value")
     return step.filler if values is None else values[step.lane]
@@ -380,7 +356,7 @@ def compute_json(step: Step) -> int:
 
     Rule: FRAME-32
     """
-    if _is_shut(step):
+    if is_shut(step, Frame.ENTRY):
         return DEAD
     leaf, lane = divmod(WORDS * _WORD * step.leaf + step.lane, INT32_LANES)
     owners = step.read("owner", leaf)

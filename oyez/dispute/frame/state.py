@@ -12,7 +12,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from oyez.dispute.frame.facts import Preimages
+from oyez.dispute.frame.facts import CallFacts, Preimages
 from oyez.engines.exact.inner_leaves import InnerLeaves
 from oyez.protocol import codec, merkle, schema, state, trace_records
 from oyez.protocol.constants import FIELDS_HEIGHT, MAX_FIELDS, MAX_ITEMS
@@ -42,6 +42,22 @@ class StateInput:
     prologue: Prologue
     cell: Cell | None
     previous: Manifest | None
+
+
+def build_state(layout: Layout, facts: CallFacts, preimages: Preimages) -> InnerLeaves:
+    """Return all leaves of a call's record STATE.
+
+    Args:
+        layout: of such a record.
+        facts: of the call.
+        preimages: take what proofs of these lanes bring.
+
+    Rule: FRAME-33
+    """
+    prologue = facts.prologue
+    cell = facts.before.get(prologue.cell_key)
+    given = StateInput(facts.manifest, prologue, cell, facts.previous)
+    return StateTrace(layout, given, preimages).build()
 
 
 @dataclass(frozen=True, slots=True)

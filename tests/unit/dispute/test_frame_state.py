@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import random
 from collections.abc import Sequence
 
 import pytest
 
+from oyez.dispute.frame.facts import Preimages
 from oyez.engines.exact.inner_leaves import InnerLeaves
-from oyez.protocol import codec, masks, schema, transition
-from oyez.protocol.assertions import compute_empty_outbox_root
+from oyez.protocol import codec, schema, trace
+from oyez.protocol.inner_frame import Frame, get_record
 from oyez.protocol.manifest import encode_manifest, parse_manifest
-from oyez.protocol.state import State
-from oyez.protocol.step import StepModel
-from oyez.protocol.types import Code, Entry, Field, FieldType, Hash32, Manifest, Role, Value
-from oyez.testing.scripted import Mode, ScriptedEngine
-from tests import call_fuzz, state_worlds
+from oyez.protocol.trace_records import build_prologue
+from oyez.protocol.types import Field, FieldType, Manifest, Role, Value
+from tests import call_fuzz, frame_calls, state_worlds
 from tests import machine_fuzz as fuzz
 from tests.manifest_cases import with_fields
 from tests.manifests import BOUND, LIMITS
@@ -120,80 +118,23 @@ def test_every_lane_of_manifests_at_their_bounds_is_its_steps() -> None:
 
 
 def test_every_lane_of_the_state_that_calls_met_is_its_steps() -> None:
-    """Calls of every code, on cells that are absent, stored, and stored under an older version.
+    """Calls of every code, on cells that are absent, stored, and stored under another version.
 
     Rule: FRAME-33
     """
     rng = random.Random(5)
-    engine = ScriptedEngine(Mode.RANDOM, seed=5, context=640)
-    world = call_fuzz.World(engine, masks.allowed_tokens)
-    model = dataclasses.replace(fuzz.MODEL, shape=engine.shape)
-    seen: collections.Counter[object] = collections.Counter()
-    chains = []
-    for _ in range(24):
-        chain = [call_fuzz.random_action(rng, world)]
-        chain.append(call_fuzz.random_upgrade(rng, world, chain[0]))
-        chains.append(chain)
-    manifests = {version.hash: version for chain in chains for version in chain}
-    now = State.empty()
-    for number, version in enumerate((0, 0, 1), 1):
-        batch = []
-        for chain in chains:
-            action_id = codec.compute_action_id(call_fuzz.CALLERS[1], chain[0].hash)
-            call_id = 100 * number + len(batch)
-            batch.append(call_fuzz.random_entry(rng, call_id, chain[version], action_id))
-        now = check_batch(rng, world, model, now, number, batch, manifests, seen)
-    assert {code for code in seen if isinstance(code, Code)} == set(call_fuzz.REACHABLE)
-    assert min(seen["absent"], seen["stored"], seen["migrated"]) > 2, seen
-
-
-def check_batch(
-    rng: random.Random,
-    world: call_fuzz.World,
-    model: StepModel,
-    before: State,
-    number: int,
-    batch: list[Entry],
-    manifests: dict[Hash32, Manifest],
-    seen: collections.Counter[object],
-) -> State:
-    """Run a batch of calls, hold the lanes of what each met; return the state after it."""
-    header = call_fuzz.close_batch(rng, number, batch)
-    executions = []
-    now = before
-    for entry in batch:
-        action = manifests[entry.manifest_hash]
-        key = codec.compute_cell_key(entry.action_id, action.cell_kind, entry.caller, entry.cell)
-        cell = now.get(key)
-        execution = transition.execute_call(
-            entry=entry,
-            manifest=action,
-            cell=cell,
-            engine=world.engine,
-            allowed=world.allowed,
-            previous=manifests[cell.manifest_hash] if cell is not None else None,
-            seed=transition.find_noise_seed(action, entry.call_id, header),
-        )
-        executions.append(execution)
-        if execution.cell_after is not None and execution.code is Code.NONE:
-            now = now.with_cell(key, execution.cell_after, action.fields)
-    records = transition.list_call_records(
-        state=before,
-        header=header,
-        executions=executions,
-        manifests=manifests,
-        outbox_root=compute_empty_outbox_root(),
-    )
-    for call, record in enumerate(records):
-        action = manifests[batch[call].manifest_hash]
-        cell = record.before.get(record.contents.cell_key)
-        stored = None if cell is None else manifests[cell.manifest_hash]
-        met = meet(StateInput(action, record.contents, cell, stored))
-        state_worlds.check_record(met)
-        state_worlds.check_lanes(model, met, call)
-        seen[record.execution.code] += 1
-        seen["absent" if stored is None else "stored" if stored == action else "migrated"] += 1
-    return now
+    batches = [frame_calls.run_batch(rng, 40) for _ in range(2)]
+    for batch in batches:
+        for index, facts in enumerate(batch.calls):
+            record = get_record(index, Frame.STATE)
+            counts = frame_calls.check_record(batch, record)
+            assert counts["end"] == 2_048
+            leaves = batch.build(index, Frame.STATE, Preimages())
+            chunks = [leaves.get_chunk(len(leaves.types) - 16 + at) for at in range(16)]
+            assert trace.compute_record_root(chunks) == build_prologue(facts.prologue)[1]
+    seen = frame_calls.list_examples(batches)
+    assert min(seen[code.name] for code in call_fuzz.REACHABLE) > 0, seen
+    assert min(seen["stored cell"], seen["migrated cell"]) > 2, seen
 
 
 def test_a_record_without_an_entry_is_dead() -> None:
