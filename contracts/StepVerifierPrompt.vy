@@ -44,8 +44,11 @@ INPUT_CHUNKS: constant(uint256) = c.MAX_INPUT_BYTES // c.CHUNK_BYTES
 PROMPT_TOKENS: constant(uint256) = 0
 RAN: constant(uint256) = 1
 
-# A leaf before, the entry's words, a chunk of text that is empty, and two that are not.
-MAX_READS: constant(uint256) = 5
+# A leaf before, the entry's words, and two chunks of text: behind a segment that is passed over the
+# next one is read from its start.
+MAX_READS: constant(uint256) = 4
+# Where a prompt stands, and of those after it input and state may be passed over; no slot stands twice.
+MAX_PASSED: constant(uint256) = 3
 # So much of a text is looked at: whether a token is its last must be seen.
 WINDOW: constant(uint256) = c.MAX_TOKEN_BYTES + 1
 
@@ -178,7 +181,7 @@ def _cursor(
     place: prompt_text.Place = prompt_text._begin(
         manifest.pointer, manifest.header, convert(cursor, uint256)
     )
-    for _: uint256 in range(c.MAX_SEGMENTS):
+    for _: uint256 in range(MAX_PASSED + 1):
         if place.segment >= place.segments:
             break
         f.segment = place.segment

@@ -56,7 +56,9 @@ def _choose(shape: ModelShape, region: Region, at: int) -> int:
             return int(at >= inner.keys(shape))
         case "before":
             return min(at, 1)
-        case "run" | "walk" | "candidates" | "chain" | "verdict" | "field_part":
+        case "run" | "walk" | "candidates" | "cursor" | "parse":
+            return at & 1
+        case "chain" | "verdict" | "field_part":
             return at & 1
         case "place":
             return at & 1 if at < 2 * MAX_FIELDS else 2 + (at >= 2 * MAX_FIELDS + 4)
@@ -111,6 +113,7 @@ def _count(shape: ModelShape, region: Region) -> int:
         "entry_head": 4,
         "entry_words": 12,
         "entry_cell": MAX_CELL_BYTES,
+        "prompt_head": 2,
         "place": 3 * MAX_FIELDS + 4,
         "verdict": 2 * MAX_EXPRESSIONS,
         "output_head": 6,

@@ -43,12 +43,12 @@ def action() -> Manifest:
 
 
 def build_outer(
-    text: bytes = b"", state: bytes = b"", bad: int = -1
+    text: bytes = b"", state: bytes = b"", bad: int = -1, manifest: Manifest | None = None
 ) -> dict[tuple[int, int, int], Chunk]:
     """Return the chunks of entry and state."""
     words = [5] * 12
-    words[2:5] = [TIME, CALLER, VALUE]
-    words[7] = int.from_bytes(action().hash, "big")
+    words[2:5] = [TIME, 0xABC << 160 | CALLER, VALUE]
+    words[7] = int.from_bytes((manifest or action()).hash, "big")
     return {
         (0, 0, 0): trace.encode_int32([1, 0, len(text), bad]),
         (0, 0, 1): trace.encode_words(words),
@@ -92,6 +92,73 @@ def test_a_prompt_is_its_segments_tokens(text: bytes) -> None:
     tokens += [*vocabulary.greedy(text), *vocabulary.greedy(state)]
 
     assert read_prompt(build_outer(text, state)) == tokens
+
+
+@cache
+def emptied() -> Manifest:
+    """An action whose input and state stand between a literal and a number."""
+    kinds = (SegmentKind.INPUT, SegmentKind.STATE, SegmentKind.TIME)
+    segments = (SEGMENTS[0], *map(Segment, kinds), SEGMENTS[0])
+    return prompt_steps.publish(
+        replace(SMALLEST, segments=segments, output_tokens=20, fixed_positions=300)
+    )
+
+
+@pytest.mark.parametrize("state", [b"", b"{}"])
+def test_what_has_no_token_is_passed_over(state: bytes) -> None:
+    """Rule: FRAME-37, FRAME-38"""
+    vocabulary = prompt_steps.build_vocabulary()
+    outer = build_outer(b"", state, manifest=emptied())
+    outer[0, 1, 2] = trace.encode_bytes(state)
+    inner = {("cursor", 3): trace.encode_int32([PAD_INT32] * 255 + [3])}
+    text, segment = (state, 2) if state else (b"%d" % TIME, 3)
+    first = vocabulary.greedy(text)[0]
+    length = len(vocabulary.bytes_of(first))
+    after = segment << 16 | length if length < len(text) else (segment + 1) << 16
+    for lane, expected in ((0, first), (1, after)):
+        own = trace.encode_int32([first] + [PAD_INT32] * 255)
+        case = prompt_steps.ask(96, 4, lane, inner=inner, outer=outer, own=own)
+        assert case.ask() == case.value == expected
+        assert len(case.read.chunks) == 4
+
+
+def test_a_literal_s_tokens_stand_behind_those_that_are_passed_over() -> None:
+    """Rule: FRAME-37"""
+    segments = (SEGMENTS[0], Segment(SegmentKind.INPUT), SEGMENTS[3], SEGMENTS[4], SEGMENTS[0])
+    manifest = prompt_steps.publish(
+        replace(SMALLEST, segments=segments, output_tokens=20, fixed_positions=300)
+    )
+    outer = build_outer(manifest=manifest)
+    for cursor, token in ((3, 11), (1 << 16, 11), (2 << 16, 11), (4 << 16 | 1, 8)):
+        case = ask_after(cursor, 2, outer)
+        assert case.ask() == case.value == token
+
+
+@pytest.mark.parametrize("size", [895, 896, 1_023, 1_024, 1_025, 2_048, 4_096])
+def test_a_text_ends_where_its_bytes_do(size: int) -> None:
+    """Rule: FRAME-38, FRAME-39"""
+    vocabulary = prompt_steps.build_vocabulary()
+    state = (b"~" * 60 + DEEPEST * 33)[: size - 3] + b"..."
+    outer, cursor, ends = build_outer(b"", state), 6 << 16, [0]
+    while cursor >> 16 == 6:
+        found = [ask_after(cursor, lane, outer) for lane in (2, 3)]
+        assert [case.ask() for case in found] == [case.value for case in found]
+        cursor = found[1].value
+        ends.append(ends[-1] + len(vocabulary.bytes_of(found[0].value)))
+    assert ends[-1] == size
+    assert cursor == 7 << 16
+    beyond = ask_after(6 << 16 | size, 3, outer)
+    assert beyond.ask() == beyond.value == -2
+
+
+@pytest.mark.parametrize("start", [895, 896, 1_000, 1_023])
+def test_the_longest_token_is_the_last_one_if_no_byte_follows(start: int) -> None:
+    """Rule: FRAME-38"""
+    for rest, after in ((b"~", 6 << 16 | start + 128), (b"", 7 << 16)):
+        outer = build_outer(b"", b"~" * start + DEEPEST + rest)
+        case = ask_after(6 << 16 | start, 3, outer)
+        assert case.ask() == case.value == after
+        assert len(case.read.chunks) == 2 + (start > 895)
 
 
 def test_a_bad_input_has_no_prompt() -> None:

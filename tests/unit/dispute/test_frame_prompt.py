@@ -7,6 +7,8 @@ import random
 from collections import Counter
 
 from oyez.protocol import schema
+from oyez.protocol.inner_frame import Frame, layout_frame
+from oyez.protocol.inner_kinds import find_kind
 from oyez.protocol.manifest import ModelLimits, encode_manifest, parse_manifest
 from oyez.protocol.types import Code, Field, FieldType, Manifest, Role, Segment, SegmentKind
 from oyez.testing.scripted import ScriptedEngine
@@ -115,6 +117,19 @@ def test_the_context_is_full_to_the_last_position_or_overflows() -> None:
         is_over = call.records.execution.code is Code.CONTEXT_OVERFLOW
         assert is_over == (size > 1_020)
         prompt_calls.check_call(call, 5)
+
+
+def test_every_second_lane_says_where_the_prompt_stands() -> None:
+    """Rule: INNER-80"""
+    shape = ScriptedEngine().shape
+    for frame, region, kinds in (
+        (Frame.PROMPT, "cursor", ["prompt token", "prompt cursor", "prompt token"]),
+        (Frame.PROMPT, "prompt_head", ["prompt head", "prompt head", None]),
+        (Frame.OUTPUT, "parse", ["parsed byte", "parsed magnitude", "parsed byte"]),
+    ):
+        layout = layout_frame(frame, prompt_calls.HEIGHT)
+        leaf = layout.get(region).start
+        assert [find_kind(shape, layout, leaf, lane) for lane in range(3)] == kinds
 
 
 def test_a_prompt_beyond_all_lanes_overflows() -> None:
