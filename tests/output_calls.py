@@ -7,12 +7,23 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from oyez.dispute.frame.compute import build_output
 from oyez.engines.exact.inner_leaves import LANES, InnerLeaves
-from oyez.protocol import codec, masks, step_compute, step_scalars, trace_records, transition
+from oyez.protocol import (
+    cells,
+    codec,
+    masks,
+    schema,
+    step_compute,
+    step_scalars,
+    trace_records,
+    transition,
+)
 from oyez.protocol import step as steps
 from oyez.protocol.assertions import compute_empty_outbox_root
+from oyez.protocol.execution import Execution
 from oyez.protocol.inner import DEAD
 from oyez.protocol.inner_frame import Frame, find_frame, get_record, layout_frame
 from oyez.protocol.manifest import encode_manifest
@@ -20,10 +31,21 @@ from oyez.protocol.state import State
 from oyez.protocol.step import Address, ChunkLanes, Lanes, StepModel
 from oyez.protocol.trace import PAD_CHUNK, Chunk, ChunkType
 from oyez.protocol.transition import CallRecords
-from oyez.protocol.types import ZERO_HASH, Cell, FieldType, Hash32, Manifest, ModelShape
+from oyez.protocol.types import (
+    ZERO_HASH,
+    Cell,
+    Code,
+    FieldType,
+    Hash32,
+    Manifest,
+    ModelShape,
+    Outcome,
+    Value,
+)
 from oyez.protocol.vocabulary import Vocabulary
-from oyez.testing.scripted import Mode, ScriptedEngine
+from oyez.testing.scripted import Mode, ScriptedEngine, build_vocabulary
 from tests.call_fuzz import CALLERS, World, close_batch, random_action, random_entry, random_upgrade
+from tests.unit.protocol.actions import build_entry, build_header
 
 HEIGHT = 12
 OPS = {**step_scalars.OPS, **step_compute.OPS}
@@ -203,3 +225,39 @@ def describe(call: Call) -> Iterator[str]:
         yield f"{field.role.name} {kind}{field.base.name}"
     if any(e.target is None for e in call.manifest.expressions):
         yield "guard"
+
+
+def write_call(manifest: Manifest, values: dict[int, Value], **changes: Any) -> Call:
+    """Return a call that put out these values; `changes` are its entry's."""
+    vocabulary = build_vocabulary()
+    entry = build_entry(manifest, **changes)
+    output = schema.format_output(manifest.fields, values)
+    tokens = tuple(vocabulary.greedy(output))
+    met = schema.initial_values(manifest.fields)
+    after, code, detail = cells.apply_output(
+        manifest=manifest, entry=entry, cell=None, values=met, output=output
+    )
+    execution = Execution(
+        entry=entry,
+        manifest_hash=manifest.hash,
+        outcome=Outcome.ACCEPTED if code is Code.NONE else Outcome.REJECTED,
+        code=code,
+        detail=detail,
+        prompt=(),
+        tokens=tokens,
+        output=output,
+        cell_key=cells.compute_key(entry, manifest),
+        cell_before=None,
+        cell_after=after,
+        first_sampler=ZERO_HASH,
+        position_roots=(ZERO_HASH,) * len(tokens),
+        seed=None,
+    )
+    (records,) = transition.list_call_records(
+        state=State.empty(),
+        header=build_header([entry]),
+        executions=[execution],
+        manifests={manifest.hash: manifest},
+        outbox_root=compute_empty_outbox_root(),
+    )
+    return build_call(0, manifest, vocabulary, records)
