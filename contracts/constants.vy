@@ -18,6 +18,7 @@ ASSERTION: constant(bytes32) = keccak256("oyez.assertion.v1")
 ACTION: constant(bytes32) = keccak256("oyez.action.v1")
 SHAPE: constant(bytes32) = keccak256("oyez.shape.v1")
 NOISE: constant(bytes32) = keccak256("oyez.noise.v1")
+ENCLAVE: constant(bytes32) = keccak256("oyez.enclave.v1")
 
 # --- Enums ---
 ENTRY_CALL: constant(uint256) = 1
@@ -152,6 +153,39 @@ MAX_PATH: constant(uint256) = 32
 MOVE_PAY_SHARE: constant(uint256) = 4
 GRAVE: constant(address) = 0x000000000000000000000000000000000000dEaD
 
+# --- Enclaves ---
+# a certificate's signed part; a revocation list's, and its entries; a signed document
+MAX_CERTIFICATE_BYTES: constant(uint256) = 1_536
+MAX_LIST_BYTES: constant(uint256) = 16_384
+MAX_REVOKED: constant(uint256) = 300
+MAX_DOCUMENT_BYTES: constant(uint256) = 16_384
+MAX_TDX_MODULES: constant(uint256) = 16
+# a quote of TD 1.5, up to its certificates
+MAX_QUOTE_HEAD_BYTES: constant(uint256) = 1_328
+MAX_WORKLOADS: constant(uint256) = 64
+# blocks whose hash a contract can read
+HASHED_BLOCKS: constant(uint256) = 256
+# why collateral does not hold; those from FAULT_REVOKED on are for good
+FAULT_NONE: constant(uint256) = 0
+FAULT_UNKNOWN_ISSUER: constant(uint256) = 1
+FAULT_ISSUER_EXPIRED: constant(uint256) = 2
+FAULT_LIST_EXPIRED: constant(uint256) = 3
+FAULT_NO_TCB_INFO: constant(uint256) = 4
+FAULT_TCB_EXPIRED: constant(uint256) = 5
+FAULT_NO_QE_IDENTITY: constant(uint256) = 6
+FAULT_QE_EXPIRED: constant(uint256) = 7
+FAULT_SIGNER_REVOKED: constant(uint256) = 8
+FAULT_REVOKED: constant(uint256) = 9
+FAULT_ISSUER_REVOKED: constant(uint256) = 10
+FAULT_TCB_WITHDRAWN: constant(uint256) = 11
+FAULT_QE_WITHDRAWN: constant(uint256) = 12
+FAULT_ENCLAVE: constant(uint256) = 13
+FAULT_ENCLAVE_BEHIND: constant(uint256) = 14
+FAULT_PLATFORM_BEHIND: constant(uint256) = 15
+FAULT_NO_MODULE: constant(uint256) = 16
+FAULT_MODULE_BEHIND: constant(uint256) = 17
+FAULT_WORKLOAD: constant(uint256) = 18
+
 # --- Masks of packed words ---
 M8: constant(uint256) = 2**8 - 1
 M16: constant(uint256) = 2**16 - 1
@@ -161,3 +195,4 @@ M40: constant(uint256) = 2**40 - 1
 M48: constant(uint256) = 2**48 - 1
 M64: constant(uint256) = 2**64 - 1
 M88: constant(uint256) = 2**88 - 1
+M128: constant(uint256) = 2**128 - 1

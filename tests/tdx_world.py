@@ -18,13 +18,13 @@ from Crypto.Signature import DSS
 
 from oyez.attestation.certificates import (
     BEGIN,
-    ECDSA_SHA256,
     END,
     P256_KEY,
     VERSION_3,
     Certificate,
     parse_pem,
 )
+from oyez.attestation.der import ECDSA_SHA256
 from oyez.attestation.quote import Quote, parse_quote
 from oyez.attestation.revocation import AUTHORITY, LIST_NUMBER, REASON, VERSION_2
 from tests import tdx_samples

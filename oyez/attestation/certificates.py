@@ -10,7 +10,7 @@ import base64
 from dataclasses import dataclass
 
 from oyez.attestation import der, p256
-from oyez.attestation.der import Der
+from oyez.attestation.der import ECDSA_SHA256, Der
 from oyez.protocol.errors import Invalid
 
 #: Key x, y of "Intel SGX Root CA".
@@ -18,7 +18,6 @@ INTEL_ROOT = bytes.fromhex(
     "0ba9c4c0c0c86193a3fe23d6b02cda10a8bbd4e88e48b4458561a36e705525f5"
     "67918e2edc88e40d860bd0cc4ee26aacc988e505a953558c453f6b0904ae7394"
 )
-ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 VERSION_3 = bytes.fromhex("a003020102")
 P256_KEY = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 AUTHORITY = bytes.fromhex("301f0603551d23041830168014")
@@ -136,14 +135,7 @@ def parse_certificate(data: bytes) -> Certificate:
 
     Rule: ATTEST-5
     """
-    outer = Der(data, "certificate", "ATTEST-5")
-    whole = outer.inside(der.SEQUENCE)
-    outer.end()
-    signed = whole.whole(der.SEQUENCE)
-    whole.literal(ECDSA_SHA256, "ECDSA with SHA-256")
-    signature = whole.signature()
-    whole.end()
-    tbs = Der(signed, "certificate", "ATTEST-5").inside(der.SEQUENCE)
+    signed, signature, tbs = Der.open_signed(data, "certificate", "ATTEST-5")
     tbs.literal(VERSION_3, "version 3")
     serial = tbs.number(20)
     tbs.must(serial > 0, "serial number 0")

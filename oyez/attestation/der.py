@@ -11,6 +11,9 @@ UTC_TIME, SEQUENCE, EXTENSIONS_CRL, EXTENSIONS = 0x17, 0x30, 0xA0, 0xA3
 MAX_DER = 65_535
 
 
+ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+
+
 class Der:
     """A place in DER bytes that only moves forward.
 
@@ -23,6 +26,25 @@ class Der:
         """Start at the first byte; `what` and `rule` name the document and its template."""
         self._data, self._what, self._rule, self._at = data, what, rule, 0
         self._form(len(data) <= MAX_DER, f"longer than {MAX_DER} bytes")
+
+    @classmethod
+    def open_signed(cls, data: bytes, what: str, rule: str) -> tuple[bytes, bytes, Der]:
+        """Open a structure that is signed: its signed part, ECDSA with SHA-256, a signature.
+
+        Returns:
+            The signed part as its exact bytes; r, s in 64 bytes; a reader inside the signed part.
+
+        Raises:
+            Invalid: ATTEST-4, no strict DER; the given rule, another structure.
+        """
+        outer = cls(data, what, rule)
+        whole = outer.inside(SEQUENCE)
+        outer.end()
+        signed = whole.whole(SEQUENCE)
+        whole.literal(ECDSA_SHA256, "ECDSA with SHA-256")
+        signature = whole.signature()
+        whole.end()
+        return signed, signature, cls(signed, what, rule).inside(SEQUENCE)
 
     def must(self, condition: bool, what: str) -> None:
         """Refuse the document as none of its template unless the condition holds."""

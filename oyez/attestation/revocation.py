@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oyez.attestation import der, p256
-from oyez.attestation.certificates import ECDSA_SHA256, Certificate
-from oyez.attestation.der import Der
+from oyez.attestation.certificates import Certificate
+from oyez.attestation.der import ECDSA_SHA256, Der
 from oyez.protocol.errors import Invalid
 
 VERSION_2 = bytes.fromhex("020101")
@@ -51,14 +51,7 @@ def parse_revocations(data: bytes) -> RevocationList:
 
     Rule: ATTEST-7
     """
-    outer = Der(data, "revocation list", "ATTEST-7")
-    whole = outer.inside(der.SEQUENCE)
-    outer.end()
-    signed = whole.whole(der.SEQUENCE)
-    whole.literal(ECDSA_SHA256, "ECDSA with SHA-256")
-    signature = whole.signature()
-    whole.end()
-    tbs = Der(signed, "revocation list", "ATTEST-7").inside(der.SEQUENCE)
+    signed, signature, tbs = Der.open_signed(data, "revocation list", "ATTEST-7")
     tbs.literal(VERSION_2, "version 2")
     tbs.literal(ECDSA_SHA256, "ECDSA with SHA-256")
     issuer = tbs.whole(der.SEQUENCE)

@@ -20,7 +20,6 @@ from oyez.attestation.certificates import (
     BEGIN,
     CA_DEPTH,
     CA_USAGE,
-    ECDSA_SHA256,
     END,
     IDENTIFIER,
     LEAF_USAGE,
@@ -30,6 +29,7 @@ from oyez.attestation.certificates import (
     SGX,
     VERSION_3,
 )
+from oyez.attestation.der import ECDSA_SHA256
 from oyez.attestation.der_writer import element, integer, object_id, signature, utc_time
 from oyez.attestation.revocation import AUTHORITY as LIST_AUTHORITY
 from oyez.attestation.revocation import LIST_NUMBER, REASON, VERSION_2

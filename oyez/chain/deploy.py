@@ -40,6 +40,8 @@ ROLLUP = ("Inbox", "Rollup")
 CONTRACTS = (*REGISTRIES, *ROLLUP)
 #: Deployed after them where there is a step table.
 GAME = ("DuelGame", "MovePay")
+#: What judges quotes and keeps enclaves' keys: under Intel's root, and under a simulated one.
+ENCLAVES = ("TdxCollateralIntel", "TdxRegistryIntel", "TdxCollateralSim", "TdxRegistrySim")
 EXAMPLES = ("BallotReader",)
 
 
@@ -119,7 +121,7 @@ def compile_contract(path: str) -> Artifact:
 @functools.cache
 def compile_contracts() -> Mapping[str, Artifact]:
     """Compile every deployable contract, the examples included: name of the file -> artifact."""
-    names = (*CONTRACTS, *GAME, *step_contracts.STEPS, *EXAMPLES)
+    names = (*CONTRACTS, *GAME, *step_contracts.STEPS, *ENCLAVES, *EXAMPLES)
     return MappingProxyType({name: compile_named(name) for name in names})
 
 

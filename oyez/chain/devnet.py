@@ -70,6 +70,7 @@ class Devnet:
         chain_id: EIP-155 chain id.
         fork: URL of another chain, and the number of the block to go on from: everything up to
             that block is as there, and nothing that happens here is seen there.
+        timestamp: seconds since 1970 of the first block; None: the time of the start.
     """
 
     def __init__(
@@ -79,12 +80,14 @@ class Devnet:
         accounts: int = 10,
         chain_id: int = 31_337,
         fork: tuple[str, int] | None = None,
+        timestamp: int | None = None,
     ) -> None:
         """Remember the settings; nothing runs before `start`."""
         self.chain_id = chain_id
         self.accounts: list[DevAccount] = []
         self._block_time = block_time
         self._fork = fork
+        self._timestamp = timestamp
         self._account_count = accounts
         self._port: int | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -215,6 +218,8 @@ class Devnet:
         if self._fork is not None:
             url, block = self._fork
             command += ["--fork-url", url, "--fork-block-number", str(block)]
+        if self._timestamp is not None:
+            command += ["--timestamp", str(self._timestamp)]
         if self._block_time is not None:
             command += ["--block-time", str(self._block_time), "--mixed-mining"]
         return command

@@ -24,6 +24,8 @@ TAG_NAMES = (
     "LOCK_KEY",
     "ACCOUNT_KEY",
     "NOISE",
+    "ENCLAVE",
+    "APPLICATION",
 )
 
 # Batches (interfaces.md section 3).

@@ -202,7 +202,7 @@ class World:
             address = Address(to_canonical_address(log.address))
             topics = [bytes.fromhex(str(topic).removeprefix("0x")) for topic in log.topics]
             data = b"".join(bytes(part) for part in log.data[1:2])
-            event = _decode_event(self.abis.get(address, []), address, topics, data)
+            event = decode_event(self.abis.get(address, []), address, topics, data)
             if event is not None:
                 self.logs.append(event)
                 self.seen.add(event.name)
@@ -288,7 +288,7 @@ def _name_parts(entry: dict[str, Any], value: Any) -> Any:
     return value
 
 
-def _decode_event(abi: Abi, address: Address, topics: list[bytes], data: bytes) -> Event | None:
+def decode_event(abi: Abi, address: Address, topics: list[bytes], data: bytes) -> Event | None:
     for entry in abi:
         if entry["type"] != "event":
             continue

@@ -8,7 +8,7 @@ from eth_utils.address import to_canonical_address
 
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Address
-from tests.contracts.harness import Reverted, World, _decode_event
+from tests.contracts.harness import Reverted, World, decode_event
 from tests.devnet import Anvil
 
 GAS = 16_000_000
@@ -74,7 +74,7 @@ class OnChain(World):
             address = Address(to_canonical_address(log["address"]))
             topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
             data = bytes.fromhex(log["data"][2:])
-            event = _decode_event(self.abis.get(address, []), address, topics, data)
+            event = decode_event(self.abis.get(address, []), address, topics, data)
             if event is not None:
                 self.logs.append(event)
                 self.seen.add(event.name)

@@ -30,7 +30,10 @@ def test_abi_files_are_current() -> None:
     assert abi.find_stale() == []
 
 
-NAMES = [*deploy.CONTRACTS, *deploy.GAME, *step_contracts.STEPS, *deploy.EXAMPLES]
+NAMES = [
+    *(*deploy.CONTRACTS, *deploy.GAME, *step_contracts.STEPS, *deploy.ENCLAVES),
+    *deploy.EXAMPLES,
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
