@@ -177,13 +177,14 @@ def _altered(
     if part == "enclave":
         name = rng.choice(("attributes", "misc_select", "mr_signer", "isv_svn", "isv_prod_id"))
         value = getattr(form.qe_report, name)
-        near = rng.choice((value + 1, value - 1)) if isinstance(value, int) else _near(rng, value)
-        return replace(form, qe_report=replace(form.qe_report, **{name: near}))
+        changes[name] = value + rng.choice((1, -1)) if isinstance(value, int) else _near(rng, value)
+        return replace(form, qe_report=replace(form.qe_report, **changes))
     if part == "header":
         name = rng.choice(("key_type", "tee_type", "qe_svn", "pce_svn", "vendor", "user_data"))
         value = getattr(form.header, name)
-        other = rng.choice((0, 1, 3, 129)) if isinstance(value, int) else _near(rng, value)
-        return replace(form, header=replace(form.header, **{name: other}))
+        number = rng.choice((0, 1, 3, 129))
+        changes[name] = number if isinstance(value, int) else _near(rng, value)
+        return replace(form, header=replace(form.header, **changes))
     if part == "leaf":
         own = platform.pck_form.platform
         assert own is not None
