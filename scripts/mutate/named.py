@@ -1,4 +1,4 @@
-"""Applies the named mutants (tests/contracts/named_mutants.py): the one test of each must fail.
+"""Applies the named mutants of tests/contracts: the one test of each must fail.
 
     python -m scripts.mutate.named                      all of them
     python -m scripts.mutate.named "Invariant 14"       those of one tag
@@ -20,6 +20,7 @@ from typing import Any
 from scripts.mutate.copy import PrivateCopy
 from scripts.mutate.targets import list_harnesses
 from tests.contracts.named_mutants import NAMED, Named
+from tests.contracts.tdx_mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 400.0
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("tag", nargs="*", help="tags such as 'Invariant 14'; none: all")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the private copy goes
-    chosen = [m for m in NAMED if not options.tag or m.tag in options.tag]
+    chosen = [m for m in (*NAMED, *MUTANTS) if not options.tag or m.tag in options.tag]
     outcome = run_named(ROOT, chosen, lambda line: print(line, flush=True))
     print(f"killed {len(outcome.killed)} of {len(chosen)}")
     for name in outcome.survived:

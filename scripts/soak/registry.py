@@ -34,7 +34,7 @@ PARTS: dict[str, Part] = {
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
         *(adversaries.PART, assault.PART, interrupted.PART),
         *(machines.DUELS, clocks.PART, invariants.PART, invariants.CROWDS),
-        *(flips.PART, openings.PART, tdx.PART),
+        *(flips.PART, openings.PART, tdx.PART, tdx.MUTATED),
         *(step_layer.PART, step_rows.PART, odd_steps.PART, step_compute.PART),
         *mutants.PARTS,
         *steps.PARTS,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+from scripts.mutate.named import run_named
 from scripts.soak.part import Block, Part, Result
 from tests import tdx_fuzz, tdx_readers
+from tests.contracts.tdx_mutants import MUTANTS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(block: Block) -> Result:
@@ -27,4 +32,23 @@ def run(block: Block) -> Result:
     return Result(counts)
 
 
+def run_mutants(block: Block) -> Result:
+    """Run the named mutants of what judges quotes.
+
+    Raises:
+        AssertionError: a test does not notice its mutant, or fails without it.
+    """
+    outcome = run_named(ROOT, MUTANTS, lambda line: print(f"soak: {line}", flush=True))
+    assert not outcome.wrong, outcome.wrong
+    assert not outcome.survived, outcome.survived
+    return Result(Counter({"named mutants killed": len(outcome.killed)}))
+
+
 PART = Part("tdx", "damaged quotes, certificates, lists and documents on chain", run, 20, 600)
+MUTATED = Part(
+    "tdx_mutants",
+    "each check of a quote dropped and noticed",
+    run_mutants,
+    1,
+    len(MUTANTS),
+)

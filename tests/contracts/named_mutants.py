@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.contracts import tdx_mutants
-
 CLOCKS = "tests/clocks/test_search.py::"
 ATTACKS = "tests/clocks/test_attacks.py::test_the_contracts_stand_an_attack"
 HERE = "tests/contracts/"
@@ -442,5 +440,4 @@ NAMED = (
         'assert self.words[staker] & c.M8 == LIVE, "rollup: stake not idle"',
         f"{ATTACKS}[M2]",
     ),
-    *(Named(*mutant) for mutant in tdx_mutants.MUTANTS),
 )

@@ -1,29 +1,19 @@
 """For each refusal of a quote, of collateral or of a key a change that lets it pass, and its test.
 
-Part of the table in named_mutants.py. `without` drops the check of a reason; `changed` alters more.
+Tags are rules of docs/spec/attest.md. `without` drops the checks of reasons.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+
+from tests.contracts.named_mutants import Named
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests/contracts/test_tdx_"
 QUOTE = f"{HERE}quotes.py::test_an_altered_quote_is_refused_by_name"
 COLLATERAL, REGISTRY = "TdxCollateralSim", "TdxRegistrySim"
-
-
-class Mutant(NamedTuple):
-    """The fields of a `Named`, in its order."""
-
-    tag: str
-    target: str
-    file: str
-    old: str
-    new: str
-    test: str
 
 
 def find_check(file: str, reason: str) -> str:
@@ -35,10 +25,10 @@ def find_check(file: str, reason: str) -> str:
     return text[start:end].lstrip()
 
 
-def without(target: str, file: str, tag: str, tests: dict[str, str]) -> list[Mutant]:
+def without(target: str, file: str, tag: str, tests: dict[str, str]) -> list[Named]:
     """Return mutants that drop checks: reason -> test."""
     return [
-        Mutant(f"ATTEST-{tag}", target, file, find_check(file, reason), "pass", test)
+        Named(f"ATTEST-{tag}", target, file, find_check(file, reason), "pass", test)
         for reason, test in tests.items()
     ]
 
@@ -248,12 +238,12 @@ CHECKS = [
 ]  # fmt: skip
 
 
-def registry(tag: int, file: str, old: str, new: str, test: str) -> Mutant:
-    return Mutant(f"ATTEST-{tag}", REGISTRY, file, old, new, test)
+def registry(tag: int, file: str, old: str, new: str, test: str) -> Named:
+    return Named(f"ATTEST-{tag}", REGISTRY, file, old, new, test)
 
 
-def collateral(tag: int, file: str, old: str, new: str, test: str) -> Mutant:
-    return Mutant(f"ATTEST-{tag}", COLLATERAL, file, old, new, test)
+def collateral(tag: int, file: str, old: str, new: str, test: str) -> Named:
+    return Named(f"ATTEST-{tag}", COLLATERAL, file, old, new, test)
 
 
 CHANGES = [
@@ -362,4 +352,4 @@ CHANGES = [
                f"{HERE}collateral.py::test_the_usual_collateral_is_stored_and_logged"),
 ]  # fmt: skip
 
-MUTANTS = [*CHECKS, *CHANGES]
+MUTANTS = (*CHECKS, *CHANGES)

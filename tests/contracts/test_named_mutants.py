@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.named_mutants import NAMED, Named
+from tests.contracts.tdx_mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 #: one-step proofs, enclaves, the outbox and the end-to-end runs have their own issues
@@ -25,7 +26,7 @@ def find_docstring(test: str) -> str:
     raise AssertionError(f"no such test: {test}")
 
 
-@pytest.mark.parametrize("mutant", NAMED, ids=lambda m: f"{m.tag}, {m.file}")
+@pytest.mark.parametrize("mutant", [*NAMED, *MUTANTS], ids=lambda m: f"{m.tag}, {m.file}")
 def test_a_mutant_changes_one_place_and_its_test_names_the_invariant(mutant: Named) -> None:
     text = (ROOT / mutant.path).read_text()
     assert text.count(mutant.old) == 1
