@@ -21,9 +21,11 @@ from oyez.protocol.errors import Fatal, OyezError
 COMMANDS = {
     "action": ("oyez.commands.actions", "action", "Write, check and publish actions."),
     "analyze": ("oyez.commands.analysis", "analyze", "Measure an action on labelled inputs."),
+    "attest": ("oyez.commands.attesting", "attest", "Judge a TDX quote."),
     "bench": ("oyez.commands.bench", "bench", "Measure what the contracts cost."),
     "call": ("oyez.commands.calls", "call", "Send a call to an action."),
     "dispute": ("oyez.commands.duelling", "dispute", "Look at duels."),
+    "enclave": ("oyez.commands.enclaves", "enclave", "Register and audit enclaves' keys."),
     "engine": ("oyez.commands.engines", "engine", "Run the exact engine by itself."),
     "explain": ("oyez.commands.explaining", "explain", "Show what the model decided in a call."),
     "key": ("oyez.commands.keys", "key", "Make an encrypted key file."),

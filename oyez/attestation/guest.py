@@ -12,12 +12,12 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from oyez.attestation.quote import MAX_QUOTE
+from oyez.attestation.quote import DESCRIPTOR, HEADER, MAX_QUOTE
 from oyez.protocol.errors import Fatal, Temporary
 
 #: As dstack's own client: names the agent's address where there is no socket at its places.
@@ -31,6 +31,8 @@ REPORTS = Path("/sys/kernel/config/tsm/report")
 PROVIDER = "tdx_guest"
 TIMEOUT_SECONDS = 30
 MAX_ANSWER = 1 << 20
+#: Where a TD report has its report data.
+REPORT_DATA = 520
 
 
 class Guest(Protocol):
@@ -47,11 +49,9 @@ class Guest(Protocol):
 
 
 def _check(report_data: bytes, quote: bytes) -> bytes:
-    """Return the quote; Fatal unless it is over these 64 bytes, wherever its body ends."""
-    ends = {4: 632, 5: 54 + int.from_bytes(quote[50:54], "little")}
-    end = ends.get(int.from_bytes(quote[:2], "little"), 0)
-    start = (48 if end == 632 else 54) + 520
-    if len(quote) > MAX_QUOTE or end > len(quote) or quote[start : start + 64] != report_data:
+    """Return the quote; Fatal unless it is over these 64 bytes, of version 4 or 5."""
+    start = HEADER + REPORT_DATA + (DESCRIPTOR if quote[:2] == b"\5\0" else 0)
+    if len(quote) > MAX_QUOTE or quote[start : start + 64] != report_data:
         raise Fatal("the guest's quote is not over the data it was asked for: it attests nothing")
     return quote
 
@@ -197,7 +197,10 @@ class ConfigfsGuest:
 
 
 def find_guest(
-    environment: Mapping[str, str], endpoint: str | None = None, reports: Path = REPORTS
+    environment: Mapping[str, str],
+    endpoint: str | None = None,
+    reports: Path = REPORTS,
+    sockets: Sequence[Path] = SOCKETS,
 ) -> Guest:
     """Return this guest: of a named agent, of dstack's socket, or of the kernel's reports.
 
@@ -209,7 +212,7 @@ def find_guest(
     named = endpoint or environment.get(ENDPOINT_VARIABLE)
     if named:
         return DstackGuest(named)
-    for path in SOCKETS:
+    for path in sockets:
         if path.exists():
             return DstackGuest(str(path))
     if reports.is_dir():

@@ -16,7 +16,7 @@ from eth_account import Account
 
 from oyez.attestation.sealing import SealedFile
 from oyez.protocol import codec
-from oyez.protocol.enclaves import compute_attestation
+from oyez.protocol.enclaves import compute_attestation, compute_binding
 from oyez.protocol.errors import Fatal, Invalid
 from oyez.protocol.types import Address, BatchNumber, Claim, Hash32
 
@@ -158,6 +158,27 @@ class EnclaveSigner:
                 f"enclave: it signed 0x{kept.hex()} for this parent and batch {statement.batch}",
             )
         return self._sign(compute_attestation(self.domain.registry, assertion_id))
+
+    def bind(self, ref_block: int, block_hash: Hash32) -> Hash32:
+        """Return the first half of the report data that names this key to its registry.
+
+        Args:
+            ref_block: number of a recent block.
+            block_hash: its hash.
+
+        Rule: ENCLAVE-5
+        """
+        domain = self.domain
+        return compute_binding(
+            domain.chain_id, domain.registry, self.address, ref_block, block_hash
+        )
+
+    def prove_possession(self, ref_block: int, block_hash: Hash32) -> bytes:
+        """Return r, s, v in 65 bytes over what `bind` returns: the key registers itself.
+
+        Rule: ENCLAVE-5
+        """
+        return self._sign(self.bind(ref_block, block_hash))
 
     def _sign(self, digest: bytes) -> bytes:
         """Return r, s, v over 32 bytes."""

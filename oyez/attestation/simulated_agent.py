@@ -6,7 +6,6 @@ a real guest runs unchanged on a development machine. There is no key and nothin
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socketserver
@@ -20,21 +19,21 @@ from types import TracebackType
 from typing import Any, Self
 
 from oyez.attestation.simulated import SimulatedPlatform
-from oyez.attestation.simulated_quote import EVENTS, ReportForm, issue_quote
+from oyez.attestation.simulated_quote import (
+    COMPOSE,
+    EVENTS,
+    ReportForm,
+    compute_config_id,
+    issue_quote,
+)
 from oyez.protocol.errors import Fatal, Invalid
 
 #: Where a guest of real hardware has its device: no simulation beside it.
 GUEST_DEVICE = Path("/dev/tdx_guest")
-COMPOSE = '{"manifest_version":2,"name":"simulated","runner":"docker-compose"}'
 MAX_BODY = 4_096
 TIMEOUT_SECONDS = 10
 #: How long `stop` waits at most.
 POLL_SECONDS = 0.02
-
-
-def compute_config_id(compose: str) -> bytes:
-    """Return the MRCONFIGID of 48 bytes that dstack gives a compose file: 1, SHA-256, zeros."""
-    return b"\1" + hashlib.sha256(compose.encode()).digest() + bytes(15)
 
 
 class Agent:
@@ -71,7 +70,7 @@ class Agent:
 
     def info(self, _request: dict[str, Any]) -> dict[str, Any]:
         """Return what the domain runs, with its measurements."""
-        report, digest = self.report, hashlib.sha256(self._compose.encode()).hexdigest()
+        report, digest = self.report, self.report.mr_config_id[1:33].hex()
         measured = {
             "mrtd": report.mr_td.hex(),
             "rtmr0": report.rt_mr0.hex(),

@@ -23,6 +23,13 @@ from oyez.attestation.simulated_certificates import public_key, sign
 BODY_TYPES = {TD10: 2, TD15: 3}
 #: The first words of `user_data` in every simulated quote.
 MARK = b"SIMULATED".ljust(20, b"\0")
+#: What a simulated domain runs unless it is told otherwise.
+COMPOSE = '{"manifest_version":2,"name":"simulated","runner":"docker-compose"}'
+
+
+def compute_config_id(compose: str) -> bytes:
+    """Return the MRCONFIGID of 48 bytes that dstack gives a compose file: 1, SHA-256, zeros."""
+    return b"\1" + hashlib.sha256(compose.encode("utf-8", "surrogateescape")).digest() + bytes(15)
 
 
 def _measured(what: str) -> bytes:
@@ -76,7 +83,7 @@ class ReportForm:
     td_attributes: bytes = bytes.fromhex("0000001000000000")
     xfam: bytes = bytes.fromhex("e702060000000000")
     mr_td: bytes = _measured("domain")
-    mr_config_id: bytes = b"\1" + hashlib.sha256(b"simulated compose file").digest() + bytes(15)
+    mr_config_id: bytes = compute_config_id(COMPOSE)
     mr_owner: bytes = bytes(48)
     mr_owner_config: bytes = bytes(48)
     rt_mr0: bytes = _extended(0)

@@ -18,7 +18,8 @@ from oyez.attestation.collateral import parse_collateral
 from oyez.attestation.guest import ConfigfsGuest, DstackGuest, find_guest
 from oyez.attestation.quote import parse_quote
 from oyez.attestation.simulated import SimulatedPlatform
-from oyez.attestation.simulated_agent import COMPOSE, Agent, AgentServer, compute_config_id
+from oyez.attestation.simulated_agent import Agent, AgentServer
+from oyez.attestation.simulated_quote import COMPOSE, compute_config_id
 from oyez.protocol.errors import Fatal, Temporary
 
 NOW = 1_780_000_000
@@ -167,6 +168,9 @@ def test_quotes_of_every_version_are_used(version: int, td15: bool) -> None:
     quote = PLATFORM.quote(DATA, version=version, td15=td15)
     with AgentServer(LyingAgent({"quote": "0x" + quote.hex()}), device=NOWHERE) as server:
         assert DstackGuest(server.endpoint).fetch_quote(DATA) == quote
+    longest = quote.ljust(16_384, b"\0")
+    with AgentServer(LyingAgent({"quote": longest.hex()}), device=NOWHERE) as server:
+        assert DstackGuest(server.endpoint).fetch_quote(DATA) == longest
 
 
 def test_an_agent_that_is_not_there_is_waited_for(tmp_path: Path, loopback: str) -> None:
@@ -256,7 +260,10 @@ def test_the_kernels_files_are_written_as_they_are(tmp_path: Path) -> None:
 
 def test_a_machine_that_is_no_guest_is_told(tmp_path: Path) -> None:
     """Rule: ENCLAVE-3"""
-    assert isinstance(find_guest({}, reports=tmp_path), ConfigfsGuest)
-    assert isinstance(find_guest({}, "/x.sock", reports=tmp_path), DstackGuest)
+    places = {"reports": tmp_path, "sockets": (tmp_path / "agent.sock",)}
+    assert isinstance(find_guest({}, **places), ConfigfsGuest)
+    assert isinstance(find_guest({}, "/x.sock", **places), DstackGuest)
     with pytest.raises(Fatal, match="no TDX guest"):
-        find_guest({}, reports=tmp_path / "none")
+        find_guest({}, **places | {"reports": tmp_path / "none"})
+    (tmp_path / "agent.sock").touch()
+    assert isinstance(find_guest({}, **places), DstackGuest)

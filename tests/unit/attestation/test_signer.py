@@ -162,7 +162,7 @@ def test_the_key_leaves_nothing_but_the_sealed_file(tmp_path: Path) -> None:
     for text in (repr(signer), str(signer), repr(SealedFile(tmp_path / "a", tmp_path / "b"))):
         assert secret.hex() not in text
     public = [name for name in dir(signer) if not name.startswith("_")]
-    assert public == ["address", "domain", "floor", "resume", "sign"]
+    assert public == ["address", "bind", "domain", "floor", "prove_possession", "resume", "sign"]
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
     assert ready(tmp_path / "other").address != signer.address
     with pytest.raises(Fatal, match="another rollup or registry"):

@@ -1,0 +1,210 @@
+"""`oyez enclave` on a local chain: register, list, verify, revoke; the key signs what it should."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oyez.attestation import archive
+from oyez.attestation.engine_build import compute_engine_build
+from oyez.attestation.simulated_agent import Agent, AgentServer
+from oyez.attestation.simulated_certificates import issue_list
+from oyez.chain.contracts import ModelRegistry
+from oyez.protocol import enclaves
+from oyez.protocol.types import Address
+from tests.enclave_world import (
+    CURATOR,
+    DELAY,
+    NOWHERE,
+    PLATFORM,
+    WORKLOAD,
+    EnclaveWorld,
+    Shell,
+    open_world,
+)
+from tests.services import Lines
+
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[EnclaveWorld]:
+    with open_world() as made:
+        made.keep()
+        yield made
+
+
+@pytest.fixture
+def shell(opened: EnclaveWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    """A user; each test has the chain for itself."""
+    snapshot = opened.rollup.anvil.snapshot()
+    yield Shell(opened, tmp_path, monkeypatch)
+    opened.rollup.anvil.restore(snapshot)
+
+
+def address_of(found: dict[str, Any]) -> Address:
+    return Address(bytes.fromhex(found["signer"][2:]))
+
+
+def test_a_key_is_registered_listed_and_verified(shell: Shell) -> None:
+    """Rule: ENCLAVE-5, ENCLAVE-12, ENCLAVE-13"""
+    assert shell("list", code=1)["enclaves"] == []
+    made = shell("register")
+    world = shell.world
+    model = ModelRegistry(world.rollup.chain, world.rollup.deployment).fetch_model(0)
+    application = enclaves.compute_application(compute_engine_build(), model.root)
+    assert made["application"] == "0x" + application.hex()
+    assert made["engine_build"] == "0x" + compute_engine_build().hex()
+    assert made["model_root"] == "0x" + model.root.hex()
+    assert made["workload"] == "0x" + WORKLOAD.hex()
+    assert made["gas_used"] < 260_000
+    assert world.registry.fetch_enclave(address_of(made)).is_active
+    (row,) = shell("list")["enclaves"]
+    assert (row["signer"], row["active"], row["status"]) == (made["signer"], True, "active")
+    assert row["transaction"] == made["transaction"]
+    found = shell("verify", made["signer"])
+    assert (found["match"], found["active"], found["reason"]) == (True, True, None)
+    assert found["dcap_qvl"] == "UpToDate"
+    assert found["simulated"] is True
+    assert (found["this_checkout"], found["model_index"]) == (True, 0)
+    assert found["engine_build"] == made["engine_build"]
+    report = world.agent.report
+    assert found["measurements"]["mr_config_id"] == report.mr_config_id.hex()
+    assert found["measurements"]["rt_mr3"] == report.rt_mr3.hex()
+    assert found["measurements"]["mr_td"] == report.mr_td.hex()
+    text = shell.text("verify", made["signer"])
+    for words in ("the evidence holds", "SIMULATED", "this checkout's", report.mr_td.hex()):
+        assert words in text
+    assert "active until" in shell.text("list")
+    # again: the same key, a later quote
+    again = shell("register")
+    assert again["signer"] == made["signer"]
+    assert again["ref_block"] > made["ref_block"]
+    assert len(shell("list", "--active")["enclaves"]) == 1
+    assert shell("verify", made["signer"])["transaction"] == again["transaction"]
+
+
+def test_answers_are_the_same_without_dcap_qvl(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: ENCLAVE-13"""
+    made = shell("register")
+    found = shell("verify", made["signer"])
+    monkeypatch.setitem(sys.modules, "dcap_qvl", None)
+    with pytest.raises(ImportError):
+        importlib.import_module("dcap_qvl")
+    assert shell("verify", made["signer"]) == found | {"dcap_qvl": None}
+    assert "dcap-qvl: not installed" in shell.text("verify", made["signer"])
+
+
+def test_evidence_that_is_not_what_was_registered_does_not_match(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: ENCLAVE-13"""
+    made = shell("register")
+    original = archive.fetch_input
+    other = PLATFORM.quote(bytes(64))
+    lies: list[Callable[[bytes], bytes]] = [bytes]
+
+    def lying(contract: Any, function: str, transaction: Any) -> tuple[Any, ...]:
+        values = original(contract, function, transaction)
+        if function == "register":
+            return (lies[-1](values[0]), *values[1:])
+        return values
+
+    monkeypatch.setattr(archive, "fetch_input", lying)
+    assert shell("verify", made["signer"])["match"] is True
+    lies.append(lambda head: other[: len(head)])
+    found = shell("verify", made["signer"], code=1)
+    assert (found["match"], found["measurements"]) == (False, None)
+    assert found["reason"].startswith("the quote binds another key or application")
+    lies.append(lambda head: head[:200] + bytes((head[200] ^ 1,)) + head[201:])
+    found = shell("verify", made["signer"], code=1)
+    assert "not signed by its attestation key" in found["reason"]
+    assert found["dcap_qvl"].startswith("error")
+    assert "does not hold" in shell.text("verify", made["signer"], code=1)
+
+
+def test_another_build_is_named_when_it_is_given(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: ENCLAVE-4, ENCLAVE-13"""
+    foreign = b"\7" * 32
+    engine_build = sys.modules["oyez.attestation.engine_build"]
+    with monkeypatch.context() as patched:
+        patched.setattr(engine_build, "compute_engine_build", lambda: foreign)
+        made = shell("register")
+    found = shell("verify", made["signer"])
+    assert (found["engine_build"], found["this_checkout"]) == (None, False)
+    assert (found["model_index"], found["match"]) == (None, True)
+    assert "of no build and model known here" in shell.text("verify", made["signer"])
+    given = shell("verify", made["signer"], "--engine-build", "0x" + foreign.hex())
+    assert (given["engine_build"], given["this_checkout"]) == ("0x" + foreign.hex(), False)
+
+
+def test_a_workload_is_announced_and_withdrawn_by_the_curator(shell: Shell) -> None:
+    """Rule: ENCLAVE-12"""
+    agent = Agent(PLATFORM, "services: {other: {}}")
+    with AgentServer(agent, device=NOWHERE) as server:
+        at = ("--agent", server.endpoint)
+        own = shell("workload", *at)
+        assert own["allowed_from"] == 0
+        assert own["measurements"]["mr_config_id"] == agent.report.mr_config_id.hex()
+        assert f"oyez enclave allow {own['workload']}" in shell.error("register", *at)
+        assert "curator" in shell.error("allow", own["workload"])
+        shell.use(CURATOR)
+        since = shell("allow", own["workload"])["allowed_from"]
+        assert since == shell.world.now + DELAY
+        assert "allowed from" in shell.error("register", *at)
+        shell.world.rollup.anvil.advance(DELAY)
+        made = shell("register", *at)
+        assert shell("workload", *at)["allowed_from"] == since
+        shell("forbid", own["workload"])
+        assert "not on the registry's list" in shell.text("workload", *at)
+        found = shell("verify", made["signer"])
+        assert (found["active"], found["allowed_from"]) == (True, 0)
+        assert shell("revoke", made["signer"])["active"] is False
+        assert shell("verify", made["signer"], code=1)["match"] is True
+        (row,) = shell("list")["enclaves"]
+        assert (row["status"], row["active"]) == ("pruned", False)
+        assert shell("list", "--active", code=1)["enclaves"] == []
+
+
+def test_a_key_that_holds_is_not_revoked_and_one_whose_machine_is_revoked_is(
+    shell: Shell,
+) -> None:
+    """Rule: ENCLAVE-12"""
+    made = shell("register")
+    assert "key still holds" in shell.error("revoke", made["signer"])
+    assert "was never registered" in shell.error("revoke", "0x" + "11" * 20)
+    assert "no address" in shell.error("verify", "0x12")
+    world = shell.world
+    world.rollup.anvil.advance(60)
+    form = PLATFORM.pck_list_form(world.now + DAY, [PLATFORM.pck_form.serial])
+    revoked = issue_list(form, PLATFORM.key("ca"))
+
+    class Given:
+        def fetch(self, now: int) -> list[str]:
+            return [PLATFORM.collateral(now, pck_list=revoked)]
+
+    log: Lines = world.keep(Given())
+    assert [facts["why"] for facts in log.named("kept")] == ["news"]
+    assert shell("verify", made["signer"], code=1)["active"] is False
+    assert shell("revoke", made["signer"])["active"] is False
+    assert "pck revoked" in shell.error("register")
+
+
+def test_without_collateral_or_after_its_end_no_key_is_registered(shell: Shell) -> None:
+    """Rule: ENCLAVE-12"""
+    shell.world.rollup.anvil.advance(40 * DAY)
+    assert "expired" in shell.error("register")
+    shell.world.keep()
+    made = shell("register")
+    shell.world.rollup.anvil.advance(8 * DAY)
+    (row,) = shell("list")["enclaves"]
+    assert (row["signer"], row["status"]) == (made["signer"], "ended")
