@@ -134,9 +134,8 @@ def _end(
     n: uint256 = 1
     before: int256 = 0
     f, before, n = self._before(f, step, raw, step.leaf, n, given)
-    if before == lanes.PAD:
-        return f
     if before < 0:
+        # of a dead leaf too
         f.answer = before
         return f
     number: int256 = convert(step.leaf * c.INT32_PER_CHUNK + step.lane, int256)

@@ -70,6 +70,7 @@ class Bench:
     manifests: dict[Hash32, bytes]
     parsed: list[Manifest]
     verifiers: dict[str, Contract]
+    engine: ScriptedEngine | None = None
 
 
 @functools.cache
@@ -109,10 +110,10 @@ def bench() -> Bench:
     given = given_models.deploy_model(chain, model)
     verifiers = {
         name: chain.deploy(f"contracts/StepVerifier{name}.vy", given.address)
-        for name in ("Prompt", "Output")
+        for name in ("Prompt", "Output", "Parse")
     }
     order = sorted(vocabulary.ids_by_bytes)
-    return Bench(model, tree, rows, order, chain, manifests, parsed, verifiers)
+    return Bench(model, tree, rows, order, chain, manifests, parsed, verifiers, engine)
 
 
 def publish(manifest: Manifest) -> Manifest:

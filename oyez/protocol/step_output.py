@@ -11,9 +11,10 @@ from types import MappingProxyType
 
 from oyez.protocol.constants import LAST_POSITION, LAST_SLOT
 from oyez.protocol.inner import DEAD, WALK_WORDS
-from oyez.protocol.inner_frame import Frame, get_record
+from oyez.protocol.inner_frame import Frame
 from oyez.protocol.machine_words import ALIVE
 from oyez.protocol.step import Lanes, Op, Step
+from oyez.protocol.step_frame import read_record
 from oyez.protocol.step_machine import (
     TOKEN_HEADER,
     TOKENS,
@@ -133,7 +134,7 @@ def compute_parse(step: Step) -> int:
     byte = 0 if text is None else text[step.leaf * WALK_BYTES + step.lane // WALK_WORDS]
     if not byte:
         return 0
-    words = step.reads.read_outer(get_record(step.address.call, Frame.ENTRY), 1, ChunkType.BYTES32)
+    words = read_record(step, Frame.ENTRY, 1, ChunkType.BYTES32)
     published = None if words is None else open_manifest(step, words[_MANIFEST])
     if published is None:
         return 0
@@ -163,7 +164,7 @@ def _read_prompt(step: Step) -> Lanes | None:
 
     Rule: FRAME-45
     """
-    return step.reads.read_outer(get_record(step.address.call, Frame.PROMPT), 0, ChunkType.INT32)
+    return read_record(step, Frame.PROMPT, 0, ChunkType.INT32)
 
 
 def _read_sampler(step: Step, prompt: Lanes, number: int) -> Lanes | None:

@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 from oyez.protocol.constants import MAX_INPUT_BYTES, MAX_STATE_BYTES, MAX_TOKEN_BYTES
 from oyez.protocol.inner import DEAD
-from oyez.protocol.inner_frame import TEXT, Frame, get_record
+from oyez.protocol.inner_frame import TEXT, Frame
 from oyez.protocol.step import Lanes, Op, Step
+from oyez.protocol.step_frame import read_record
 from oyez.protocol.step_machine import open_manifest
 from oyez.protocol.step_vocabulary import find_match
 from oyez.protocol.trace import INT32_LANES, PAD_INT32, ChunkType
@@ -43,7 +44,7 @@ def compute_cursor(step: Step) -> int:
         return step.filler
     if cursor < 0:
         return cursor if step.lane & 1 else PAD_INT32
-    words = _read_entry(step, _WORDS, ChunkType.BYTES32)
+    words = read_record(step, Frame.ENTRY, _WORDS, ChunkType.BYTES32)
     published = None if words is None else open_manifest(step, words[_MANIFEST])
     if words is None or published is None:
         return PAD_INT32
@@ -75,7 +76,7 @@ def _find_cursor(step: Step) -> int | None:
         before = step.read("cursor", step.leaf - 1)
         return None if before is None else before[INT32_LANES - 1]
     if step.lane == 0:
-        head = _read_entry(step, _HEAD, ChunkType.INT32)
+        head = read_record(step, Frame.ENTRY, _HEAD, ChunkType.INT32)
         return 0 if head is not None and head[_BAD] == -1 else None
     return 0
 
@@ -115,7 +116,7 @@ def _read_text(step: Step, kind: SegmentKind, words: Lanes, offset: int) -> byte
         chunk, at = divmod(offset + len(data), TEXT)
         if chunk >= chunks:
             break
-        lanes = step.reads.read_outer(_find(step, frame), first + chunk, ChunkType.BYTES)
+        lanes = read_record(step, frame, first + chunk, ChunkType.BYTES)
         if lanes is None:
             break
         piece = bytes(lanes[b] for b in range(at, min(TEXT, at + most - len(data))))
@@ -145,13 +146,13 @@ def compute_head(step: Step) -> int:
         return int(step.own[_TOKENS] >= 0)
     if step.lane:
         return step.filler
-    if _read_entry(step, _HEAD, ChunkType.INT32) is None:
+    if read_record(step, Frame.ENTRY, _HEAD, ChunkType.INT32) is None:
         return DEAD
     last = step.read("cursor", _LAST_CURSOR)
     end = 0 if last is None else last[INT32_LANES - 1]
     if end >= 0:
         return PAD_INT32
-    words = _read_entry(step, _WORDS, ChunkType.BYTES32)
+    words = read_record(step, Frame.ENTRY, _WORDS, ChunkType.BYTES32)
     published = None if words is None else open_manifest(step, words[_MANIFEST])
     if published is None:
         return PAD_INT32
@@ -172,14 +173,6 @@ def compute_token(step: Step) -> int:
     cursor = step.read("cursor", leaf)
     token = PAD_INT32 if cursor is None else cursor[2 * place]
     return step.filler if token < 0 else token
-
-
-def _read_entry(step: Step, chunk: int, kind: ChunkType) -> Lanes | None:
-    return step.reads.read_outer(_find(step, Frame.ENTRY), chunk, kind)
-
-
-def _find(step: Step, frame: Frame) -> int:
-    return get_record(step.address.call, frame)
 
 
 OPS: Mapping[int, Op] = MappingProxyType({96: compute_cursor, 97: compute_head, 98: compute_token})

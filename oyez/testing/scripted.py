@@ -74,7 +74,8 @@ class ScriptedSession:
         Raises:
             ValueError: no tokens, or an id outside the vocabulary: a fault of the caller's.
         """
-        if len(tokens) == 0 or not all(0 <= token < VOCABULARY_SIZE for token in tokens):
+        size = self._engine.shape.vocabulary
+        if len(tokens) == 0 or not all(0 <= token < size for token in tokens):
             raise ValueError(f"extend takes tokens of the vocabulary, not {list(tokens)}")
         for token in tokens:
             self._digests.append(codec.sha256(self._digests[-1] + token.to_bytes(4, "big")))
