@@ -5,8 +5,7 @@
         platform's first level. A first level of any other status makes nothing acceptable. What
         follows is signed, and not read.
 @dev A document is read where it lies in calldata, as the first argument of the call: handing it from
-     function to function would take a third of the contract's code. What lies behind it there begins
-     with a zero byte, which no template has.
+     function to function would take a third of the contract's code.
 """
 from contracts import constants as c
 from contracts.modules import times
@@ -18,6 +17,7 @@ USUAL_MODULE_BYTES: constant(uint256) = 177
 USUAL_MODULE: constant(bytes32) = keccak256(
     '"mrsigner":"000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000","attributes":"0000000000000000","attributesMask":"FFFFFFFFFFFFFFFF"'
 )
+STATUS: constant(uint256) = 9  # bytes
 UP_TO_DATE: constant(bytes9) = 0x5570546f4461746522
 COMPONENT: constant(bytes7) = 0x7b2273766e223a
 LEVELS_END: constant(bytes3) = 0x7d5d7d
@@ -104,7 +104,8 @@ def _number(at: uint256) -> (uint256, uint256):
         value = 10 * value + digit - 48
         digits += 1
     assert digits > 0 and value <= c.M16, "documents: no number"
-    assert digits == 1 or w >> 248 != 48, "documents: a leading zero"
+    if digits > 1:
+        assert w >> 248 != 48, "documents: a leading zero"
     return value, at + digits
 
 
@@ -150,6 +151,18 @@ def _is_current(start: uint256) -> (bool, uint256):
     at: uint256 = self._skip(start, b'},"tcbDate":"')
     at = self._skip(at + MOMENT, b'","tcbStatus":"')
     return self._word(at) >> 184 == convert(UP_TO_DATE, uint256), at
+
+
+@internal
+@view
+def _check_end(at: uint256):
+    """
+    @dev The status that begins here is part of the document, and so is all that was read before it: what
+         follows a document in calldata is nobody's word.
+         # rule: ATTEST-19
+    """
+    start: uint256 = self._start()
+    assert at + STATUS <= start + self._word(start - 32), "documents: not all of it signed"
 
 
 @internal
@@ -247,6 +260,7 @@ def _read_tcb_info() -> TcbInfo:
     tdx, at = self._components(at)
     info.svns = (sgx << 128) | tdx
     info.is_current, at = self._is_current(at)
+    self._check_end(at)
     return info
 
 
@@ -311,4 +325,5 @@ def _read_qe_identity() -> QeIdentity:
     at = self._skip(at, b',"tcbLevels":[{"tcb":{"isvsvn":')
     qe.isvsvn, at = self._number(at)
     qe.is_current, at = self._is_current(at)
+    self._check_end(at)
     return qe

@@ -31,8 +31,9 @@ def _read_utc(word: uint256) -> uint256:
     @dev The UTCTime of 2000 to 2049 that begins with its tag at the word's highest byte, 15 bytes.
          # rule: ATTEST-4
     """
-    assert word >> 240 == convert(UTC_TIME, uint256), "times: no time in utc"
-    assert (word >> 136) & 255 == 90, "times: utc without its z"
+    assert (
+        word >> 240 == convert(UTC_TIME, uint256) and (word >> 136) & 255 == 90
+    ), "times: no time in utc"
     digits: uint256 = (word >> 144) & (2**96 - 1)
     assert digits >> 88 < 53, "times: utc after 2049"
     return self._seconds(digits)

@@ -18,8 +18,9 @@ from oyez.attestation.submissions import (
     compute_subject_id,
     split_quote,
 )
+from tests.contracts.harness import encode_call
 from tests.devnet import Anvil
-from tests.tdx_chain import DAY, TdxChain
+from tests.tdx_chain import DAY, TdxChain, find_entry
 from tests.tdx_submissions import (
     CA,
     NOW,
@@ -285,6 +286,23 @@ def test_a_quote_needs_its_certificates_signature_whole(chain: TdxChain) -> None
             "quote: ends too early",
         )
     assert chain.why(chain.verify_parts, replace(parts, quote=b"")) == "quote: ends too early"
+
+
+@pytest.mark.parametrize("name", [TCB, QE])
+def test_what_stands_behind_a_document_is_no_part_of_it(chain: TdxChain, name: str) -> None:
+    """Rule: ATTEST-19, ATTEST-20"""
+    text = written(made(name)).encode()
+    status = text.index(b'UpToDate"', text.index(b"tdxtcb") if name == TCB else 0)
+    entry = find_entry(chain.collateral.abi, name)
+    selector = encode_call(entry, b"", bytes(64), bytes(32))[:4]
+    for cut in (1, 100, status, status + 8, status + 9, len(text)):
+        signature = sign(PLATFORM.key("signer"), text[:cut])
+        # the rest of the text lies behind the signed part, the signature behind both
+        body = cut.to_bytes(32) + text + bytes(-len(text) % 32)
+        head = (96).to_bytes(32) + (96 + len(body)).to_bytes(32) + SIGNER_ID
+        data = selector + head + body + (64).to_bytes(32) + signature
+        expected = None if cut >= status + 9 else "documents: not all of it signed"
+        assert chain.why(chain.chain.call, chain.collateral.address, data) == expected
 
 
 def test_what_is_signed_but_no_document_is_refused(chain: TdxChain) -> None:

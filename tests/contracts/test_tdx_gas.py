@@ -36,6 +36,8 @@ MUST = {
     "register, by the key": 260_000,
     "register once more": 220_000,
     "is_active, as a call": 15_000,
+    # a transaction holds 2**24
+    "PCK list of 300 new entries": 12_000_000,
 }
 QUOTES = {
     "verify, version 4": ("tdx_v4_phala_b0c06f_uptodate", "tdx_b0c06f000000_2025-06"),
@@ -130,12 +132,19 @@ def see_upkeep(chain: TdxChain, gas: dict[str, int]) -> None:
         gas[f"{name}, newer"] = spent(chain.submit(submission))
 
 
+def see_the_longest_list(chain: TdxChain, gas: dict[str, int]) -> None:
+    """A list of as many entries as may be, each of them new, of 20 bytes."""
+    serials = range((1 << 159) - 1, (1 << 159) - 301, -1)
+    gas["PCK list of 300 new entries"] = spent(chain.submit(pck_list(*serials, at=NOW - 40)))
+
+
 def test_quotes_and_keys_stay_within_their_budgets(chain: TdxChain) -> None:
     """Rule: ATTEST-16, ATTEST-28, ATTEST-30"""
     gas: dict[str, int] = {}
     see_real_quotes(gas)
     see_keys(chain, gas)
     see_upkeep(chain, gas)
+    see_the_longest_list(chain, gas)
     over = {name: gas[name] for name, most in MUST.items() if gas[name] > most}
     assert over == {}
     # signatures and hashes differ in their zero bytes, 12 gas each

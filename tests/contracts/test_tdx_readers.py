@@ -81,7 +81,7 @@ def test_what_is_no_time_is_refused_by_name() -> None:
     assert refuses("utc", "\x18\x0d240229000000Z") == "times: no time in utc"
     assert refuses("utc", "\x17\x0c240229000000Z") == "times: no time in utc"
     for end in ("z", "+", "0"):
-        assert utc("240229000000" + end) == "times: utc without its z"
+        assert utc("240229000000" + end) == "times: no time in utc"
     for year in ("50", "99"):
         assert utc(year + "0101000000Z") == "times: utc after 2049"
     for at in range(12):
