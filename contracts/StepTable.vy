@@ -10,6 +10,7 @@ from contracts.interfaces import IStepModel
 from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepTable
 from contracts.interfaces import IStepVerifier
+from contracts.modules import frame_table
 from contracts.modules import lanes
 
 implements: IStepTable
@@ -24,17 +25,11 @@ SAMPLER_TYPES: constant(uint256[c.SAMPLER_OPS]) = [
 ]
 # of leaves where no op stands
 NO_OP: constant(uint256) = 255
-# of a chunk that no step makes yet
-NO_STEP: constant(uint256) = 254
-# records of a call's prologue and of its epilogue, from slot 0 on
-PROLOGUE_SLOTS: constant(uint256) = 3
-EPILOGUE_SLOTS: constant(uint256) = 2
 WALK_LEAVES: constant(uint256) = 64
 QUEUE_LEAVES: constant(uint256) = c.MAX_OUTPUT_BYTES // c.INT32_PER_CHUNK
 SLOT_BITS: constant(uint256) = 5
 LAST_SLOT: constant(uint256) = 31
 LAST_POSITION: constant(uint256) = c.POSITIONS - 1
-LAST_RECORD: constant(uint256) = (1 << c.OUTER_HEIGHT) - 1
 
 INNER_HEIGHT: immutable(uint256)
 LAYERS: immutable(uint256)
@@ -45,6 +40,7 @@ LAYER_ENDS: immutable(uint256[2])
 SAMPLER_ENDS: immutable(uint256[2])
 LAYER_VERIFIERS: immutable(address[c.LAYER_OPS])
 SAMPLER_VERIFIERS: immutable(address[c.SAMPLER_OPS])
+FRAME_VERIFIERS: immutable(address[c.FRAME_OPS])
 
 
 @deploy
@@ -52,18 +48,23 @@ def __init__(
     model: address,
     layer_verifiers: address[c.LAYER_OPS],
     sampler_verifiers: address[c.SAMPLER_OPS],
+    frame_verifiers: address[c.FRAME_OPS],
 ):
     """
     @custom:rule INNER-72
     @param model StepModel, which every verifier names too.
     @param layer_verifiers One an op of layers, by number.
     @param sampler_verifiers One an op of samplers, by number from 32 on.
+    @param frame_verifiers One an op of the records around the tokens, by number from 64 on.
     """
     for verifier: address in layer_verifiers:
         assert verifier.is_contract, "table: a layer op unverified"
         self._check_model(verifier, model)
     for verifier: address in sampler_verifiers:
         assert verifier.is_contract, "table: a sampler op unverified"
+        self._check_model(verifier, model)
+    for verifier: address in frame_verifiers:
+        assert verifier.is_contract, "table: a frame op unverified"
         self._check_model(verifier, model)
     s: IStepModel.Settings = staticcall IStepModel(model).settings()
     INNER_HEIGHT = s.inner_height
@@ -72,6 +73,7 @@ def __init__(
     SAMPLER_STARTS = s.sampler_starts
     LAYER_VERIFIERS = layer_verifiers
     SAMPLER_VERIFIERS = sampler_verifiers
+    FRAME_VERIFIERS = frame_verifiers
     parts: uint256 = 0
     if s.feed_forward > c.MAX_DIRECT:
         parts = 1
@@ -99,15 +101,19 @@ def step_at(record: uint256, leaf: uint256) -> (address, uint256, uint256):
     @param leaf Index in the record's inner trace.
     @return Verifier, number and type of the chunk.
     """
+    kind: uint256 = frame_table._kind(record)
+    if kind != frame_table.NO_KIND:
+        place: uint256 = 0
+        number: uint256 = 0
+        chunk_type: uint256 = 0
+        first: uint256 = LAYER_STARTS[c.LAYER_OPS - 2]
+        place, number, chunk_type = frame_table._find(kind, leaf, first)
+        if place == frame_table.NO_OP:
+            return self, NO_OP, c.CHUNK_INT32
+        return FRAME_VERIFIERS[place], number, chunk_type
     slot: uint256 = record & LAST_SLOT
     position: uint256 = (record >> SLOT_BITS) & LAST_POSITION
     is_end: bool = position == 0 or position == LAST_POSITION
-    slots: uint256 = PROLOGUE_SLOTS if position == 0 else EPILOGUE_SLOTS
-    if (is_end and slot < slots) or record == LAST_RECORD:
-        first: uint256 = LAYER_STARTS[c.LAYER_OPS - 2]
-        if leaf < first:
-            return self, NO_OP, c.CHUNK_INT32
-        return self, NO_STEP, self._type(record, slot, position, leaf - first)
     if slot == LAST_SLOT and position != LAST_POSITION:
         if not self._is_gap(leaf, SAMPLER_ENDS, SAMPLER_STARTS[c.SAMPLER_OPS - 3]):
             op: uint256 = 0
@@ -146,16 +152,13 @@ def recompute(
     proof: Bytes[c.MAX_STEP_PROOF_BYTES],
 ) -> int256:
     """
-    @notice A lane where no op stands. Of a chunk whose step is not written yet there is no answer: a
-            bout that comes down to one ends nowhere.
-    @custom:rule INNER-72, INNER-73
-    @param step Any; only its op is read.
+    @notice A lane where no op stands.
+    @custom:rule INNER-73
+    @param step Any.
     @param raw Any.
     @param proof Any.
     @return PAD.
     """
-    assert step.op != NO_STEP, "table: no step here yet"
-
     return lanes.PAD
 
 
@@ -169,24 +172,6 @@ def _check_model(verifier: address, model: address):
     @dev # rule: INNER-72
     """
     assert staticcall IStepOfModel(verifier).model() == model, "table: steps of another model"
-
-
-@internal
-@pure
-def _type(record: uint256, slot: uint256, position: uint256, chunk: uint256) -> uint256:
-    """
-    @dev Types of the chunks of a prologue, an epilogue and the very last record (TRACE-13, TRACE-18,
-         TRACE-19): numbers, then words, then bytes; of the prompt numbers alone.
-    """
-    if record == LAST_RECORD:
-        return c.CHUNK_BYTES32
-    if chunk == 0:
-        return c.CHUNK_INT32
-    if position == 0 and slot == 2:
-        return c.CHUNK_INT32
-    if chunk == 1:
-        return c.CHUNK_BYTES32
-    return c.CHUNK_TEXT
 
 
 @internal

@@ -6,6 +6,7 @@
         in that order.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import expression_ops as ops
 from contracts.modules import frame
@@ -18,6 +19,7 @@ from contracts.modules import published
 from contracts.modules import published_expressions as expressions
 from contracts.modules import step_model
 
+implements: IStepOfModel
 implements: IStepVerifier
 
 initializes: step_model
@@ -26,6 +28,7 @@ initializes: frame[step_model := step_model, openings := openings]
 initializes: published[step_model := step_model]
 initializes: reads[published := published]
 initializes: record[frame := frame]
+exports: step_model.model
 
 MAX_OPENINGS: constant(uint256) = 5
 OP_LEAVES: constant(uint256) = c.MAX_EXPRESSION_OPS // c.CHUNK_WORDS

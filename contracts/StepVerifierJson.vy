@@ -5,6 +5,7 @@
         the bytes. Twin of oyez/protocol/step_state.py: it opens what is read there, in that order.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import frame
 from contracts.modules import json_texts
@@ -14,6 +15,7 @@ from contracts.modules import published_fields
 from contracts.modules import state_steps
 from contracts.modules import step_model
 
+implements: IStepOfModel
 implements: IStepVerifier
 
 initializes: step_model
@@ -21,6 +23,7 @@ initializes: openings[step_model := step_model]
 initializes: frame[step_model := step_model, openings := openings]
 initializes: published[step_model := step_model]
 initializes: state_steps[published := published]
+exports: step_model.model
 
 # --- Ops ---
 LENGTH: constant(uint256) = 88

@@ -21,10 +21,12 @@ initializes: openings[step_model := step_model]
 initializes: frame[openings := openings, step_model := step_model]
 exports: step_model.model
 
-# --- Ops, and the first leaves of their regions ---
+# --- Ops ---
 ENDS: constant(uint256) = 112
 OWNER: constant(uint256) = 113
 TEXT: constant(uint256) = 114
+
+# --- The first leaf of *output_owner* ---
 OWNER_START: constant(uint256) = 5
 MOST_TOKENS: constant(int256) = 1_280
 
@@ -97,11 +99,11 @@ def recompute(
         found = self._byte(step, given)
 
     frame._check(step, opened.leaves, found.wanted)
-    assert len(opened.preimages) == 0, "step: a preimage of nothing"
+    assert len(opened.preimages) == 0, "step: a preimage for an output"
     if found.token == NO_TOKEN:
         assert len(opened.rows) == 0, "step: a row of no token"
         return found.answer
-    assert len(opened.rows) == 1, "step: the token's row"
+    assert len(opened.rows) == 1, "step: an output token's row"
     token: uint256 = convert(found.token, uint256)
     row: Bytes[c.MAX_ROW_BYTES] = opened.rows[0].data
     header: bytes32 = openings._header(step_model.TOKENS, token, step_model.TOKEN_TYPE)

@@ -79,8 +79,8 @@ def recompute(
     answer: int256 = 0
     wanted, answer = self._parse(step, raw, given)
     frame._check(step, opened.leaves, wanted)
-    assert len(opened.rows) == 0, "step: a row for no text"
-    assert len(opened.preimages) == 0, "step: a preimage of nothing"
+    assert len(opened.rows) == 0, "step: a row for a parse"
+    assert len(opened.preimages) == 0, "step: a preimage for a parse"
     return answer
 
 

@@ -112,7 +112,7 @@ def recompute(
     frame._check(step, opened.leaves, found.wanted)
     assert len(opened.preimages) == 0, "step: a preimage of nothing"
     if found.start == found.end:
-        assert len(opened.rows) == 0, "step: a row for no text"
+        assert len(opened.rows) == 0, "step: a row for no prompt text"
         return found.answer
     length: uint256 = found.end - found.start
     match: vocabulary.Match = vocabulary._find(

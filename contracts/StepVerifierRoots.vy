@@ -29,7 +29,7 @@ DEPTH: constant(uint256) = 149
 SIBLING: constant(uint256) = 150
 NEW_PATH: constant(uint256) = 151
 RECORD_WORDS: constant(uint256) = 153
-LAST: constant(uint256) = 160
+LAST_WORDS: constant(uint256) = 160
 
 # --- First leaves of regions ---
 CELL_AFTER_AT: constant(uint256) = 4
@@ -97,7 +97,7 @@ def recompute(
     @return The number, PAD if the leaf is dead.
     """
     opened: Proof = abi_decode(proof, Proof, unwrap_tuple=False)
-    has_gate: bool = step.lane == 0 and step.op != LAST
+    has_gate: bool = step.lane == 0 and step.op != LAST_WORDS
     f: frame_path.Found = empty(frame_path.Found)
     if has_gate:
         entry: uint256 = frame._first(step.record, frame.ENTRY)
@@ -146,7 +146,7 @@ def _answer(
     if step.op == RECORD_WORDS:
         return self._record_word(step, begun, g)
     f: frame_path.Found = begun
-    if step.op == LAST:
+    if step.op == LAST_WORDS:
         return self._last(step, g)
     # rule: FRAME-78
     f.answer = frame.FILLER

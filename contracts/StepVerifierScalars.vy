@@ -5,6 +5,7 @@
         Twin of oyez/protocol/step_scalars.py: it opens what is read there, in that order.
 """
 from contracts import constants as c
+from contracts.interfaces import IStepOfModel
 from contracts.interfaces import IStepVerifier
 from contracts.modules import frame
 from contracts.modules import lanes
@@ -16,6 +17,7 @@ from contracts.modules import output_reads as reads
 from contracts.modules import published
 from contracts.modules import step_model
 
+implements: IStepOfModel
 implements: IStepVerifier
 
 initializes: step_model
@@ -23,6 +25,7 @@ initializes: openings[step_model := step_model]
 initializes: frame[step_model := step_model, openings := openings]
 initializes: published[step_model := step_model]
 initializes: reads[published := published]
+exports: step_model.model
 
 MAX_OPENINGS: constant(uint256) = 6
 PARSE_BYTES: constant(uint256) = c.CHUNK_WORDS // 2
@@ -65,8 +68,8 @@ def recompute(
     @return The number, PAD if the leaf is dead.
     """
     opened: Proof = abi_decode(proof, Proof, unwrap_tuple=False)
-    assert len(opened.rows) == 0, "step: no row of an output"
-    assert len(opened.preimages) == 0, "step: no preimage of an output"
+    assert len(opened.rows) == 0, "step: no row of a scalar"
+    assert len(opened.preimages) == 0, "step: no preimage of a scalar"
     given: reads.Given = empty(reads.Given)
     for k: uint256 in range(reads.MAX_READS):
         given.x.append(opened.leaves[k].data if k < len(opened.leaves) else b"")

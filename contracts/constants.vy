@@ -130,6 +130,7 @@ MAX_PREIMAGE_BYTES: constant(uint256) = 2_048
 LAYER_OPS: constant(uint256) = 28
 SAMPLER_OPS: constant(uint256) = 21
 FIRST_SAMPLER_OP: constant(uint256) = 32
+FRAME_OPS: constant(uint256) = 53
 # positions that a head's scores have room for; columns of a product, of one with the attention, and
 # of a part of one
 POSITIONS: constant(uint256) = 2_048

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oyez.chain import contracts, events
+from oyez.chain import contracts, events, proposals
 from oyez.chain.client import Chain, Reverted
 from oyez.chain.deployment import Deployment
 from oyez.derivation import history as histories
@@ -57,6 +57,10 @@ class Reader:
     def fetch_block_number(self) -> int:
         """Return the chain's newest block."""
         return self._chain.fetch_block().number
+
+    def fetch_id_preimage(self, assertion_id: Hash32) -> bytes:
+        """Return the bytes whose Keccak-256 is a proposed assertion's id."""
+        return proposals.fetch_id_preimage(self._chain, self._deployment, assertion_id)
 
     def fetch_history(self, *, tolerant: bool = False) -> histories.History:
         """Return everything the chain says, checked against the Inbox's hashes."""

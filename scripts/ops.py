@@ -6,17 +6,19 @@ import click
 
 from oyez.chain.deploy import ROOT
 from oyez.chain.step_contracts import VERIFIERS
-from oyez.protocol import inner
+from oyez.protocol import inner, inner_frame
+from oyez.protocol.constants import INNER_HEIGHT
 from oyez.protocol.inner import Layout, Region
+from oyez.protocol.inner_frame import Frame
 from oyez.protocol.types import ModelShape
 
 PAGE = ROOT / "docs" / "spec" / "ops.md"
 HEAD = """# The ops of inner traces
 
-Written by `python -m scripts.ops` from `oyez/protocol/inner.py`, the one table from which
-generators, steps, the chain's table and this page come; what each op computes stands in
-[inner.md](inner.md). First leaf and leaves of each region, for three shapes: the 135M model's, a
-360M and a 1B model's.
+Written by `python -m scripts.ops` from `oyez/protocol/inner.py` and `inner_frame.py`, the tables
+from which generators, steps, the chain's table and this page come; what each op computes stands in
+[inner.md](inner.md) and [frame.md](frame.md). First leaf and leaves of each region; for layers and
+samplers of three shapes: the 135M model's, a 360M and a 1B model's.
 """
 
 
@@ -59,6 +61,15 @@ def build_page() -> str:
         lines.append(f"| op | region | chunks | {' | '.join(SHAPES)} | kinds | verifier |")
         lines.append("|---|---|---|" + "---|" * (len(SHAPES) + 2))
         lines += [_build_row(index, layouts) for index in range(len(layouts[0].regions))]
+        lines.append("")
+    for frame in Frame:
+        around = inner_frame.layout_frame(frame, INNER_HEIGHT)
+        lines += [f"## The record {frame.name}", ""]
+        lines += [
+            "| op | region | chunks | leaves | kinds | verifier |",
+            "|---|---|---|---|---|---|",
+        ]
+        lines += [_build_row(index, [around]) for index in range(len(around.regions))]
         lines.append("")
     return "\n".join(lines)
 

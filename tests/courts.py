@@ -23,7 +23,7 @@ from oyez.protocol.types import Address, Field, FieldType, Manifest, Role, Segme
 from tests.contracts import harness
 from tests.contracts.harness import AUTHOR, Contract, World
 from tests.contracts.test_step_model import tiny
-from tests.real_calls import RealBatch, build_short_action, check_record
+from tests.real_calls import PARENT, RealBatch, build_short_action, check_record
 
 #: SmolLM2-135M-Instruct, beside the names of tiny models.
 REAL = "135M"
@@ -55,7 +55,7 @@ class Court:
         """Return what the table's verifier makes of a lane."""
         machine = self.batch.machine
         tree = machine.open_inner(1, record)
-        proof = machine.prove_step(1, record, leaf, lane)
+        proof = machine.prove_step(1, record, leaf, lane, PARENT)
         verifier, op, _ = self.table.step_at(record, leaf)
         step = (
             self.batch.result.claim.trace_root,
@@ -64,9 +64,9 @@ class Court:
             leaf,
             lane,
             op,
-            bytes(32),
+            PARENT,
             1,
-            bytes(32),
+            self.batch.batch.batch_hash,
         )
         contract = Contract(self.world, Address(to_canonical_address(verifier)))
         value = contract.recompute(step, tree.get_leaf(leaf).raw, proof)

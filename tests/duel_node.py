@@ -60,7 +60,7 @@ class ToyTraces:
         inner = self.sides[batch].machine.inner(record)
         return ToyTree(inner.tree, inner)
 
-    def prove_step(self, batch: int, record: int, leaf: int, lane: int) -> bytes:
+    def prove_step(self, batch: int, record: int, leaf: int, lane: int, parent: Hash32) -> bytes:
         side = self.sides[batch]
         if lane or leaf not in toy.LIVING:
             return b""

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from oyez.dispute.machine import CallTraces, ChunkTree, RecordSource, get_lane
+from oyez.dispute.call_traces import CallTraces, ChunkTree, RecordSource
+from oyez.dispute.machine import get_lane
 from oyez.dispute.step_proof import Read, RecordedReads, encode_proof
 from oyez.dispute.traces import NodeTree
 from oyez.engines.exact.step_rows import ModelRows

@@ -40,6 +40,8 @@ REFUSALS = {
     "step: not beside the first",
     "step: no row of an output",
     "step: no preimage of an output",
+    "step: no row of a scalar",
+    "step: no preimage of a scalar",
 }
 #: Duel, Content, two Champions, Descent, two Leaves, lane and proof in IDuelGame.vyi.
 RESOLVE_TYPES = (

@@ -8,11 +8,12 @@ from typing import Any
 
 from oyez.derivation import calls
 from oyez.derivation.history import Batch
-from oyez.dispute.machine import CallTraces, RealMachine
+from oyez.dispute.call_traces import CallTraces
+from oyez.dispute.machine import RealMachine
 from oyez.dispute.outer import OuterTraces
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.inner_leaves import LANES
-from oyez.protocol import assertions, inner, trace, transition
+from oyez.protocol import assertions, codec, inner, trace, transition
 from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.manifest import ModelLimits, build_constants, encode_manifest, parse_manifest
 from oyez.protocol.state import State
@@ -20,7 +21,7 @@ from oyez.protocol.step import Address, ChunkLanes, Context, recompute
 from oyez.protocol.step_ops import OPS
 from oyez.protocol.trace import Chunk, ChunkType
 from oyez.protocol.transition import Execution
-from oyez.protocol.types import ZERO_HASH, Claim, Entry, Hash32, Manifest
+from oyez.protocol.types import ZERO_ADDRESS, Claim, Entry, Hash32, Manifest
 from tests.unit.protocol.actions import build_action, build_entry, build_header
 
 
@@ -48,6 +49,11 @@ def build_short_action(engine: ExactEngine, **changes: Any) -> Manifest:
     return fit_action(engine, draft, **(small | changes))
 
 
+#: What the assertion before such a batch is, and what its id hashes.
+GENESIS = codec.encode_hashed("ASSERTION", 31_337, ZERO_ADDRESS)
+PARENT = codec.keccak(GENESIS)
+
+
 class RealBatch:
     """Batch 1 of calls of one action, run by a real engine: results, outer trees, machine."""
 
@@ -58,7 +64,7 @@ class RealBatch:
         self.action = action
         entries = [build_entry(action, at, input=data) for at, data in enumerate(inputs)]
         header = build_header(entries, prevrandao=prevrandao)
-        self.batch = Batch(header, ZERO_HASH, tuple(entries))
+        self.batch = Batch(header, codec.compute_batch_hash(header), tuple(entries))
         self.executions: list[Execution] = []
         cell = None
         for entry in entries:
@@ -74,7 +80,7 @@ class RealBatch:
             outbox_root=assertions.compute_empty_outbox_root(),
         )
         self.traces = OuterTraces(engine, self)
-        self.machine = RealMachine(engine, self, self.traces)
+        self.machine = RealMachine(engine, self, self.traces, {PARENT: GENESIS}.__getitem__)
 
     def fetch_claim(self, number: int) -> Claim:
         assert number == 1
@@ -116,7 +122,7 @@ class QuickReads:
     """What the steps of one record read, each chunk decoded once."""
 
     def __init__(self, traces: CallTraces, record: int) -> None:
-        self.source = traces.read(record)
+        self.source = traces.read(record, PARENT)
         self._inner: dict[int, DecodedLanes | None] = {}
         self._outer: dict[tuple[int, int], DecodedLanes | None] = {}
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from oyez.dispute.traces import InnerTree
 from oyez.protocol import inner, inner_kinds, trace
 from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.errors import Invalid
 from oyez.protocol.inner import Layout, Region
+from oyez.protocol.inner_frame import Frame, get_record, layout_frame
 from oyez.protocol.step import FILLER, StepModel, read_lane
 from oyez.protocol.trace import ChunkType
 from oyez.protocol.transition import Execution
@@ -30,7 +31,7 @@ class Spot:
     """A lane that lives.
 
     Attributes:
-        layer: None in a sampler's record.
+        layer: None in a record that is no layer's.
         lane: counted in the op's region; `lane_in_leaf` in the leaf.
     """
 
@@ -54,6 +55,10 @@ class Traces(Protocol):
         ...
 
 
+#: Kinds of records that a number may stand in.
+What = Literal["layer", "sampler"] | Frame
+
+
 def parse_wish(text: str) -> Wish:
     """Read OP[:POSITION[:LANE]]; words of a kind's name may be joined by - or _.
 
@@ -74,6 +79,7 @@ def find_spot(traces: Traces, batch: int, index: int, execution: Execution, wish
 
     Without a position: a layer's at the last prompt position, a sampler's at the first position
     where its op lives. Of a layer's kinds the middle layer's, but for those of the first alone.
+    Around the tokens there is one record of each kind, at position 0 or the last one.
 
     Args:
         traces: of the own result.
@@ -88,28 +94,27 @@ def find_spot(traces: Traces, batch: int, index: int, execution: Execution, wish
     Rule: INNER-83
     """
     shape, height = traces.model.shape, traces.model.inner_height
-    layouts = {
+    layouts: dict[What, Layout] = {
         "layer": inner.layout_layer(shape, height),
         "sampler": inner.layout_sampler(shape, height),
+        **{frame: layout_frame(frame, height) for frame in Frame},
     }
     found = [(what, r) for what, layout in layouts.items() for r in _match(layout, wish.kind)]
     if not found:
         names = sorted(k for layout in layouts.values() for k in inner_kinds.list_kinds(layout))
         raise Invalid("INNER-83", f"no op is called {wish.kind!r}: there are {', '.join(names)}")
     for what, region in found:
-        layout = layouts[what]
-        for position in _list_positions(execution, what, wish):
-            slot = LAST_SLOT if what == "sampler" else _choose_layer(region, shape.layers)
-            record = trace.compute_outer_index(index, position, slot)
+        for record in _list_records(index, execution, what, region, wish, shape.layers):
             tree = traces.open_inner(batch, record)
             for leaf, lane in _list_lanes(region, wish):
-                kind = inner_kinds.find_kind(shape, layout, leaf, lane)
+                kind = inner_kinds.find_kind(shape, layouts[what], leaf, lane)
                 if kind is None or wish.kind not in (kind, region.name.replace("_", " ")):
                     continue
                 if not _lives(tree, region, leaf, lane):
                     continue
                 counted = (leaf - region.start) * inner_kinds.count_lanes(region.type) + lane
-                layer = None if what == "sampler" else slot
+                position = inner.get_position(record)
+                layer = inner.get_slot(record) if what == "layer" else None
                 return Spot(record, position, layer, region.name, kind, counted, leaf, lane)
     where = "" if wish.position is None else f" at position {wish.position}"
     raise Invalid(
@@ -126,7 +131,20 @@ def _match(layout: Layout, kind: str) -> list[Region]:
     ]
 
 
-def _list_positions(execution: Execution, what: str, wish: Wish) -> list[int]:
+def _list_records(
+    index: int, execution: Execution, what: What, region: Region, wish: Wish, layers: int
+) -> list[int]:
+    """Return where to look, in order."""
+    if isinstance(what, Frame):
+        record = get_record(index, what)
+        there = wish.position in (None, inner.get_position(record))
+        return [record] if there else []
+    slot = LAST_SLOT if what == "sampler" else _choose_layer(region, layers)
+    positions = _list_positions(execution, what, wish)
+    return [trace.compute_outer_index(index, position, slot) for position in positions]
+
+
+def _list_positions(execution: Execution, what: What, wish: Wish) -> list[int]:
     """Return where to look, in order."""
     prompt, count = len(execution.prompt or ()), execution.positions
     if not count:

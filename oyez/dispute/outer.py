@@ -53,7 +53,7 @@ class OuterTree:
         `last_words` are the roots that the very last record holds.
         """
         self._last_words = last_words
-        self._calls = calls
+        self.calls = calls
         self._last_record = last_record
         self._retrace = retrace
         self._positions: dict[int, Positions] = {}
@@ -79,15 +79,15 @@ class OuterTree:
 
     def get_prologue(self, call: int, slot: int) -> Sequence[Chunk]:
         """Return the chunks of a record of a call's prologue; no call has none."""
-        if call >= len(self._calls):
+        if call >= len(self.calls):
             return ()
-        return trace_records.build_prologue_chunks(self._calls[call].contents)[slot]
+        return trace_records.build_prologue_chunks(self.calls[call].contents)[slot]
 
     def get_epilogue(self, call: int, slot: int) -> Sequence[Chunk]:
         """Return the chunks of a record of a call's epilogue; no call has none."""
-        if call >= len(self._calls):
+        if call >= len(self.calls):
             return ()
-        return trace_records.build_epilogue_chunks(self._calls[call].ending)[slot]
+        return trace_records.build_epilogue_chunks(self.calls[call].ending)[slot]
 
     def get_last_record(self) -> Sequence[Chunk]:
         """Return the chunk of the very last record."""
@@ -103,7 +103,7 @@ class OuterTree:
             return trace.record_tree().empty[level]
         if level == SLOT_BITS:
             call, position = index >> POSITION_BITS, index & LAST_POSITION
-            roots = self._calls[call].positions if call < len(self._calls) else ()
+            roots = self.calls[call].positions if call < len(self.calls) else ()
             if 1 <= position <= len(roots):
                 return roots[position - 1]
         return self._get_record(index) if level == 0 else None
@@ -112,14 +112,14 @@ class OuterTree:
         """Tell whether any record below a node may be other than PAD."""
         last = index == (1 << (OUTER_HEIGHT - level)) - 1
         if level >= CALL_LEVEL or last:
-            return last or index << (level - CALL_LEVEL) < len(self._calls)
+            return last or index << (level - CALL_LEVEL) < len(self.calls)
         call = index >> (CALL_LEVEL - level)
-        if call >= len(self._calls):
+        if call >= len(self.calls):
             return False
         inside = index & ((1 << (CALL_LEVEL - level)) - 1)
         first = inside << level >> SLOT_BITS
         end = (((inside + 1) << level) - 1) >> SLOT_BITS
-        return first <= len(self._calls[call].positions) or end == LAST_POSITION
+        return first <= len(self.calls[call].positions) or end == LAST_POSITION
 
     def _get_record(self, index: int) -> Hash32:
         call, position, slot = (
@@ -130,9 +130,9 @@ class OuterTree:
         if (call, position, slot) == (LAST_CALL, LAST_POSITION, LAST_SLOT):
             return self._last_record
         empty = trace.record_tree().empty[0]
-        if call >= len(self._calls):
+        if call >= len(self.calls):
             return empty
-        records = self._calls[call]
+        records = self.calls[call]
         slots, sampler = records.prologue, records.first_sampler
         if position == LAST_POSITION:
             slots, sampler = records.epilogue, empty

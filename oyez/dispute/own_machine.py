@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from oyez.chain.client import Chain
 from oyez.chain.deployment import Deployment
 from oyez.chain.duel_states import HEX_BITS
 from oyez.chain.game import Game
+from oyez.chain.proposals import fetch_id_preimage
 from oyez.dispute.outer import OuterTraces, Results
 from oyez.dispute.traces import Machine
 from oyez.engines.base import Engine
@@ -31,4 +33,5 @@ def open_machine(
     if not isinstance(engine, ExactEngine):
         return None
     levels = Game(chain, deployment).fetch_settings().inner_levels
-    return RealMachine(engine, results, traces, inner_height=HEX_BITS * levels)
+    fetch_id = functools.partial(fetch_id_preimage, chain, deployment)
+    return RealMachine(engine, results, traces, fetch_id, inner_height=HEX_BITS * levels)

@@ -21,13 +21,12 @@ from oyez.derivation import follow
 from oyez.dispute import duels
 from oyez.dispute.duels import Bout, Contest, Duels
 from oyez.protocol import inner, inner_kinds, step
-from oyez.protocol.constants import LAST_POSITION, LAST_SLOT, OUTER_HEIGHT
+from oyez.protocol.constants import LAST_POSITION, LAST_SLOT
 from oyez.protocol.errors import Invalid, Rewind, Temporary
 from oyez.protocol.inner import DEAD, Layout
+from oyez.protocol.inner_frame import find_frame, layout_frame
 from oyez.protocol.trace import ChunkType
 from oyez.protocol.types import Address, Hash32, ModelShape
-
-LAST_RECORD = (1 << OUTER_HEIGHT) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Place:
         call: its id in the inbox.
         position: 0 is the prologue, 2,047 the epilogue, between them token position - 1.
         layer: None of a record that is no layer's.
-        what: layer, sampler, prologue, epilogue, last or none.
+        what: layer, sampler, entry, state, prompt, output, roots, last or none.
     """
 
     record: int
@@ -179,12 +178,13 @@ class Chronicle:
     def _name(self, record: int) -> str:
         """Return what a record is: by its address alone, and the model's layers."""
         slot, position = inner.get_slot(record), inner.get_position(record)
-        if record == LAST_RECORD:
-            return "last"
+        frame = find_frame(record)
+        if frame is not None:
+            return frame.name.lower()
         if slot == LAST_SLOT and position < LAST_POSITION:
             return "sampler"
         if position in (0, LAST_POSITION):
-            return "epilogue" if position else "prologue"
+            return "none"
         layers = LAST_SLOT if self._shape is None else self._shape.layers
         return "layer" if slot < layers else "none"
 
@@ -211,7 +211,7 @@ class Chronicle:
             shown = [_read(leaf, resolved.lane) for leaf in bout.leaves]
             values = (shown[turn], shown[1 - turn])
         kind = None
-        if layout is not None and self._shape is not None and lane is not None:
+        if layout is not None and lane is not None:
             kind = inner_kinds.find_kind(self._shape, layout, leaf, lane)
         return Lane(
             leaf=leaf,
@@ -224,6 +224,9 @@ class Chronicle:
         )
 
     def _find_layout(self, record: int) -> Layout | None:
+        frame = find_frame(record)
+        if frame is not None:
+            return layout_frame(frame, self._height)
         if self._shape is None:
             return None
         what = self._name(record)

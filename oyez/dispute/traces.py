@@ -46,8 +46,11 @@ class Machine(Protocol):
         """Return the inner trace of a record."""
         ...
 
-    def prove_step(self, batch: int, record: int, leaf: int, lane: int) -> bytes:
-        """Return what the step's verifier reads, opened under this node's own trees."""
+    def prove_step(self, batch: int, record: int, leaf: int, lane: int, parent: Hash32) -> bytes:
+        """Return what the step's verifier reads, opened under this node's own trees.
+
+        `parent` is the assertion before the batch's.
+        """
         ...
 
 

@@ -30,7 +30,9 @@ from oyez.dispute.traces import InnerTree, Machine, NodeTree, TraceSource
 from oyez.dispute.view import Own
 from oyez.engines.exact.engine import ExactEngine
 from oyez.protocol import codec
+from oyez.protocol.constants import CHUNKS_PER_RECORD
 from oyez.protocol.errors import Fatal, Invalid
+from oyez.protocol.inner_frame import LAST_RECORD
 from oyez.protocol.state import State
 from oyez.protocol.transition import BatchResult, Execution
 from oyez.protocol.types import BatchNumber, Claim, Entry, Hash32, Manifest, Status
@@ -97,9 +99,18 @@ class FalseTraces:
         """Return a record's inner trace, false where the record is."""
         return self.inner if record == self.record else self.machine.open_inner(batch, record)
 
-    def prove_step(self, batch: int, record: int, leaf: int, lane: int) -> bytes:
+    def prove_step(self, batch: int, record: int, leaf: int, lane: int, parent: Hash32) -> bytes:
         """Return what the step reads, under the true trees: it is what both sides agree on."""
-        return self.machine.prove_step(batch, record, leaf, lane)
+        return self.machine.prove_step(batch, record, leaf, lane, parent)
+
+
+def read_roots(spot: Spot, inner: FalseInner) -> dict[str, Hash32]:
+    """Return the roots that a false last record gives its claim (TRACE-15); none of another."""
+    if spot.record != LAST_RECORD:
+        return {}
+    raw = inner.get_leaf((1 << inner.height) - CHUNKS_PER_RECORD).raw
+    names = ("state_root", "outbox_root", "receipts_root")
+    return {name: Hash32(raw[32 * at : 32 * at + 32]) for at, name in enumerate(names)}
 
 
 def derive(reader: Reader, history: History, batch: Batch, engine: ExactEngine) -> Truth:
@@ -167,7 +178,7 @@ class Trial:
         """Take a running chain; `home` keeps what the players sign."""
         self.truth = truth
         self.traces = OuterTraces(engine, truth)
-        self.machine = RealMachine(engine, truth, self.traces)
+        self.machine = RealMachine(engine, truth, self.traces, truth.reader.fetch_id_preimage)
         self.rollup = Rollup(chain, deployment)
         #: What the honest account sent, in order.
         self.done: list[Done] = []
@@ -187,7 +198,7 @@ class Trial:
         )
         self._lies += 1
         tree = PatchedTree(self.traces.open_outer(number), {spot.record: inner.record_root})
-        claim = replace(self.truth.result.claim, trace_root=tree.root)
+        claim = replace(self.truth.result.claim, trace_root=tree.root, **read_roots(spot, inner))
         last = (1 << tree.height) - 1
         proof = tuple(tree.get_node(level, last >> level ^ 1) for level in range(tree.height))
         traces = FalseTraces(tree, self.machine, spot.record, inner)

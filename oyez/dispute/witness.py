@@ -131,7 +131,9 @@ class Witness:
         bout, state = move.bout, move.bout.state
         first, second = bout.leaves
         lane = lanes.find_first_lane(first, second)
-        proof = self._get_machine().prove_step(move.batch, state.record, state.index, lane)
+        proof = self._get_machine().prove_step(
+            move.batch, state.record, state.index, lane, move.content.parent
+        )
         a, b = (fighter.champion for fighter in bout.fighters)
         return self.game.build_resolve(
             move.contest.duel, move.content, a, b, state, (first, second), lane, proof

@@ -214,14 +214,16 @@ def measure(report: Callable[[str], None] = lambda _: None) -> Measured:
             find_spot(trial.machine, number, 0, truth.executions[0], Wish(kind)) for kind in kinds
         ]
         judged = trial.play([trial.build_lie(spot) for spot in spots])
-        openings = max(_count_openings(trial, number, spot) for spot in spots)
+        parent = trial.rollup.fetch_assertion(judged[0].story.ids[0]).parent
+        openings = max(_count_openings(trial, number, spot, parent) for spot in spots)
         return _collect(
             world, trial, judged, kinds, openings, detection.measure_ratio(engine, report)
         )
 
 
-def _count_openings(trial: Trial, batch: BatchNumber, spot: Spot) -> int:
-    return len(trial.machine.prove_step(batch, spot.record, spot.leaf, spot.lane_in_leaf))
+def _count_openings(trial: Trial, batch: BatchNumber, spot: Spot, parent: Hash32) -> int:
+    where = spot.record, spot.leaf, spot.lane_in_leaf
+    return len(trial.machine.prove_step(batch, *where, parent))
 
 
 def _collect(

@@ -149,7 +149,12 @@ def compute_batch_hash(header: BatchHeader) -> Hash32:
 
     Rule: BATCH-2
     """
-    return H(
+    return keccak(encode_batch(header))
+
+
+def encode_batch(header: BatchHeader) -> bytes:
+    """Return what a batch's hash is the Keccak-256 of."""
+    return encode_hashed(
         "BATCH",
         header.number,
         header.first_call,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from oyez.protocol import inner
 from oyez.protocol.constants import KEY_BITS, MAX_CELL_BYTES, MAX_EXPRESSIONS, MAX_FIELDS
 from oyez.protocol.inner import Layout, Region
+from oyez.protocol.inner_frame import Frame
 from oyez.protocol.trace import INT16_LANES, INT32_LANES, WORDS, ChunkType
 from oyez.protocol.types import ModelShape
 
@@ -14,6 +15,31 @@ _LANES = {
     ChunkType.INT16_REVERSED: INT16_LANES,
     ChunkType.BYTES32: WORDS,
     ChunkType.BYTES: 32 * WORDS,
+}
+
+
+#: Lanes around the tokens that may have a value, counted from a region's first; of others all.
+_FRAME_COUNTS = {
+    "alive": 1,
+    "words": 13,
+    "entry_head": 4,
+    "entry_words": 12,
+    "entry_cell": MAX_CELL_BYTES,
+    "place": 3 * MAX_FIELDS + 4,
+    "verdict": 2 * MAX_EXPRESSIONS,
+    "output_head": 6,
+    "field": 2 * MAX_FIELDS - 1,
+    "cell_after": 4,
+    "path_end": 2,
+    "depth": KEY_BITS // WORDS + 1,
+    "new_path": KEY_BITS + 1,
+    "roots_head": 1,
+    "roots_words": 14,
+    "last_words": 3,
+    "cell": 3,
+    "count": MAX_FIELDS,
+    "state_head": 2,
+    "prompt_head": 2,
 }
 
 
@@ -30,8 +56,10 @@ def list_kinds(layout: Layout) -> list[str]:
     return [kind for region in layout.regions if region.leaves for kind in region.kinds]
 
 
-def find_kind(shape: ModelShape, layout: Layout, leaf: int, lane: int) -> str | None:
+def find_kind(shape: ModelShape | None, layout: Layout, leaf: int, lane: int) -> str | None:
     """Return the kind of a lane; None in a leaf that is always PAD, and of lanes without a value.
+
+    Without a shape the layout is of a record around the tokens.
 
     Rule: INNER-80
     """
@@ -39,9 +67,20 @@ def find_kind(shape: ModelShape, layout: Layout, leaf: int, lane: int) -> str | 
     if region is None:
         return None
     at = (leaf - region.start) * _LANES[region.type] + lane
+    if shape is None or region.op >= Frame.ENTRY:
+        return _find_frame_kind(region, at)
     if at >= _count(shape, region):
         return None
     return region.kinds[_choose(shape, region, at)]
+
+
+def _find_frame_kind(region: Region, at: int) -> str | None:
+    """Return the kind of a lane around the tokens; regions of two kinds have them in turn."""
+    if at >= _FRAME_COUNTS.get(region.name, region.leaves * _LANES[region.type]):
+        return None
+    if region.name == "place" and at >= 2 * MAX_FIELDS:
+        return region.kinds[2 + (at >= 2 * MAX_FIELDS + 4)]
+    return region.kinds[at % min(2, len(region.kinds))]
 
 
 def _choose(shape: ModelShape, region: Region, at: int) -> int:
@@ -56,12 +95,8 @@ def _choose(shape: ModelShape, region: Region, at: int) -> int:
             return int(at >= inner.keys(shape))
         case "before":
             return min(at, 1)
-        case "run" | "walk" | "candidates" | "cursor" | "parse":
+        case "run" | "walk" | "candidates":
             return at & 1
-        case "chain" | "verdict" | "field_part":
-            return at & 1
-        case "place":
-            return at & 1 if at < 2 * MAX_FIELDS else 2 + (at >= 2 * MAX_FIELDS + 4)
         case _:
             return 0
 
@@ -108,22 +143,5 @@ def _count(shape: ModelShape, region: Region) -> int:
         "next": 2,
         "ending": 4,
         "state": 2,
-        "alive": 1,
-        "words": 13,
-        "entry_head": 4,
-        "entry_words": 12,
-        "entry_cell": MAX_CELL_BYTES,
-        "prompt_head": 2,
-        "place": 3 * MAX_FIELDS + 4,
-        "verdict": 2 * MAX_EXPRESSIONS,
-        "output_head": 6,
-        "field": 2 * MAX_FIELDS - 1,
-        "cell_after": 4,
-        "path_end": 2,
-        "depth": KEY_BITS // WORDS + 1,
-        "new_path": KEY_BITS + 1,
-        "roots_head": 1,
-        "roots_words": 14,
-        "last_words": 3,
     }
     return counts.get(region.name, region.leaves * _LANES[region.type])

@@ -1,4 +1,4 @@
-"""All ops of layers and samplers, by number."""
+"""All ops by number: of layers, of samplers, and of the records around the tokens."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from types import MappingProxyType
 
 from oyez.protocol import (
     step_attention,
+    step_compute,
+    step_entry,
     step_layer,
     step_machine,
+    step_output,
+    step_prompt,
+    step_roots,
     step_rows,
     step_sampler,
+    step_scalars,
     step_scores,
+    step_state,
     step_vocabulary,
 )
 from oyez.protocol.step import Op
@@ -26,5 +33,12 @@ OPS: Mapping[int, Op] = MappingProxyType(
         **step_vocabulary.OPS,
         **step_scores.OPS,
         **step_sampler.OPS,
+        **step_entry.OPS,
+        **step_state.OPS,
+        **step_prompt.OPS,
+        **step_output.OPS,
+        **step_scalars.OPS,
+        **step_compute.OPS,
+        **step_roots.OPS,
     }
 )

@@ -19,6 +19,7 @@ from oyez.protocol import inner, trace
 from oyez.protocol.constants import CHUNKS_PER_RECORD
 from oyez.protocol.step import ChunkLanes
 from oyez.protocol.trace import PAD_CHUNK, Chunk
+from oyez.protocol.types import Hash32
 from tests.actors.lie import FalseRun
 
 #: Above the best score, in Q16: whatever the biases are.
@@ -68,8 +69,8 @@ class Defence:
         values[self.token % trace.INT32_LANES] += LEAD
         return trace.encode_int32(values)
 
-    def prove_step(self, batch: int, record: int, leaf: int, lane: int) -> bytes:
-        return self.true_machine.prove_step(batch, record, leaf, lane)
+    def prove_step(self, batch: int, record: int, leaf: int, lane: int, parent: Hash32) -> bytes:
+        return self.true_machine.prove_step(batch, record, leaf, lane, parent)
 
 
 def defend(engine: ExactEngine, truth: Truth, lie: FalseRun) -> tuple[Defence, Truth]:
@@ -83,5 +84,7 @@ def defend(engine: ExactEngine, truth: Truth, lie: FalseRun) -> tuple[Defence, T
     execution = lie.executions[inner.get_call(record)]
     prompt = len(execution.prompt or ())
     token = execution.tokens[inner.get_position(record) - prompt]
-    machine = RealMachine(contrary, held, outer)
-    return Defence(outer, machine, RealMachine(engine, truth, true_outer), record, token), held
+    fetch_id = truth.reader.fetch_id_preimage
+    machine = RealMachine(contrary, held, outer, fetch_id)
+    true_machine = RealMachine(engine, truth, true_outer, fetch_id)
+    return Defence(outer, machine, true_machine, record, token), held

@@ -6,6 +6,7 @@ and in all later ones, follows from it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,10 @@ from oyez.chain.client import Chain
 from oyez.chain.deployment import Deployment
 from oyez.chain.duel_states import HEX_BITS
 from oyez.chain.game import Game
-from oyez.dispute.machine import CallTraces, RealMachine
+from oyez.chain.proposals import fetch_id_preimage
+from oyez.dispute.call_traces import CallGiven, CallTraces
+from oyez.dispute.machine import RealMachine
 from oyez.dispute.outer import OuterTraces, OuterTree, Results
-from oyez.dispute.rerun import CallRun
 from oyez.engines.exact import inner_leaves, spec
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.inner_layer import LayerInput, LayerTrace
@@ -152,8 +154,8 @@ class LyingMachine(RealMachine):
 
     lie: Lie
 
-    def build_call(self, outer: OuterTree, call: int, run: CallRun | None) -> CallTraces:
-        made = LyingCall(self.model, self.engine, self.rows, outer, call, run)
+    def build_call(self, outer: OuterTree, call: int, given: CallGiven) -> CallTraces:
+        made = LyingCall(self.model, self.engine, self.rows, outer, call, given)
         made.lie = self.lie
         return made
 
@@ -204,7 +206,8 @@ def open_lying(lie: Lie) -> Any:
         chain: Chain, place: Deployment, engine: ExactEngine, own: Results, traces: OuterTraces
     ) -> LyingMachine:
         levels = Game(chain, place).fetch_settings().inner_levels
-        made = LyingMachine(engine, own, traces, inner_height=HEX_BITS * levels)
+        fetch_id = functools.partial(fetch_id_preimage, chain, place)
+        made = LyingMachine(engine, own, traces, fetch_id, inner_height=HEX_BITS * levels)
         made.lie = lie
         return made
 

@@ -14,6 +14,7 @@ from oyez.engines.exact.loading import load_engine
 from oyez.protocol import inner, trace
 from oyez.protocol.constants import LAST_SLOT
 from oyez.protocol.inner import Region
+from oyez.protocol.inner_frame import Frame, layout_frame
 from oyez.protocol.step import ChunkLanes
 from oyez.protocol.step_machine import Mode
 from oyez.protocol.trace import ChunkType
@@ -125,7 +126,8 @@ def test_what_is_deployed_fits() -> None:
 def test_each_op_has_one_verifier() -> None:
     """Rule: INNER-72"""
     ops = sorted(op for ops in step_contracts.VERIFIERS.values() for op in ops)
-    assert ops == [*range(28), *range(inner.SAMPLER_OPS, inner.SAMPLER_OPS + 21)]
+    around = [region.op for frame in Frame for region in layout_frame(frame, 12).regions]
+    assert ops == [*range(28), *range(inner.SAMPLER_OPS, inner.SAMPLER_OPS + 21), *around]
 
 
 @pytest.mark.parametrize("name", ["mixed", "halves", "super"])

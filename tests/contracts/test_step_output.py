@@ -200,15 +200,18 @@ def test_each_wrong_proof_has_its_reason() -> None:
 
     refuse("step: wrong openings", leaves[:-1], rows, hint, ())
     refuse("step: wrong openings", leaves[:1], rows, hint, ())
-    refuse("step: a preimage of nothing", leaves, rows, hint, (b"",))
-    refuse("step: the token's row", leaves, (), hint, ())
+    refuse("step: a preimage for an output", leaves, rows, hint, (b"",))
+    refuse("step: an output token's row", leaves, (), hint, ())
     refuse("step: not under the model root", leaves, ((data[:-1], siblings),), hint, ())
     refuse("step: model height", leaves, ((data, siblings[:-1]),), hint, ())
     refuse("step: outer height", (leaves[3], *leaves[1:3], leaves[0]), rows, hint, ())
-    for other, reason in ((plain, "step: a row of no token"), (parse, "step: a row for no text")):
+    for other, reason, preimage in (
+        (plain, "step: a row of no token", "step: a preimage for an output"),
+        (parse, "step: a row for a parse", "step: a preimage for a parse"),
+    ):
         shown, _, _, _ = decode(FRAME_TYPES, other.proof)
         refuse(reason, shown, rows, hint, (), of=other)
-        refuse("step: a preimage of nothing", shown, (), hint, (b"",), of=other)
+        refuse(preimage, shown, (), hint, (b"",), of=other)
         refuse("step: wrong openings", shown[:1], (), hint, (), of=other)
     for other, reason in ((case, "step: none of the output's"), (parse, "step: no parse")):
         with reverts(reason):

@@ -245,7 +245,7 @@ def test_each_wrong_proof_has_its_reason() -> None:
     refuse("step: model height", leaves, rows[::-1], hint, ())
     refuse("step: not under the model root", leaves, rows, hint + 1, ())
     shown, _, _, _ = decode(FRAME_TYPES, plain.proof)
-    refuse("step: a row for no text", shown, rows, hint, (), of=plain)
+    refuse("step: a row for no prompt text", shown, rows, hint, (), of=plain)
     refuse("step: a preimage of nothing", shown, (), 0, (b"\0" * 32,), of=plain)
     with reverts("step: none of the prompt's"):
         case.ask(step=(*case.step[:5], 99, *case.step[6:]))

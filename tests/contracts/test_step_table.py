@@ -9,8 +9,9 @@ import pytest
 from eth_utils.address import to_canonical_address
 
 from oyez.chain import deploy
-from oyez.protocol import inner, trace
+from oyez.protocol import inner, inner_frame, trace
 from oyez.protocol.constants import LAST_POSITION, LAST_SLOT
+from oyez.protocol.inner_frame import Frame
 from oyez.protocol.types import Address, ModelShape
 from tests.contracts import harness
 from tests.contracts.harness import Contract, World, reverts
@@ -25,20 +26,27 @@ WIDE = dataclasses.replace(
 )
 
 
+#: Shape, table, verifiers of layers, samplers, and what stands around the tokens.
+Made = tuple[ModelShape, Contract, list[Address], list[Address], list[Address]]
+FRAMES = [inner_frame.layout_frame(frame, 12) for frame in Frame]
+FRAME_OPS = sum(len(layout.regions) for layout in FRAMES)
+
+
 @functools.cache
-def tables() -> dict[str, tuple[ModelShape, Contract, list[Address], list[Address]]]:
+def tables() -> dict[str, Made]:
     return {"135M": make(harness.SHAPE), "1B": make(WIDE)}
 
 
-def make(shape: ModelShape) -> tuple[ModelShape, Contract, list[Address], list[Address]]:
+def make(shape: ModelShape) -> Made:
     root, proof = fabricate(shape)
     world = World(harness.settings(models=(deploy.ListedModel(root, shape),)))
     model = create(world, proof)
     # one contract an op, so that none stands for another
-    given = [world.deploy(VERIFIER, model.address).address for _ in range(28 + 21)]
-    table = world.deploy(PATH, model.address, given[:28], given[28:])
+    made = [world.deploy(VERIFIER, model.address).address for _ in range(28 + 21 + FRAME_OPS)]
+    given = made[:28], made[28:49], made[49:]
+    table = world.deploy(PATH, model.address, *given)
     assert table.inner_height() == 12
-    return shape, table, given[:28], given[28:]
+    return shape, table, *given
 
 
 def ask(table: Contract, record: int, leaf: int) -> tuple[Address, int, int]:
@@ -54,7 +62,7 @@ def at(call: int, position: int, slot: int) -> int:
 @pytest.mark.parametrize("sampler", [False, True])
 def test_each_leaf_has_the_op_of_the_layout(name: str, sampler: bool) -> None:
     """Rule: INNER-72, INNER-73"""
-    shape, table, layers, samplers = tables()[name]
+    shape, table, layers, samplers, _ = tables()[name]
     layout = inner.layout_sampler(shape) if sampler else inner.layout_layer(shape)
     verifiers, first = (samplers, inner.SAMPLER_OPS) if sampler else (layers, 0)
     records = [at(255, LAST_POSITION - 1, LAST_SLOT), at(0, 0, LAST_SLOT)]
@@ -93,28 +101,21 @@ def test_a_slot_without_a_record_is_pad() -> None:
     assert table.recompute(step, bytes(1_024), b"") == inner.DEAD
 
 
-#: Types of the chunks that live: slot of prologue or epilogue, or the very last record.
-AROUND = {
-    (3, 0, 0): [1, 3, 4, 4],
-    (3, 0, 1): [1, 3, 4, 4, 4, 4],
-    (3, 0, 2): [1] * 9,
-    (3, LAST_POSITION, 0): [1, 3, 4],
-    (3, LAST_POSITION, 1): [1, 3],
-    (255, LAST_POSITION, LAST_SLOT): [3],
-}
-
-
-@pytest.mark.parametrize("place", AROUND)
-def test_records_around_the_tokens_have_types_and_no_step_yet(place: tuple[int, int, int]) -> None:
-    """Rule: INNER-72, TRACE-13, TRACE-18, TRACE-19"""
-    _, table, *_ = tables()["135M"]
-    for leaf in (0, LEAVES - 17):
-        assert ask(table, at(*place), leaf) == (table.address, 255, 1)
-    for chunk, kind in enumerate(AROUND[place]):
-        assert ask(table, at(*place), LEAVES - 16 + chunk) == (table.address, 254, kind)
-    step = (bytes(32), bytes(32), 3, 0, 0, 254, bytes(32), 1, bytes(32))
-    with reverts("table: no step here yet"):
-        table.recompute(step, bytes(1_024), b"")
+@pytest.mark.parametrize("frame", Frame)
+def test_each_leaf_around_the_tokens_has_the_op_of_the_layout(frame: Frame) -> None:
+    """Rule: FRAME-1, FRAME-2, INNER-72"""
+    _, table, _, _, verifiers = tables()["135M"]
+    layout = inner_frame.layout_frame(frame, 12)
+    ops = [region.op for each in FRAMES for region in each.regions]
+    for call in (0, 3, 255):
+        record = inner_frame.get_record(call, frame)
+        for leaf in sorted({*range(0, 240, 1 if call == 3 else 17), *range(LEAVES - 18, LEAVES)}):
+            region = layout.find(leaf)
+            if region is None:
+                assert ask(table, record, leaf) == (table.address, 255, 1), leaf
+            else:
+                stated = (verifiers[ops.index(region.op)], region.op, region.type)
+                assert ask(table, record, leaf) == stated, leaf
 
 
 def test_the_types_are_those_of_real_records() -> None:
@@ -123,12 +124,11 @@ def test_the_types_are_those_of_real_records() -> None:
     engine = tiny("mixed")[0]
     real = RealBatch(engine, build_short_action(engine), [b"hi there", b"\n"])
     for call in (0, 1):
-        for position in (0, LAST_POSITION):
-            for slot in range(3):
-                tree = real.machine.open_inner(1, at(call, position, slot))
-                for leaf in range(LEAVES - 16, LEAVES):
-                    shown = tree.get_leaf(leaf).type
-                    assert shown in (0, ask(table, at(call, position, slot), leaf)[2])
+        for frame in Frame:
+            record = inner_frame.get_record(call, frame)
+            tree = real.machine.open_inner(1, record)
+            for leaf in range(LEAVES - 16, LEAVES):
+                assert tree.get_leaf(leaf).type in (0, ask(table, record, leaf)[2])
 
 
 def test_every_op_has_a_verifier() -> None:
@@ -141,12 +141,17 @@ def test_every_op_has_a_verifier() -> None:
         with reverts("table: a layer op unverified"):
             layers = [there] * 28
             layers[place] = Address(bytes(20))
-            world.deploy(PATH, model, layers, [there] * 21)
+            world.deploy(PATH, model, layers, [there] * 21, [there] * FRAME_OPS)
     for place in (0, 20):
         with reverts("table: a sampler op unverified"):
             samplers = [there] * 21
             samplers[place] = harness.STRANGER
-            world.deploy(PATH, model, [there] * 28, samplers)
+            world.deploy(PATH, model, [there] * 28, samplers, [there] * FRAME_OPS)
+    for place in (0, FRAME_OPS - 1):
+        with reverts("table: a frame op unverified"):
+            frames = [there] * FRAME_OPS
+            frames[place] = harness.STRANGER
+            world.deploy(PATH, model, [there] * 28, [there] * 21, frames)
 
 
 def test_every_verifier_is_for_the_tables_model() -> None:
@@ -156,12 +161,15 @@ def test_every_verifier_is_for_the_tables_model() -> None:
     # the same model twice: another address is another model
     model, other = create(world, proof).address, create(world, proof).address
     good, bad = (world.deploy(VERIFIER, one).address for one in (model, other))
-    assert world.deploy(PATH, model, [good] * 28, [good] * 21).inner_height() == 12
-    for place in range(28 + 21):
-        given = [good] * (28 + 21)
-        given[place] = bad
+
+    def deploy_table(given: list[Address]) -> Contract:
+        return world.deploy(PATH, model, given[:28], given[28:49], given[49:])
+
+    all_good = [good] * (28 + 21 + FRAME_OPS)
+    assert deploy_table(all_good).inner_height() == 12
+    for place in range(len(all_good)):
         with reverts("table: steps of another model"):
-            world.deploy(PATH, model, given[:28], given[28:])
+            deploy_table([*all_good[:place], bad, *all_good[place + 1 :]])
     real = world.deploy("contracts/StepVerifierScores.vy", other).address
     with reverts("table: steps of another model"):
-        world.deploy(PATH, model, [good] * 28, [*[good] * 20, real])
+        deploy_table([*all_good[:-1], real])

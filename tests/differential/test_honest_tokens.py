@@ -14,6 +14,7 @@ from oyez.protocol.step_machine import Mode
 from oyez.protocol.trace import ChunkType
 from tests.contracts.harness import AUTHOR
 from tests.contracts.test_step_model import create, tiny, world_of
+from tests.real_calls import PARENT
 from tests.unit.dispute.test_inner_sampler import list_samplers, short
 from tests.vocabulary_steps import OPS, VERIFIERS
 
@@ -46,7 +47,7 @@ def test_lanes_of_a_real_call_are_recomputed_under_its_own_roots() -> None:
             expected = DEAD if chunk.type is ChunkType.PAD else ChunkLanes(chunk)[lane]
             roots = (batch.result.claim.trace_root, tree.get_node(tree.height, 0))
             step = (*roots, record, leaf, lane, region.op, bytes(32), 1, bytes(32))
-            proof = batch.machine.prove_step(1, record, leaf, lane)
+            proof = batch.machine.prove_step(1, record, leaf, lane, PARENT)
             verifier = verifiers[VERIFIERS[region.op]]
             raw = b"" if chunk.type is ChunkType.PAD else chunk.data
             assert verifier.recompute(step, raw, proof) == expected, (region.name, leaf, lane)

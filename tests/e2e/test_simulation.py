@@ -8,12 +8,9 @@ from dataclasses import replace
 import pytest
 
 from oyez.chain.deployment import Deployment
-from oyez.dispute import simulation
-from oyez.dispute.choosing import Spot, Wish
+from oyez.dispute.choosing import Wish
 from oyez.dispute.simulation import Simulated, simulate
 from oyez.engines.exact.engine import ExactEngine
-from oyez.protocol import trace
-from oyez.protocol.constants import LAST_POSITION
 from oyez.protocol.errors import Invalid
 from oyez.protocol.manifest_encode import encode_manifest
 from oyez.protocol.types import CallId, Status
@@ -49,7 +46,18 @@ def simulated(rollup: LocalRollup, engine: ExactEngine, call: int, wish: Wish) -
     return found
 
 
-@pytest.mark.parametrize(("call", "kind"), [(0, "gate row"), (2, "mode"), (2, "kv copy")])
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (0, "gate row"),
+        (2, "mode"),
+        (2, "kv copy"),
+        (0, "entry word"),
+        (2, "state byte"),
+        (1, "output head"),
+        (2, "last word"),
+    ],
+)
 def test_a_broken_number_dies_on_a_copy_of_the_chain(
     rollup: LocalRollup, engine: ExactEngine, call: int, kind: str
 ) -> None:
@@ -83,29 +91,3 @@ def test_what_cannot_be_disputed_is_refused_in_words(
     )
     with pytest.raises(Invalid, match="without a DuelGame"):
         simulate(bare, engine, CallId(0), Wish("mode"), log=lambda _event, /, **_facts: None)
-
-
-@pytest.mark.parametrize(
-    ("position", "slot", "lane"), [(LAST_POSITION, 0, 2), (0, 0, 1), (LAST_POSITION, 2, 0)]
-)
-def test_a_lie_that_no_step_judges_defeats_nobody(
-    rollup: LocalRollup,
-    engine: ExactEngine,
-    monkeypatch: pytest.MonkeyPatch,
-    position: int,
-    slot: int,
-    lane: int,
-) -> None:
-    """Rule: INNER-72"""
-    record, leaf = trace.compute_outer_index(0, position, slot), (1 << 12) - 16
-    spot = Spot(record, position, None, "around", "around", lane, leaf, lane)
-    monkeypatch.setattr(simulation, "find_spot", lambda *_: spot)
-
-    found = simulated(rollup, engine, 2, Wish("around"))
-
-    assert found.judged.status is Status.PENDING
-    (bout,) = found.judged.story.bouts
-    assert (bout.phase, bout.out) == ("RESOLVABLE", ())
-    assert bout.lane is not None
-    assert (bout.lane.leaf, bout.lane.contract) == (leaf, None)
-    assert found.judged.story.falls == ()

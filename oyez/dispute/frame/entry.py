@@ -81,13 +81,7 @@ def add_batch(header: BatchHeader, entries: Sequence[Entry], preimages: Preimage
 
     Rule: BATCH-2, BATCH-4
     """
-    preimages.add(
-        codec.encode_hashed(
-            "BATCH",
-            *(header.number, header.first_call, header.count, header.opened_at),
-            *(header.prevrandao, header.entries_root),
-        )
-    )
+    preimages.add(codec.encode_batch(header))
     level = [codec.compute_entry_hash(entry) for entry in entries]
     for height in range(ENTRIES_HEIGHT):
         level += [merkle.keccak_tree().empty[height]] * (len(level) % 2)

@@ -14,6 +14,7 @@ from oyez.dispute.falsify import PatchedTree, falsify, falsify_record, flip_lane
 from oyez.protocol import inner, inner_kinds, trace
 from oyez.protocol.constants import LAST_SLOT, RECORD_HEIGHT
 from oyez.protocol.errors import Invalid
+from oyez.protocol.inner_frame import Frame, get_record, layout_frame
 from oyez.protocol.step import FILLER, read_lane
 from oyez.protocol.trace import PAD_CHUNK, ChunkType
 from tests.contracts.test_step_model import tiny
@@ -146,6 +147,43 @@ def test_a_place_may_be_named() -> None:
     assert (spot.op, spot.kind, spot.position, spot.lane) == ("gate", "gate row", 3, 5)
     assert inner.get_position(spot.record) == 3
     assert inner.get_slot(spot.record) not in (0, LAST_SLOT)
+
+
+#: By call, what it has not: its action computes nothing, and the model never ran in the second.
+MISSING = {
+    (Frame.OUTPUT, 0): {"operation", "failure"},
+    (Frame.PROMPT, 1): {"prompt cursor", "prompt token", "prompt record token"},
+    (Frame.OUTPUT, 1): {
+        *("output owner", "scalar end", "scalar place", "scalar", "written value", "merged value"),
+        *("operation", "failure", "failed expression", "failed guard"),
+    },
+}
+
+
+@pytest.mark.parametrize("frame", Frame)
+@pytest.mark.parametrize("call", [0, 1])
+def test_every_kind_around_the_tokens_is_found(frame: Frame, call: int) -> None:
+    """Of a call whose model never ran, too. Rule: INNER-83, FRAME-1"""
+    record = get_record(call, frame)
+    found = {kind: spot for kind in list_frame(frame) if (spot := search(kind, call)) is not None}
+
+    for kind, spot in found.items():
+        assert (spot.record, spot.kind, spot.layer) == (record, kind, None)
+        assert spot.position == inner.get_position(record)
+        with pytest.raises(Invalid, match="lives at position 1 in this call"):
+            find(f"{kind}:1", call)
+    assert set(list_frame(frame)) - set(found) == MISSING.get((frame, call), set())
+
+
+def list_frame(frame: Frame) -> list[str]:
+    return inner_kinds.list_kinds(layout_frame(frame, 12))
+
+
+def search(kind: str, call: int) -> Spot | None:
+    try:
+        return find(kind, call)
+    except Invalid:
+        return None
 
 
 @pytest.mark.parametrize(
