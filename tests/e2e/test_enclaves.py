@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oyez.attestation import archive
+from oyez.attestation.audit import judge_evidence
 from oyez.attestation.engine_build import compute_engine_build
 from oyez.attestation.simulated_agent import Agent, AgentServer
 from oyez.attestation.simulated_certificates import issue_list
 from oyez.chain.contracts import ModelRegistry
 from oyez.protocol import enclaves
-from oyez.protocol.types import Address
+from oyez.protocol.errors import Invalid
+from oyez.protocol.types import Address, Hash32
 from tests.enclave_world import (
     CURATOR,
     DELAY,
@@ -128,6 +131,27 @@ def test_evidence_that_is_not_what_was_registered_does_not_match(
     assert "not signed by its attestation key" in found["reason"]
     assert found["dcap_qvl"].startswith("error")
     assert "does not hold" in shell.text("verify", made["signer"], code=1)
+
+
+def test_a_log_that_says_otherwise_than_the_quote_does_not_match(shell: Shell) -> None:
+    """Rule: ENCLAVE-13"""
+    shell("register")
+    rollup, registry = shell.world.rollup, shell.world.registry
+    chain, place = rollup.chain, rollup.deployment
+    (one,) = registry.fetch_registered(place.deployment_block, chain.fetch_block().number)
+    evidence = archive.Archive(chain, place).read(one)
+    judge_evidence(chain, registry.address, one, evidence)
+    other = Hash32(b"\1" * 32)
+    for what, changed in (
+        ("another workload", replace(one, workload=other)),
+        ("another key or application", replace(one, application=other)),
+        ("another key or application", replace(one, signer=Address(b"\1" * 20))),
+        ("another key or application", replace(one, ref_block=one.ref_block - 1)),
+    ):
+        with pytest.raises(Invalid, match=what):
+            judge_evidence(chain, registry.address, changed, evidence)
+    with pytest.raises(Invalid, match="another key or application"):
+        judge_evidence(chain, Address(b"\1" * 20), one, evidence)
 
 
 def test_another_build_is_named_when_it_is_given(

@@ -87,6 +87,8 @@ def test_what_is_newer_waits_until_what_is_stored_nears_its_end(world: EnclaveWo
     world.keep()
     end = world.kept.fetch_tcb_info(PLATFORM.fmspc).until
     assert end - world.now > MARGIN
+    world.rollup.anvil.advance(DAY // 2)
+    assert told(world.keep(margin=100 * DAY)) == []  # not worth it for less than a day more
     world.rollup.anvil.advance(DAY)
     assert told(world.keep()) == []
     world.rollup.anvil.advance(end - MARGIN - world.now - 60)
