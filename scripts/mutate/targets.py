@@ -81,7 +81,7 @@ TESTS: dict[str, tuple[str, ...]] = {
             "Scores": (*_VOCABULARY, "contracts/test_gumbel"),
             "Prompt": _PROMPT,
             "Output": _OUTPUT,
-            "Parse": _OUTPUT,
+            "Parse": (*_OUTPUT, *_MACHINE),
             "Scalars": _COMPUTE,
             "Compute": _COMPUTE,
             "Sampler": (
