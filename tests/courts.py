@@ -83,7 +83,12 @@ def court(name: str, *more: bytes) -> Court:
 
 def build_court(engine: ExactEngine, prefix: int, *more: bytes) -> Court:
     """Run calls behind a prefix of so many tokens, and deploy the steps of their model."""
-    batch = run_call(engine, b"a day", prefix, *more)
+    return open_batch(run_call(engine, b"a day", prefix, *more))
+
+
+def open_batch(batch: RealBatch) -> Court:
+    """Deploy the steps of the model that ran a batch."""
+    engine = batch.engine
     listed = deploy.ListedModel(engine.model_root, engine.shape)
     world = World(harness.settings(models=(listed,), proof=prove_engine(engine)))
     world.actions.publish(encode_manifest(batch.action), sender=AUTHOR)

@@ -148,6 +148,10 @@ class CallTraces:
         return tree
 
     def _build(self, record: int) -> InnerLeaves:
+        """Make a record's inner trace.
+
+        Rule: FRAME-90, INNER-70, INNER-66
+        """
         _, position, slot = split_record(record)
         layout = self.model.get_layout(record)
         if layout is None:

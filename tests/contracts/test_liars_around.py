@@ -1,0 +1,47 @@
+"""A liar about what stands around a call's tokens loses at the lane where his lie comes in."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from oyez.dispute.inner_tree import RecordTree
+from oyez.dispute.machine import get_lane
+from oyez.protocol.types import Code
+from tests import liars
+from tests.liars import GUARDED, LIARS, OVERFLOWS, Liar
+
+
+def test_the_courts_have_the_ends_that_are_lied_about() -> None:
+    ends = {
+        most: [execution.code for execution in liars.open_court(most).batch.executions]
+        for most in (OVERFLOWS, GUARDED)
+    }
+    assert ends[OVERFLOWS] == [Code.NONE, Code.COMPUTE, Code.BAD_INPUT, Code.COMPUTE]
+    assert ends[GUARDED] == [Code.NONE, Code.GUARD, Code.BAD_INPUT, Code.GUARD]
+
+
+def test_every_kind_of_record_is_lied_about() -> None:
+    assert min(Counter(liar.frame for liar in LIARS).values()) >= 1
+    assert len({liar.frame for liar in LIARS}) == 6
+    assert len({liar.name for liar in LIARS}) == len(LIARS)
+
+
+@pytest.mark.parametrize("liar", LIARS, ids=lambda liar: liar.name)
+def test_a_liar_loses_at_his_own_lane(liar: Liar) -> None:
+    """Rule: FRAME-90, FRAME-3"""
+    here, record = liars.open_court(liar.most), liars.get_record_of(liar)
+    true, false = here.batch.machine.open_inner(1, record), RecordTree(liars.write_false(liar))
+    # he defends another record, too
+    assert true.get_node(4, 255) != false.get_node(4, 255)
+
+    leaf, lane = liars.find_first(true, false)
+    layout = true.leaves.layout
+    region = layout.find(leaf)
+
+    assert region is not None
+    assert region.name == liar.region
+    value = here.judge(record, leaf, lane)
+    assert value == get_lane(true.get_chunk(leaf), lane)
+    assert value != get_lane(false.get_chunk(leaf), lane)
