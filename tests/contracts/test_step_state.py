@@ -163,15 +163,33 @@ def test_leaves_are_opened_all_and_in_order(op: int, leaf: int, lane: int) -> No
     assert len(leaves) >= 3
     for at in range(1, len(leaves)):
         swapped = [*leaves[: at - 1], leaves[at], leaves[at - 1], *leaves[at + 1 :]]
-        assert refuses(case, swapped)
-        assert refuses(case, leaves[:at] + leaves[at + 1 :])
+        assert refuses(case, swapped) in UNFOUNDED
+        assert refuses(case, leaves[:at] + leaves[at + 1 :]) in UNFOUNDED
     with reverts("step: wrong openings"):
         case.ask(proof=change(case, 0, leaves[:-1]))
+    if len(leaves) < 6:
+        with reverts("step: wrong openings"):
+            case.ask(proof=change(case, 0, [*leaves, leaves[-1]]))
     data, siblings = leaves[-1]
     with reverts("step: not beside the first"):
         case.ask(proof=change(case, 0, [*leaves[:-1], (data[:-1] + b"\1", siblings)]))
     with reverts("step: hook at another level"):
         case.ask(proof=change(case, 0, [*leaves[:-1], (data, siblings[:-1])]))
+
+
+#: Why a leaf is not the one that stands at an address.
+UNFOUNDED = {
+    "step: inner height",
+    "step: outer height",
+    "step: not under the inner root",
+    "step: not under the outer root",
+    "step: hook at another level",
+    "step: not beside the first",
+    # a lane of another leaf may ask for other leaves, or for no preimage
+    "step: wrong openings",
+    "step: no preimage of the state",
+    "step: a preimage of the state",
+}
 
 
 def refuses(case: Case, leaves: list[tuple[bytes, tuple[bytes, ...]]]) -> str:
