@@ -116,6 +116,29 @@ def evaluate(code: OpCode, values: Sequence[int]) -> int:
         return 0
 
 
+def test_words_of_the_entry_are_numbers_from_0_on() -> None:
+    """What is 2^255 or more is out of range, like any result.
+
+    Rule: FRAME-64, EXPR-2
+    """
+    codes = (OpCode.TIME, OpCode.CALLER, OpCode.VALUE)
+    manifest = build_manifest([FLAG], [(None, [Op(code)]) for code in codes])
+    digest = publish(bench(), manifest)
+    for rank, place in enumerate((2, 3, 4)):
+        for word, expected in (
+            *((0, 0), (1, 1), (2**255 - 1, 2**255 - 1)),
+            *((2**255, 0), (2**255 + 1, 0), (2**256 - 1, 0)),
+        ):
+            world = build_world(digest)
+            words = [*[9] * 7, int.from_bytes(digest, "big")]
+            words[place] = word
+            world.outer[get_record(3, Frame.ENTRY), 1] = encode_words(words)
+            world.inner[bench().layout.get("written").start] = encode_words([0])
+            assert ask(world, "op", 64 * rank) == expected
+            failed = int(word > MAX_VALUE)
+            assert ask(world, "fail", 64 * rank, encode_int32([0])) == failed
+
+
 def test_a_failure_is_an_ops_own_or_that_of_one_it_takes_from() -> None:
     """Rule: FRAME-62"""
     rank = COMPUTING.index(OpCode.ADD)
