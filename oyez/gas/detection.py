@@ -19,6 +19,7 @@ from oyez.dispute.outer import OuterTraces
 from oyez.dispute.traces import list_children
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.prefix_cache import PrefixCache
+from oyez.engines.exact.session import BLOCK
 from oyez.protocol import codec
 from oyez.protocol.constants import UPGRADE_IMMUTABLE
 from oyez.protocol.errors import Fatal
@@ -98,6 +99,27 @@ def measure_ratio(engine: ExactEngine, report: Callable[[str], None] = lambda _:
     return round(statistics.median(ratios), 3)
 
 
+def estimate_ratio(engine: ExactEngine, seconds: float) -> float:
+    """Return at most what the ratio is of a model whose layers are not run here.
+
+    Measured is all that a challenger does beside the inference. The inference is counted as if all
+    its positions passed a layer in full blocks, and made no logits: it takes longer.
+
+    Args:
+        engine: runs anything in place of the layers.
+        seconds: that a full block takes in one layer.
+    """
+    manifest = build_action(engine)
+    batch = build_batch(manifest)
+    executions = execute(engine, manifest, batch)
+    begun = time.perf_counter()
+    find_moves(engine, manifest, batch, executions, random.Random(3).randrange(CALLS))
+    beside = time.perf_counter() - begun
+    positions = PREFIX + sum(item.positions - PREFIX for item in executions)
+    inference = seconds * engine.shape.layers * positions / BLOCK
+    return round(1 + beside / inference, 3)
+
+
 def build_action(engine: ExactEngine) -> Manifest:
     """Return an action that judges a text, with a cell for each caller."""
     fields = (
@@ -106,8 +128,8 @@ def build_action(engine: ExactEngine) -> Manifest:
         ),
         Field(b"note", FieldType.STRING, Role.WRITES, b"", limit=24),
     )
-    draw = random.Random(1)
-    literals = tuple(draw.randrange(300, 40_000) for _ in range(PREFIX))
+    draw, top = random.Random(1), min(40_000, engine.shape.vocabulary)
+    literals = tuple(draw.randrange(300, top) for _ in range(PREFIX))
     draft = Manifest(
         model=0,
         cell_kind=CellKind.PER_CALLER,
@@ -173,7 +195,20 @@ def detect(engine: ExactEngine, manifest: Manifest, batch: Batch, false: int) ->
     Raises:
         Fatal: the assertion was not found false.
     """
-    executions = execute(engine, manifest, batch)
+    return find_moves(engine, manifest, batch, execute(engine, manifest, batch), false)
+
+
+def find_moves(
+    engine: ExactEngine,
+    manifest: Manifest,
+    batch: Batch,
+    executions: Sequence[Execution],
+    false: int,
+) -> int:
+    """See that the assertion is another than what was run, and open the first moves' tree.
+
+    Returns, raises: as `detect`.
+    """
     manifests = {manifest.hash: manifest}
     known = {item.entry.call_id: item for item in executions}
     result = replay.derive(State.empty(), batch, manifests, engine, known)

@@ -3,7 +3,7 @@
 A rollup with the real model and its step verifiers; one long call whose records hold every kind.
 For each kind one account posts the true result with one such number false and defends it by the
 shipped agent; the duel ends when the contract recomputes that lane. All from receipts, over full
-tree heights.
+tree heights. The same again over a random model of a billion weights (`random_model`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from oyez.chain import contracts, deploy
@@ -24,10 +24,10 @@ from oyez.dispute.trial import Judged, Trial, Truth, derive
 from oyez.engines import exact
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.step_rows import prove_engine
-from oyez.gas import detection
+from oyez.gas import detection, random_model
 from oyez.gas.metered import MeteredChain
 from oyez.protocol import inner, inner_kinds
-from oyez.protocol.constants import UPGRADE_IMMUTABLE
+from oyez.protocol.constants import MAX_LITERAL_TOKENS, UPGRADE_IMMUTABLE
 from oyez.protocol.errors import Fatal
 from oyez.protocol.manifest import build_constants, encode_manifest
 from oyez.protocol.manifest_layout import compute_json_bytes
@@ -55,15 +55,18 @@ BUDGETS = {
     "openings_max": 16_384,
     "detect_ratio": 1.5,
 }
-#: Constant tokens of the long call's prompt, bytes of its input, most output tokens.
-PREFIX, INPUT, OUTPUT = 1_500, 400, 40
+#: Constant tokens of the long call's prompt, bytes of its input, most output tokens, and how many
+#: tokens the constant ones are drawn from.
+PREFIX, INPUT, OUTPUT, WORDS = 1_500, 400, 40, 40_000
+#: What the result says of a random model.
+SHAPE = ("layers", "width", "feed_forward", "heads", "kv_heads", "head_size", "vocabulary")
 #: 0.8 in Q16: at a temperature every kind lives.
 TEMPERATURE = 52_429
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What disputes over real lanes take.
+class Played:
+    """What disputes over every kind of number of one model take.
 
     Attributes:
         moves_max: clocked moves of the longest duel.
@@ -73,7 +76,6 @@ class Measured:
         op_kinds: every kind of number in a token position's records.
         op_kinds_proven: kind -> transaction whose resolve found the false lane.
         openings_max: bytes of the largest proof.
-        detect_ratio: from seeing an assertion to the first move, over the batch's inference.
     """
 
     moves_max: int
@@ -83,16 +85,50 @@ class Measured:
     op_kinds: list[str]
     op_kinds_proven: dict[str, str]
     openings_max: int
-    detect_ratio: float
 
     def find_over(self) -> list[str]:
         """Return the names of what is above its budget, or not proven."""
         over = [kind for kind, gas in self.gas_resolve.items() if gas > BUDGETS["gas_resolve"]]
         over += [kind for kind in self.op_kinds if kind not in self.op_kinds_proven]
-        for name in ("moves_max", "gas_duel_honest", "openings_max", "detect_ratio"):
+        for name in ("moves_max", "gas_duel_honest", "openings_max"):
             if getattr(self, name) > BUDGETS[name]:
                 over.append(name)
         return over
+
+
+@dataclass(frozen=True, slots=True)
+class Wide(Played):
+    """The same of a random model.
+
+    Attributes:
+        shape: its sizes.
+        position: of the disputed layers' records.
+        detect_ratio_at_most: estimated, for nobody runs the whole model here (`detection`).
+    """
+
+    shape: dict[str, int]
+    position: int
+    detect_ratio_at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(Played):
+    """What disputes over real lanes take.
+
+    Attributes:
+        detect_ratio: from seeing an assertion to the first move, over the batch's inference.
+        wide: the same for a model of a billion weights.
+    """
+
+    detect_ratio: float
+    wide: Wide
+
+    def find_over(self) -> list[str]:
+        """Return the names of what is above its budget, or not proven, of both models."""
+        over = Played.find_over(self)
+        if self.detect_ratio > BUDGETS["detect_ratio"]:
+            over.append("detect_ratio")
+        return over + [f"wide {name}" for name in self.wide.find_over()]
 
 
 class DisputeWorld(MeteredChain):
@@ -133,8 +169,14 @@ class DisputeWorld(MeteredChain):
         return derive(reader, found, found.batches[0], self.engine)
 
 
-def build_action() -> Manifest:
-    """Return an action whose one call is long and decides in every way there is."""
+def build_action(prefix: int = PREFIX, words: int = WORDS, size: int = INPUT) -> Manifest:
+    """Return an action whose one call is long and decides in every way there is.
+
+    Args:
+        prefix: constant tokens of its prompt, drawn from those below `words`.
+        words: at least 301.
+        size: bytes of its input.
+    """
     fields = (
         Field(
             b"mood",
@@ -148,7 +190,7 @@ def build_action() -> Manifest:
         Field(b"score", FieldType.INTEGER, Role.WRITES, 0, low=-9_000, high=9_000, digits=5),
     )
     draw = random.Random(1)
-    literals = tuple(draw.randrange(300, 40_000) for _ in range(PREFIX))
+    literals = tuple(draw.randrange(300, words) for _ in range(prefix))
     return Manifest(
         model=0,
         cell_kind=CellKind.SHARED,
@@ -156,9 +198,9 @@ def build_action() -> Manifest:
         temperature=TEMPERATURE,
         seed_rule=SeedRule.BATCH,
         seed=ZERO_HASH,
-        max_input=INPUT,
+        max_input=size,
         output_tokens=OUTPUT,
-        fixed_positions=PREFIX + OUTPUT,
+        fixed_positions=prefix + OUTPUT,
         fields=fields,
         segments=(Segment(SegmentKind.LITERAL, literals), Segment(SegmentKind.INPUT)),
         constants=build_constants(fields, []),
@@ -171,10 +213,10 @@ def build_action() -> Manifest:
     )
 
 
-def build_input() -> bytes:
+def build_input(size: int = INPUT) -> bytes:
     """Return bytes that make about as many tokens."""
     draw = random.Random(2)
-    return bytes(draw.choice(b"~^`|@#%&*+=?/<>$!;") for _ in range(INPUT))
+    return bytes(draw.choice(b"~^`|@#%&*+=?/<>$!;") for _ in range(size))
 
 
 def list_wanted(engine: ExactEngine) -> list[str]:
@@ -192,12 +234,45 @@ def measure(report: Callable[[str], None] = lambda _: None) -> Measured:
     engine = exact.load_engine()
     if not isinstance(engine, ExactEngine):
         raise Fatal("the exact engine is needed")
+    played = play(engine, report=report)
+    ratio = detection.measure_ratio(engine, report)
+    return Measured(**asdict(played), detect_ratio=ratio, wide=measure_wide(report=report))
+
+
+def measure_wide(
+    plan: random_model.Plan | None = None, report: Callable[[str], None] = lambda _: None
+) -> Wide:
+    """Measure a random model on a fresh local chain; some minutes for a billion weights.
+
+    Raises:
+        Fatal: as `measure`; or the call's prompt is not as long as planned.
+    """
+    plan = random_model.Plan() if plan is None else plan
+    report("drawing a random model")
+    engine, backend = random_model.build_engine(plan)
+    prefix = min(plan.position // 2, MAX_LITERAL_TOKENS)
+    action = build_action(prefix, plan.vocabulary, plan.position - prefix)
+    played = play(engine, action, build_input(plan.position - prefix), report)
+    stated = {name: value for name, value in asdict(engine.shape).items() if name in SHAPE}
+    report("timing detection beside the random model")
+    ratio = detection.estimate_ratio(engine, backend.time_block())
+    return Wide(**asdict(played), shape=stated, position=plan.position, detect_ratio_at_most=ratio)
+
+
+def play(
+    engine: ExactEngine,
+    action: Manifest | None = None,
+    data: bytes | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Played:
+    """Break every kind of number of one long call once, and play all to their ends."""
     kinds = list_wanted(engine)
     with (
         Devnet(accounts=100) as devnet,
         tempfile.TemporaryDirectory(prefix="oyez-bench-") as home,
     ):
-        world = DisputeWorld(devnet, engine)
+        report("running the call")
+        world = DisputeWorld(devnet, engine, action, data)
         truth = world.derive()
         trial = Trial(
             devnet,
@@ -216,9 +291,7 @@ def measure(report: Callable[[str], None] = lambda _: None) -> Measured:
         judged = trial.play([trial.build_lie(spot) for spot in spots])
         parent = trial.rollup.fetch_assertion(judged[0].story.ids[0]).parent
         openings = max(_count_openings(trial, number, spot, parent) for spot in spots)
-        return _collect(
-            world, trial, judged, kinds, openings, detection.measure_ratio(engine, report)
-        )
+        return _collect(world, trial, judged, kinds, openings)
 
 
 def _count_openings(trial: Trial, batch: BatchNumber, spot: Spot, parent: Hash32) -> int:
@@ -232,8 +305,7 @@ def _collect(
     judged: list[Judged],
     kinds: list[str],
     openings: int,
-    ratio: float,
-) -> Measured:
+) -> Played:
     resolve, proven, moves = {}, {}, []
     for one in judged:
         (bout,) = one.story.bouts
@@ -253,7 +325,7 @@ def _collect(
         done.mined.gas_used for done in trial.done if isinstance(done.move, Reveal | Commit | Fight)
     ]
     spent = [_sum_gas(trial, one.story.key, one.assertion_id) for one in judged]
-    return Measured(
+    return Played(
         moves_max=max(moves),
         gas_move_max=max(clocked),
         gas_resolve=resolve,
@@ -261,7 +333,6 @@ def _collect(
         op_kinds=kinds,
         op_kinds_proven=proven,
         openings_max=openings,
-        detect_ratio=ratio,
     )
 
 

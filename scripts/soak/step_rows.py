@@ -19,7 +19,7 @@ def run(block: Block) -> Result:
     counts: Counter[str] = Counter({"models": 1})
     for name in row_cases.list_names(plan):
         # parts stand in every second model alone
-        for number in range(block.items * (2 if name == "down_part" else 1)):
+        for number in range(block.items * (2 if name.endswith("_part") else 1)):
             case = row_cases.draw_case(rng, setup, name)
             answer = case.recompute()
             if answer != case.answer:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from oyez.cli import main
 from oyez.engines import exact
-from oyez.gas import detection, disputes
+from oyez.gas import detection, disputes, random_model
 from oyez.protocol import inner, inner_kinds
+from scripts import ops
 from tests.snapshots import FOLDER
 
 KEPT = FOLDER.parents[1] / "docs" / "measurements" / "dispute.json"
@@ -17,8 +22,26 @@ KEPT = FOLDER.parents[1] / "docs" / "measurements" / "dispute.json"
 FIRST_SLASH = 59_200
 KEYS = (
     *("moves_max", "gas_move_max", "gas_resolve", "gas_duel_honest"),
-    *("op_kinds", "op_kinds_proven", "openings_max", "detect_ratio"),
+    *("op_kinds", "op_kinds_proven", "openings_max", "detect_ratio", "wide"),
 )
+WIDE_KEYS = (*KEYS[:-2], "shape", "position", "detect_ratio_at_most")
+#: The smallest shape whose products have parts of both kinds.
+SMALL = random_model.Plan(
+    layers=2,
+    width=32,
+    heads=9,
+    kv_heads=1,
+    head_size=128,
+    feed_forward=2_080,
+    vocabulary=700,
+    position=30,
+)
+
+
+def load(**changes: Any) -> disputes.Measured:
+    """The kept numbers, some changed."""
+    kept = json.loads(KEPT.read_text()) | changes
+    return disputes.Measured(**{**kept, "wide": disputes.Wide(**kept["wide"])})
 
 
 def test_every_kind_was_proven_within_its_budget() -> None:
@@ -32,12 +55,30 @@ def test_every_kind_was_proven_within_its_budget() -> None:
     assert set(kept["op_kinds_proven"]) == set(kept["gas_resolve"]) == set(kept["op_kinds"])
     assert len(set(kept["op_kinds_proven"].values())) == len(kept["op_kinds"])
     assert all(re.fullmatch("0x[0-9a-f]{64}", tx) for tx in kept["op_kinds_proven"].values())
-    assert disputes.Measured(**kept).find_over() == []
+    assert load().find_over() == []
+
+
+def test_so_was_every_kind_of_a_model_of_a_billion_weights() -> None:
+    """As many tokens as a step can name, parts of both kinds among the ops."""
+    kept, plan = json.loads(KEPT.read_text())["wide"], random_model.Plan()
+    shape = dataclasses.replace(ops.SHAPES["1B"], vocabulary=262_144)
+    layouts = inner.layout_layer(shape), inner.layout_sampler(shape)
+
+    assert tuple(kept) == WIDE_KEYS
+    assert kept["shape"] == {name: getattr(shape, name) for name in kept["shape"]}
+    assert kept["shape"] == {name: getattr(plan, name) for name in kept["shape"]}
+    assert kept["position"] == 2_000
+    assert kept["op_kinds"] == [k for layout in layouts for k in inner_kinds.list_kinds(layout)]
+    assert {"attention part", "down part"} < set(kept["op_kinds"])
+    assert set(kept["op_kinds_proven"]) == set(kept["gas_resolve"]) == set(kept["op_kinds"])
+    assert len(set(kept["op_kinds_proven"].values())) == len(kept["op_kinds"])
+    assert 1 < kept["detect_ratio_at_most"] < disputes.BUDGETS["detect_ratio"]
 
 
 def test_two_kinds_are_proven_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disputes, "list_wanted", lambda _: ["logit row", "down row"])
     monkeypatch.setattr(detection, "measure_ratio", lambda *_: 1.0)
+    monkeypatch.setattr(disputes, "measure_wide", lambda **_: load().wide)
     kept = json.loads(KEPT.read_text())
 
     found = disputes.measure()
@@ -51,12 +92,45 @@ def test_two_kinds_are_proven_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert abs(second_gas - kept["gas_resolve"][second]) < 5_000
 
 
+def test_parts_of_a_random_model_are_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ["attention part", "attention row", "down part", "embedding"]
+    monkeypatch.setattr(disputes, "list_wanted", lambda _: kinds)
+    monkeypatch.setattr(detection, "estimate_ratio", lambda _, seconds: 1 + seconds)
+
+    found = disputes.measure_wide(SMALL)
+
+    assert found.find_over() == []
+    assert sorted(found.op_kinds_proven) == kinds
+    assert (found.shape["feed_forward"], found.position) == (2_080, 30)
+    assert found.detect_ratio_at_most > 1
+
+
 def test_a_missing_proof_and_a_broken_budget_are_told() -> None:
-    kept = disputes.Measured(**json.loads(KEPT.read_text()))
     changed = json.loads(KEPT.read_text())
     changed["op_kinds_proven"].pop("mask")
     changed["gas_resolve"]["mask"] = 480_001
     changed["detect_ratio"] = 1.6
+    changed["wide"]["gas_resolve"]["down part"] = 480_001
+    changed["wide"]["openings_max"] = 16_385
 
-    assert kept.find_over() == []
-    assert disputes.Measured(**changed).find_over() == ["mask", "mask", "detect_ratio"]
+    assert load().find_over() == []
+    told = ["mask", "mask", "detect_ratio", "wide down part", "wide openings_max"]
+    assert load(**changed).find_over() == told
+
+
+def test_the_command_shows_both_models_and_what_is_exceeded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = json.loads(KEPT.read_text())
+    gas = kept["gas_resolve"]["mask"]
+    kept["wide"]["gas_resolve"]["mask"] = 480_001
+    for found, code, marked in ((load(), 0, []), (load(**kept), 1, ["mask"])):
+        monkeypatch.setattr(disputes, "measure", lambda _, found=found: found)
+        result = CliRunner().invoke(main, ["bench", "dispute"])
+        assert result.exit_code == code
+        lines = [line.split() for line in result.output.splitlines()]
+        assert [line[0] for line in lines if line[-1] == "exceeded"] == marked
+        assert ["mask", f"{gas:,}"] in [line[:2] for line in lines]
+        assert "64 of 64 kinds of numbers of 1B shape proven on chain" in result.output
+        # a kind that the small model does not have
+        assert ["attention", "part", "-"] in [line[:3] for line in lines]
