@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -65,13 +66,15 @@ def draw(plan: Plan, mutants: Sequence[Mutant]) -> list[Mutant]:
     """Put mutants in an order of the plan's seed.
 
     A step contract's are drawn in turns of four: two of its own source, one of the modules of its
-    family, one of those that all families share; what has run out is passed over.
+    family, one of those that all families share; what has run out is passed over. Each has its
+    place by its name, so that a change of the sources elsewhere leaves most of the draw as it was.
     """
-    drawn = list(mutants)
-    random.Random(plan.seed).shuffle(drawn)
     if plan.contract not in targets.FAMILIES:
+        drawn = list(mutants)
+        random.Random(plan.seed).shuffle(drawn)
         return drawn
     groups: dict[str, list[Mutant]] = {"own": [], "family": [], "shared": []}
+    drawn = sorted(mutants, key=lambda m: hashlib.sha256(f"{plan.seed}/{m.name}".encode()).digest())
     for mutant in reversed(drawn):
         groups[targets.classify(plan.contract, mutant.file)].append(mutant)
     turns = itertools.cycle(("own", "family", "own", "shared"))

@@ -21,7 +21,10 @@ _DUEL = (
     "test_duel_machine",
 )
 #: What every verifier stands on.
-_STEPS = ("contracts/test_openings.py", "contracts/test_mutated_openings.py")
+_STEPS = (
+    *("contracts/test_lanes.py", "contracts/test_openings.py"),
+    "contracts/test_mutated_openings.py",
+)
 _LAYER = ("differential/test_step_layer", "contracts/test_step_layer")
 _ROWS = ("contracts/test_step_rows", "differential/test_step_rows", "contracts/test_rows")
 _MACHINE = (
@@ -65,8 +68,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "StepModel": ("contracts/test_step_model.py", "contracts/test_step_shapes.py"),
     "StepTable": (
-        *("contracts/test_step_table.py", "contracts/test_step_model.py"),
-        "contracts/test_step_shapes.py",
+        *("contracts/test_lanes.py", "contracts/test_step_table.py"),
+        *("contracts/test_step_model.py", "contracts/test_step_shapes.py"),
     ),
     **{
         f"StepVerifier{name}": (*_STEPS, *(f"{path}.py" for path in paths))

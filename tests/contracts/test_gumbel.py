@@ -53,6 +53,28 @@ def test_noises_are_pythons() -> None:
         assert list(harness().noises(some)) == [noise.compute_gumbel(r) for r in some]
 
 
+#: Draws and logarithms at which a constant of the curves that is one more, or one less, shows.
+TELLING_DRAWS = [
+    *(2_345_607_794, 3_103_609_871, 3_180_666_889, 2_972_085_773, 2_343_702_019, 3_790_217_449),
+    *(2_548_270_456, 2_961_097_868, 3_712_450_345, 3_471_201_421, 2_674_223_299, 4_132_679_339),
+    *(3_484_916_712, 382_608_082, 43_096_965, 666_799_829, 1_645_360_408),
+]
+TELLING_LOGARITHMS = [
+    *(7_339_778_840_585_985, 8_501_366_304_992_538, 8_520_254_379_453_699, 7_752_109_893_024_653),
+    *(8_307_182_613_108_603, 7_608_767_762_834_192, 7_932_978_462_008_083, 8_812_136_216_459_299),
+    *(8_177_446_110_658_643, 7_274_060_525_435_699, 7_606_216_135_002_349, 6_518_967_858_002_366),
+    *(7_982_465_959_083_736, 6_587_358_760_503_034),
+]
+
+
+def test_each_constant_counts() -> None:
+    """Rule: SAMPLE-4, SAMPLE-5"""
+    found = list(harness().noises(TELLING_DRAWS))
+    assert found == [noise.compute_gumbel(r) for r in TELLING_DRAWS]
+    for x in TELLING_LOGARITHMS:
+        assert harness().log2(x) == noise.compute_log2(x)
+
+
 def test_scores_are_pythons() -> None:
     """Rule: SAMPLE-1."""
     pick = random.Random(4)

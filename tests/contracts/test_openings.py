@@ -19,8 +19,10 @@ from oyez.protocol import step as steps
 from oyez.protocol import trace
 from oyez.protocol.step import Address
 from oyez.protocol.trace import Chunk, ChunkType
+from tests import given_models
 from tests import steps as worlds
 from tests.contracts.harness import Contract, Reverted, reverts
+from tests.contracts.harness import World as Chain
 from tests.contracts.test_step_model import create, tiny, world_of
 from tests.steps import SparseTree, World
 
@@ -212,6 +214,23 @@ def test_rows_stand_where_the_tree_has_them() -> None:
     first = 1 + layers + (2 * layers + 1) * norms
     assert harness.places(2 * layers, 0, 1) == (first - norms, first)
     assert harness.places(1, 0, 9) == (1 + layers + norms, first + 8)
+
+
+@pytest.mark.parametrize("width", [1, 511, 512, 513, 1_024, 1_025, 2_048])
+def test_rows_of_models_of_any_width_stand_there_too(width: int) -> None:
+    """Rule: MODEL-10"""
+    plain = build_step_model(tiny("mixed")[0])
+    sizes = {"layers": 3, "heads": 7, "kv_heads": 5, "head_size": 3, "feed_forward": 11}
+    shape = dataclasses.replace(plain.shape, width=width, vocabulary=301, context=77, **sizes)
+    model = dataclasses.replace(plain, shape=shape, records=290, layers=plain.layers[:1] * 3)
+    chain = Chain()
+    given = given_models.deploy_model(chain, model)
+    harness = chain.deploy("tests/contracts/OpeningsHarness.vy", given.address)
+    for tensor in range(4 + 7 * shape.layers):
+        assert harness.row_leaf(tensor, 2) == given_models.find_leaf(model, tensor, 2)
+    norms = -(-width // 512)
+    first = 1 + shape.layers + (2 * shape.layers + 1) * norms
+    assert harness.places(2, 1, 9) == (1 + shape.layers + 2 * norms + 1, first + 8)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -8,11 +8,13 @@ import random
 
 import pytest
 
+from oyez.protocol import machine_words
 from oyez.protocol.constants import MAX_TOKEN_BYTES
-from oyez.protocol.inner import MAX_CHOICES
+from oyez.protocol.inner import DEAD, MAX_CHOICES
+from oyez.protocol.machine import MachineState, Phase
 from oyez.protocol.step import Address
 from oyez.protocol.step_machine import Mode
-from oyez.protocol.trace import PAD_CHUNK, Chunk, ChunkType, encode_int32, encode_words
+from oyez.protocol.trace import PAD_CHUNK, PAD_INT32, Chunk, ChunkType, encode_int32, encode_words
 from oyez.protocol.trace_records import Next
 from tests import given_models, sampler_steps, steps
 from tests.sampler_steps import Bench
@@ -94,6 +96,45 @@ def test_the_one_option_left_is_forced(option: int) -> None:
         lanes[0] = 70
         made["candidates"] = encode_int32(lanes)
         assert [ask(b, "next", lane, made) for lane in (0, 1)] == [Next.CHOSEN, (1 << 24) - 10]
+
+
+@pytest.mark.parametrize("place", [0, 1, 15, 30, 31])
+def test_the_best_of_all_words_is_sampled(place: int) -> None:
+    """Rule: INNER-62"""
+    b = sampler_steps.bench()
+    words = [(5 << 24) + 9] * 32
+    words[place] = (6 << 24) + 20
+    made = {"mode": encode_int32([Mode.FREE]), "top": encode_words(words)}
+    assert [ask(b, "next", lane, made) for lane in (0, 1)] == [Next.SAMPLED, (1 << 24) - 21]
+
+
+@pytest.mark.parametrize("option", [0, 1])
+@pytest.mark.parametrize("passed", [0, 61, 62, 63, 64])
+def test_an_option_has_room_for_64_tokens(option: int, passed: int) -> None:
+    """The value ends with the token `passed`; what follows the last token is no token.
+
+    Rule: INNER-65
+    """
+    b = sampler_steps.bench()
+    limited = next(iter(b.manifests))
+    state = machine_words.pack_state(MachineState(Phase.CHOICE, 0, passed))
+    tokens = [[lane for at in range(64) for lane in (1_000 + at, at + 1)] for _ in range(2)]
+    tokens[1 - option] = [7] * 128
+    lanes = [-1, 0] * MAX_CHOICES
+    lanes[2 * option] = 77
+    made = {
+        "mode": encode_int32([Mode.CHOICE]),
+        "next": encode_int32([Next.FORCED, 1]),
+        "before": encode_int32([2, 0, 99]),
+        "context": encode_words([state, 0, int.from_bytes(limited, "big")]),
+        "candidates": encode_int32(lanes),
+        "options": encode_int32([*tokens[0], *tokens[1]]),
+    }
+    queue = b.layout.regions[-1].name
+    for lane in range(4):
+        number = passed + lane + 1
+        none = DEAD if lane == 0 else PAD_INT32
+        assert ask(b, queue, lane, made) == (1_000 + number if number < 64 else none)
 
 
 @pytest.mark.parametrize("op", sorted(sampler_steps.LANES))

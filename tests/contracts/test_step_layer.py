@@ -170,6 +170,41 @@ def test_lanes_that_no_arithmetic_gives_are_numbers_too() -> None:
     assert answer(15, 0, mixed=least, mixed_bits=trace.encode_int32([2**31 - 1] * 2)) == 0
 
 
+def test_a_vectors_own_lanes_count_and_no_others() -> None:
+    """Rule: INNER-30, INNER-34, INNER-39"""
+    large, half = (trace.encode_int32([1 << bits] * 256) for bits in (30, 15))
+
+    def lanes(own: list[int], beyond: int) -> Chunk:
+        return trace.encode_int32([*own, *[beyond] * 256][:256])
+
+    def compare(op: int, leaf: int, lane: int, name: str, own: list[int], **more: Chunk) -> int:
+        low, high = (
+            answer(op, lane, 300, leaf, **{name: lanes(own, beyond)}, **more)
+            for beyond in (-(2**31), 2**31 - 1)
+        )
+        assert low == high
+        return low
+
+    # 4,099 gated lanes have 17 blocks, 360 lanes of attention two
+    for op, lane, name, count in ((24, 0, "gated_bits", 17), (15, 0, "mixed_bits", 2)):
+        given = {"mixed": large} if op == 15 else {"swish": half, "up": half}
+        flat = compare(op, 0, lane, name, [30] * count, **given)
+        found = set()
+        for last in range(count):
+            own = [30] * count
+            own[last] = 33
+            found.add(compare(op, 0, lane, name, own, **given))
+        assert len(found) == 1
+        assert flat not in found
+    # of positions up to 300 a head's second block has 44; attention's second leaf has 104 lanes
+    for op, leaf, lane, name, count in ((8, 0, 1, "score", 44), (14, 0, 1, "mixed", 104)):
+        for last in (0, 7, 8, count - 2, count - 1):
+            own = [-5] * count
+            own[last] = 9
+            assert compare(op, leaf, lane, name, own) == (9 if op == 8 else 4)
+    assert compare(10, 0, 1, "weight", [*range(44)]) == sum(range(44))
+
+
 def test_only_three_kinds_of_a_sampler_name_a_token() -> None:
     """Rule: INNER-23"""
     for kind in range(-1, 6):

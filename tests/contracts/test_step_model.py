@@ -111,6 +111,9 @@ def test_a_row_of_another_model_is_refused() -> None:
     refuse("model: a row of formats", formats=good.formats[:-32])
     refuse("model: a row of a layer", layers=(good.layers[0][:-32], *good.layers[1:]))
     refuse("model: wrong leaves beside", beside=(*good.beside, bytes(32)))
+    refuse("model: wrong leaves beside", beside=(bytes(32),) * 32)
+    with pytest.raises(harness.Reverted, match=r"^no reason"):  # more than the argument holds
+        create(world, dataclasses.replace(good, beside=(Hash32(bytes(32)),) * 33))
     for word, reason in (
         (0, "model: row and shape differ"),
         (2, "model: row and shape differ"),
@@ -212,6 +215,16 @@ def test_a_format_over_a_byte_is_refused() -> None:
 
     with reverts("model: a format over a byte"):
         create(world, proof)
+
+
+def test_a_format_may_fill_its_byte() -> None:
+    """Rule: INNER-10"""
+    root, proof = fabricate(harness.SHAPE, layer_word=255)
+    world = World(harness.settings(models=(deploy.ListedModel(root, harness.SHAPE),)))
+
+    stated = create(world, proof).settings()
+
+    assert list(stated.formats) == [2**96 - 1] * 30 + [0]
 
 
 def fabricate(shape: ModelShape, layer_word: int = 3) -> tuple[Hash32, ConfigProof]:

@@ -31,7 +31,7 @@ EDGES: dict[str, tuple[int, ...]] = {
     "layers": (1, 2, 3, 4, 7, 8, 15, 16, 30, 31),
     "width": (1, 32, 33, 255, 256, 257, 511, 512, 513, 1_025, 2_047, 2_048, 2_049),
     "heads": (1, 2, 16, 17, 31, 32, 33),
-    "head_size": (1, 31, 32, 33, 128, 129, 255, 256, 257, 512, 513, 1_024, 2_048, 2_049),
+    "head_size": (1, 31, 32, 33, 128, 129, 255, 256, 257, 512, 513, 1_024, 1_025, 2_048, 2_049),
     "kv_heads": (1, 2, 3, 7, 8, 16, 128),
     "feed_forward": (
         *(1, 255, 256, 257, 511, 512, 513, 1_024, 1_025, 2_048, 2_049, 2_050, 3_072, 4_096),
@@ -100,22 +100,24 @@ def is_listed(shape: ModelShape) -> bool:
     return -(-shape.width // 256) + -(-values // 512) <= 16
 
 
-#: Of 240 leaves below the record: as many as a layer or a sampler takes, and one too few for it.
+#: Height, shape: as many leaves as a layer or a sampler takes below the record, or too few for it.
 FULL = [
-    ({"heads": 1, "head_size": 4, "feed_forward": 13_771}, 0),
-    ({"heads": 2, "head_size": 1, "feed_forward": 13_516}, 1),
-    ({"vocabulary": 6_912}, 0),
-    ({"vocabulary": 6_913}, 2),
+    (8, {"heads": 1, "head_size": 4, "feed_forward": 13_771}, 0),
+    (8, {"heads": 2, "head_size": 1, "feed_forward": 13_516}, 1),
+    (8, {"vocabulary": 6_912}, 0),
+    (8, {"vocabulary": 6_913}, 2),
+    (12, {"width": 2_048, "kv_heads": 5, "head_size": 76, "feed_forward": 32_768}, 0),
+    (12, {"width": 2_048, "kv_heads": 3, "head_size": 136, "feed_forward": 24_000}, 1),
 ]
 
 
-@pytest.mark.parametrize(("changes", "over"), FULL)
-def test_a_trace_may_be_full(changes: dict[str, int], over: int) -> None:
+@pytest.mark.parametrize(("height", "changes", "over"), FULL)
+def test_a_trace_may_be_full(height: int, changes: dict[str, int], over: int) -> None:
     """Rule: INNER-4"""
     shape = dataclasses.replace(SMALL, **changes)
     lay_out_one, beside = inner.layout_layer, 2
     if "vocabulary" in changes:
         lay_out_one, beside = inner.layout_sampler, 3
-    regions = lay_out_one(shape, 12).regions[:-beside]
-    assert sum(region.leaves for region in regions) == (1 << 8) - 16 + over
-    assert check(shape, 8) is (over == 0)
+    regions = lay_out_one(shape, 16).regions[:-beside]
+    assert sum(region.leaves for region in regions) == (1 << height) - 16 + over
+    assert check(shape, height) is (over == 0)
