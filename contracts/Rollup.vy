@@ -16,6 +16,8 @@ from contracts.interfaces import IModelRegistry
 from contracts.interfaces import IRollup
 from contracts.modules import assertions
 from contracts.modules import codec
+from contracts.modules import credits
+from contracts.modules import attestations
 from contracts.modules import forks
 from contracts.modules import stakes
 from contracts.modules import trace
@@ -23,6 +25,8 @@ from contracts.modules import trace
 implements: IRollup
 initializes: forks
 initializes: assertions[forks := forks]
+initializes: attestations[assertions := assertions]
+initializes: credits
 initializes: stakes
 initializes: trace
 # the log of final roots
@@ -34,6 +38,8 @@ exports: (
     assertions.receipts_root,
     assertions.finalized_at,
 )
+# what an enclave signed
+exports: (attestations.attest, attestations.attested)
 # proofs against it
 exports: (assertions.verify_field, assertions.verify_absent, assertions.verify_receipt)
 # what became of a call, of an assertion
@@ -45,6 +51,8 @@ exports: (
 )
 # who stands behind it
 exports: (stakes.stake, stakes.total_stakes)
+# what it owes
+exports: (credits.credit, credits.total_credits, credits.withdraw)
 
 GAME: immutable(address)
 SEQUENCER_GRACE: immutable(uint256)
@@ -53,9 +61,6 @@ FIRST_CHILD_SECONDS: immutable(uint256)
 
 # who may be first child of a batch; handed over only by itself
 sequencer: reentrant(public(address))
-# owner => wei to withdraw
-credit: reentrant(public(HashMap[address, uint256]))
-total_credits: reentrant(public(uint256))
 
 
 @deploy
@@ -67,6 +72,8 @@ def __init__(
     response_window: uint256,
     sequencer_grace: uint256,
     stake: uint256,
+    enclave_registry: address,
+    needs_enclave: bool,
 ):
     """
     @param inbox Inbox, deployed before; it must name this address.
@@ -76,6 +83,8 @@ def __init__(
     @param response_window Seconds D, all an honest party's own time in one fork.
     @param sequencer_grace Seconds after a batch's longest opening before anyone may propose it.
     @param stake Wei.
+    @param enclave_registry Registry of enclaves' keys; zero, and nothing is attested.
+    @param needs_enclave Whether the sequencer is first only with what an enclave signed.
     """
     assert sequencer != empty(address), "rollup: no sequencer"
     forks.__init__(challenge_window)
@@ -93,6 +102,7 @@ def __init__(
     stakes.__init__(stake, response_window)
     trace.__init__()
     assertions.__init__(inbox)
+    attestations.__init__(enclave_registry, needs_enclave)
 
     self.sequencer = sequencer
 
@@ -197,8 +207,10 @@ def propose(
             assertions.records[earlier].word & c.M8 == c.STATUS_DEFEATED
         ), "rollup: earlier attempt lives"
 
+    is_due: bool = False
     if forks._count_living(parent) == 0:
-        self._check_first(parent, batch.opened_at)
+        is_due = self._check_first(parent, batch.opened_at)
+    flag: uint256 = attestations._flag(id, is_due)
 
     allowance: uint256 = forks._join(parent)
     stakes._bind(msg.sender, parent, id)
@@ -210,6 +222,7 @@ def propose(
         word=(convert(msg.sender, uint256) << 96)
         | (n << 64)
         | (block.timestamp << 32)
+        | flag
         | (allowance << 8)
         | c.STATUS_PENDING,
     )
@@ -268,7 +281,8 @@ def finalize(id: bytes32):
 
     assertions.head = n
     assertions.finals[n] = id
-    assertions.records[id].word = (word & ~c.M64) | (block.timestamp << 32) | c.STATUS_FINAL
+    flag: uint256 = word & c.ATTESTED
+    assertions.records[id].word = (word & ~c.M64) | (block.timestamp << 32) | flag | c.STATUS_FINAL
     stakes._release(proposer)
 
     log IRollup.AssertionFinalized(assertion_id=id, batch=n)
@@ -287,24 +301,6 @@ def mark_void(id: bytes32):
     stakes._release(convert(word >> 96, address))
 
     log IRollup.AssertionVoided(assertion_id=id, batch=(word >> 64) & c.M32)
-
-
-@external
-def withdraw(to: address):
-    """
-    @notice Pay the caller's whole credit to any address.
-    @custom:rule ROLLUP-14
-    @param to Who receives it; if it refuses, nothing happens.
-    """
-    amount: uint256 = self.credit[msg.sender]
-    assert amount > 0, "rollup: no credit"
-
-    self.credit[msg.sender] = 0
-    self.total_credits -= amount
-
-    log IRollup.CreditWithdrawn(owner=msg.sender, to=to, amount=amount)
-
-    raw_call(to, b"", value=amount, max_outsize=0)
 
 
 # --- DUEL GAME ---
@@ -399,7 +395,7 @@ def live_sequencer() -> address:
 def settings() -> IRollup.Settings:
     """
     @notice What the constructor fixed for ever.
-    @return Links, periods in seconds, the stake in wei.
+    @return Links, periods in seconds, the stake in wei, and what enclaves are to it.
     """
     return IRollup.Settings(
         inbox=assertions.INBOX.address,
@@ -408,6 +404,8 @@ def settings() -> IRollup.Settings:
         response_window=stakes.DELAY,
         sequencer_grace=SEQUENCER_GRACE,
         stake=stakes.AMOUNT,
+        enclaves=attestations.ENCLAVES.address,
+        needs_enclave=attestations.NEEDS_ENCLAVE,
     )
 
 
@@ -416,18 +414,20 @@ def settings() -> IRollup.Settings:
 
 @internal
 @view
-def _check_first(parent: bytes32, opened_at: uint256):
+def _check_first(parent: bytes32, opened_at: uint256) -> bool:
     """
     @dev Who may be first: the sequencer, and others once its time is over, counted from the batch's
          own opening so that no batch before it can stretch it; or at once while the sequencer could
-         not propose here: its stake is gone, or bound elsewhere.
+         not propose here: its stake is gone, or bound elsewhere. Returns whether the sequencer comes
+         by that right.
          # rule: ROLLUP-18
     """
-    assert (
-        msg.sender == self.sequencer
-        or block.timestamp > opened_at + FIRST_CHILD_SECONDS
-        or not stakes._may_follow(self.sequencer, parent)
-    ), "rollup: sequencer proposes first"
+    if block.timestamp > opened_at + FIRST_CHILD_SECONDS:
+        return False
+    if msg.sender == self.sequencer:
+        return True
+    assert not stakes._may_follow(self.sequencer, parent), "rollup: sequencer proposes first"
+    return False
 
 
 @internal
@@ -441,8 +441,7 @@ def _slash(staker: address):
         return
     pay: uint256 = taken // c.MOVE_PAY_SHARE
 
-    self.credit[GAME] += pay
-    self.total_credits += pay
+    credits._add(GAME, pay)
 
     log IRollup.StakeSlashed(staker=staker, amount=taken, burned=taken - pay)
 

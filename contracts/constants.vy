@@ -19,6 +19,7 @@ ACTION: constant(bytes32) = keccak256("oyez.action.v1")
 SHAPE: constant(bytes32) = keccak256("oyez.shape.v1")
 NOISE: constant(bytes32) = keccak256("oyez.noise.v1")
 ENCLAVE: constant(bytes32) = keccak256("oyez.enclave.v1")
+ATTEST: constant(bytes32) = keccak256("oyez.attest.v1")
 
 # --- Enums ---
 ENTRY_CALL: constant(uint256) = 1
@@ -30,6 +31,8 @@ STATUS_PENDING: constant(uint256) = 1
 STATUS_FINAL: constant(uint256) = 2
 STATUS_DEFEATED: constant(uint256) = 3
 STATUS_VOID: constant(uint256) = 4
+# in an assertion's word, above its status and its allowance
+ATTESTED: constant(uint256) = 1 << 31
 ENGINE_EXACT: constant(uint256) = 1
 ENGINE_ATTESTED: constant(uint256) = 2
 CELL_SHARED: constant(uint256) = 1
@@ -190,6 +193,7 @@ FAULT_WORKLOAD: constant(uint256) = 18
 # --- Masks of packed words ---
 M8: constant(uint256) = 2**8 - 1
 M16: constant(uint256) = 2**16 - 1
+M23: constant(uint256) = 2**23 - 1
 M24: constant(uint256) = 2**24 - 1
 M32: constant(uint256) = 2**32 - 1
 M40: constant(uint256) = 2**40 - 1

@@ -19,7 +19,7 @@ struct Record:
     state_root: bytes32
     outbox_root: bytes32
     receipts_root: bytes32
-    word: uint256  # proposer 160 | batch 32 | time 32 | allowance 24 | status 8
+    word: uint256  # proposer 160 | batch 32 | time 32 | attested 1 | allowance 23 | status 8
 
 
 INBOX: immutable(IInbox)
@@ -260,7 +260,7 @@ def assertion(id: bytes32) -> IRollup.Assertion:
         proposer=convert(record.word >> 96, address),
         batch=(record.word >> 64) & c.M32,
         created_at=(record.word >> 32) & c.M32,
-        allowance=(record.word >> 8) & c.M24,
+        allowance=(record.word >> 8) & c.M23,
         status=record.word & c.M8,
     )
 

@@ -19,7 +19,7 @@ def __init__(window: uint256):
     """
     @param window Seconds T: what a fork's duels may take, and how long it may be joined.
     """
-    assert window > 0 and window <= c.M24, "rollup: window not 1 to 2^24 s"
+    assert window > 0 and window <= c.M23, "rollup: window not 1 to 2^23 s"
     WINDOW = window
 
 

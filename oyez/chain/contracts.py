@@ -234,6 +234,8 @@ class RollupSettings:
     response_window: int
     sequencer_grace: int
     stake: int
+    enclaves: Address
+    needs_enclave: bool
 
 
 class Rollup(Contract):
@@ -281,6 +283,14 @@ class Rollup(Contract):
     def fetch_root(self, which: str, number: int, at: At = "latest") -> Hash32:
         """Return the final `state_root`, `outbox_root` or `receipts_root` of a batch."""
         return Hash32(self.read(which, number, at=at))
+
+    def fetch_attested(self, assertion_id: Hash32, at: At = "latest") -> bool:
+        """Return whether a registered enclave signed a proposed assertion."""
+        return bool(self.read("attested", assertion_id, at=at))
+
+    def build_attest(self, assertion_id: Hash32, signature: bytes) -> Transaction:
+        """Return the transaction that brings an enclave's signature of an assertion."""
+        return self.build("attest", assertion_id, signature)
 
     def fetch_finality(self, call_id: int, number: int, at: At = "latest") -> Finality:
         """Return how far a call of a batch has come."""

@@ -77,6 +77,8 @@ class DeploySettings:
         steps: without `proof`, the step table of a DuelGame to deploy; zero deploys none.
         inner_height: levels of an inner trace.
         curator, model_delay: who may list more models, after how many seconds; zero is nobody.
+        enclaves: registry of enclaves' keys; zero, and nothing is attested.
+        needs_enclave: whether the sequencer is first only with what an enclave signed.
     """
 
     sequencer: Address
@@ -95,6 +97,8 @@ class DeploySettings:
     inner_height: int = 12
     curator: Address = ZERO_ADDRESS
     model_delay: int = 0
+    enclaves: Address = ZERO_ADDRESS
+    needs_enclave: bool = False
 
     @property
     def has_game(self) -> bool:
@@ -188,6 +192,8 @@ def _list_arguments(
             settings.response_window,
             settings.sequencer_grace,
             settings.stake,
+            settings.enclaves,
+            settings.needs_enclave,
         ),
     }
     if settings.has_game:

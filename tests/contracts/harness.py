@@ -83,7 +83,11 @@ class Event:
 class World:
     """One chain in memory. `logs` holds the last call's events, `gas` its execution gas."""
 
-    def __init__(self, settings: deploy.DeploySettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: deploy.DeploySettings | None = None,
+        prepare: Callable[[World], None] = lambda _: None,
+    ) -> None:
         self.evm = pyrevm.EVM(spec_id="PRAGUE")
         self.now = START
         self.block = 1
@@ -96,6 +100,7 @@ class World:
         for who in (DEPLOYER, SEQUENCER, AUTHOR, CALLER, STRANGER, GAME, CURATOR):
             self.fund(who, 1_000 * ETHER)
         self._set_block()
+        prepare(self)
         if settings is not None:
             self.settings = settings
             created = deploy.plan_deployment(settings, DEPLOYER, self.nonces.get(DEPLOYER, 0))

@@ -64,6 +64,8 @@ def test_genesis_is_final_from_the_start(world: World) -> None:
         "challenge_window": 600,
         "response_window": 120,
         "sequencer_grace": 60,
+        "enclaves": bytes(20),
+        "needs_enclave": False,
         "stake": ETHER,
     }
 
@@ -368,8 +370,8 @@ def test_settling_needs_a_closed_batch(world: World) -> None:
     ("reason", "changes"),
     [
         ("rollup: no sequencer", {"sequencer": bytes(20)}),
-        ("rollup: window not 1 to 2^24 s", {"challenge_window": 0}),
-        ("rollup: window not 1 to 2^24 s", {"challenge_window": 2**24}),
+        ("rollup: window not 1 to 2^23 s", {"challenge_window": 0}),
+        ("rollup: window not 1 to 2^23 s", {"challenge_window": 2**23}),
         ("rollup: response above window", {"response_window": 600}),
         ("rollup: stake too small", {"stake": 3}),
         ("rollup: models change too fast", {"curator": CURATOR, "model_delay": 599}),
@@ -384,9 +386,8 @@ def test_the_constructor_refuses_unsafe_settings(reason: str, changes: dict[str,
 
 def test_the_constructor_refuses_another_rollups_inbox(world: World) -> None:
     with reverts("rollup: inbox names another"):
-        world.deploy(
-            "contracts/Rollup.vy", world.inbox.address, bytes(20), SEQUENCER, T, 120, 60, ETHER
-        )
+        links = world.inbox.address, bytes(20), SEQUENCER
+        world.deploy("contracts/Rollup.vy", *links, T, 120, 60, ETHER, bytes(20), False)
 
 
 def test_the_largest_batch_data_fits(world: World, ballot: bytes, genesis: bytes) -> None:

@@ -20,7 +20,7 @@ from tests.contracts.test_proofs import ACTION, MANIFEST, finalized, k_of, key_o
     "changes",
     [
         {"challenge_window": 1, "response_window": 0},
-        {"challenge_window": 2**24 - 1},
+        {"challenge_window": 2**23 - 1},
         {"response_window": 599},
         {"stake": 4},
         {"curator": CURATOR, "model_delay": 600},
