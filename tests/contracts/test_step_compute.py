@@ -230,6 +230,18 @@ def test_a_field_is_read_as_it_was_and_as_merged_so_far() -> None:
     assert ask(unknown, "op", 64 * 2) == 0
 
 
+def test_options_are_spelt_within_the_manifest() -> None:
+    """Rule: FRAME-64"""
+    size = len(bench().manifests[publish_enums()])
+    for at in (-1, 0, 63, size - 128, size - 127, size, 2**31 - 1):
+        world = build_enum_world()
+        world.inner[bench().layout.get("place").start] = encode_int32([0] * 68 + [at] * 32)
+        assert ask(world, "op", 64 * 3) == 0
+    # there the names and options of other fields begin, two bytes of which are option 63's
+    world.inner[bench().layout.get("place").start] = encode_int32([0] * 68 + [64] * 32)
+    assert ask(world, "op", 64 * 3) == 53
+
+
 def test_a_computed_field_is_merged_where_it_is_in_range() -> None:
     """Rule: FRAME-66, FRAME-65, EXPR-4"""
     for number, word, failed in ((63, hash_option(63), -1), (0, hash_option(0), -1), (64, 0, 3)):
