@@ -46,16 +46,13 @@ FIRST_TWO: constant(uint256) = c.M16 << 112
 
 @internal
 @pure
-def _little(raw: uint256, bytes_of_it: uint256) -> uint256:
+def _little(raw: uint256) -> uint256:
     """
-    @dev The little-endian number of so many bytes in the lowest of `raw`.
+    @dev The little-endian number of the lowest four bytes.
     """
-    number: uint256 = 0
-    rest: uint256 = raw
-    for i: uint256 in range(bytes_of_it, bound=4):
-        number = (number << 8) | (rest & 255)
-        rest = rest >> 8
-    return number
+    return (
+        ((raw & 255) << 24) | ((raw & 65_280) << 8) | ((raw >> 8) & 65_280) | ((raw >> 24) & 255)
+    )
 
 
 @internal
@@ -89,10 +86,10 @@ def _check_layout(quote: Bytes[SIZE]) -> uint256:
     assert convert(extract32(quote, end + AUTH_AT), uint256) >> 240 == 8_192, "quote: auth data"  # 32
     inner: uint256 = convert(extract32(quote, size - 32), uint256)
     assert (inner >> 32) & c.M16 == 1_280, "quote: certificates type"  # 5
-    length: uint256 = self._little((outer >> 208) & c.M32, 4)
-    whole: uint256 = self._little(convert(extract32(quote, end), uint256) >> 224, 4)
+    length: uint256 = self._little(outer >> 208)
+    whole: uint256 = self._little(convert(extract32(quote, end), uint256) >> 224)
     assert whole == length + 134, "quote: block length"
-    assert length == self._little(inner & c.M32, 4) + 488, "quote: certification length"
+    assert length == self._little(inner) + 488, "quote: certification length"
     return end
 
 
@@ -170,7 +167,9 @@ def _read_evidence(
     if end - at == TD15:
         svns_2 = convert(extract32(quote, at + TD10), uint256) >> 128
     report: uint256 = end + REPORT_AT
-    numbers: uint256 = convert(extract32(quote, report + 256), uint256)
+    # product and ISVSVN, two bytes each, as one number: the ISVSVN is its higher half
+    versions: uint256 = self._little(convert(extract32(quote, report + 256), uint256) >> 224)
+    product: uint256 = versions & c.M16
     return ITdxRegistry.Evidence(
         issuer=pck.issuer,
         mark=pck.mark,
@@ -181,8 +180,8 @@ def _read_evidence(
         qe_signer=extract32(quote, report + 128),
         qe_attributes=convert(extract32(quote, report + 48), uint256) >> 128,
         qe_numbers=((convert(extract32(quote, report + 16), uint256) >> 224) << 32)
-        | (self._little(numbers >> 240, 2) << 16)
-        | self._little((numbers >> 224) & c.M16, 2),
+        | (product << 16)
+        | (versions >> 16),
         workload=keccak256(slice(quote, at + 120, 352)),
     )
 

@@ -35,6 +35,9 @@ LEAF: constant(bytes30) = 0x300e0603551d0f0101ff0404030206c0300c0603551d130101ff
 SGX: constant(bytes11) = 0x06092a864886f84d010d01
 SGX_FIELD: constant(bytes11) = 0x060a2a864886f84d010d01
 SGX_SVN: constant(bytes12) = 0x060b2a864886f84d010d0102
+# a component of one byte, number 0
+SMALL_SVN: constant(bytes17) = 0x3010060b2a864886f84d010d0102000201
+TOP_OF_SMALL: constant(uint256) = 2**119
 PPID: constant(bytes16) = 0x301e060a2a864886f84d010d01010410
 CPU_SVN: constant(bytes17) = 0x301f060b2a864886f84d010d0102120410
 PCE_ID: constant(bytes18) = 0x3010060a2a864886f84d010d010304020000
@@ -214,6 +217,11 @@ def _read_platform(padded: Bytes[PADDED], start: uint256) -> Platform:
     at += 20
     for i: uint256 in range(1, 18):
         w = convert(extract32(padded, at), uint256)
+        if w >> 120 == convert(SMALL_SVN, uint256) + (i << 16) and w & TOP_OF_SMALL == 0 and i < 17:
+            # the usual one, below 128
+            found.svns = (found.svns << 8) | ((w >> 112) & 255)
+            at += 18
+            continue
         self._must((w >> 144) & (2**96 - 1) == convert(SGX_SVN, uint256))
         length = (w >> 120) & 255
         self._must(w >> 248 == 48 and (w >> 240) & 255 == 15 + length)
