@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from oyez.dispute.frame.entry import build_entry
+from oyez.dispute.frame.entry import add_batch, build_entry
 from oyez.dispute.frame.facts import CallFacts, Preimages, RootsBefore
 from oyez.dispute.frame.roots import build_last, build_roots
 from oyez.dispute.frame.state import build_state
@@ -58,7 +58,10 @@ class FrameBatch:
 
     def get_outer(self, record: int, chunk: int) -> Chunk:
         """Return a chunk of a record around some call's tokens."""
-        frame, facts = find_frame(record), self.calls[record >> 16]
+        frame, call = find_frame(record), record >> 16
+        if call >= len(self.calls):
+            return PAD_CHUNK
+        facts = self.calls[call]
         if frame in (Frame.ENTRY, Frame.STATE, Frame.PROMPT):
             chunks = build_prologue_chunks(facts.prologue)[record & 31]
         else:
@@ -67,8 +70,14 @@ class FrameBatch:
         return chunks[chunk] if chunk < len(chunks) else PAD_CHUNK
 
     def build(self, index: int, frame: Frame, preimages: Preimages) -> InnerLeaves:
-        """Make the inner trace of one of a call's records; LAST is the batch's."""
+        """Make the inner trace of one of a call's records; LAST is the batch's.
+
+        Of a call that is not there it is PAD alone.
+        """
         preimages.add(self.parent)
+        if frame is not Frame.LAST and index >= len(self.calls):
+            add_batch(self.calls[0].header, self.calls[0].entries, preimages)
+            return InnerLeaves(layout_frame(frame, HEIGHT))
         facts = self.calls[-1 if frame is Frame.LAST else index]
         return BUILDERS[frame](layout_frame(frame, HEIGHT), facts, preimages)
 

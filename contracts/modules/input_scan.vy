@@ -69,14 +69,10 @@ def _fault(state: int256, length: uint256) -> int256:
          # rule: FRAME-15
     """
     bits: uint256 = convert(state & (2**19 - 1), uint256)
-    bad: int256 = convert(bits >> BAD_AT, int256) - 1
     if bits & 3 == 0:
-        return bad
+        return convert(bits >> BAD_AT, int256) - 1
     seen: uint256 = (bits >> SEEN_AT) & 3
-    cut: int256 = convert(length - min(seen, length), int256)
-    if bad < 0:
-        return cut
-    return min(bad, cut)
+    return convert(length - min(seen, length), int256)
 
 
 @internal

@@ -202,12 +202,9 @@ def find_fault(state: int, length: int) -> int:
 
     Rule: FRAME-15
     """
-    need, seen = state & 3, state >> _SEEN_AT & 3
-    bad = state >> _BAD_AT & 0x7FF
-    if need:
-        cut = max(length - seen, 0)
-        return min(bad - 1, cut) if bad else cut
-    return bad - 1
+    if state & 3:
+        return max(length - (state >> _SEEN_AT & 3), 0)
+    return (state >> _BAD_AT & 0x7FF) - 1
 
 
 def compute_path(step: Step) -> int:

@@ -128,7 +128,7 @@ def list_scan(data: bytes, missing: bytes) -> list[int]:
             if error.reason == _CUT:
                 begun = _describe_sequence(text[error.start : at + 1])
             else:
-                bad = min(bad, error.start)
+                bad = error.start
         states.append(begun + _BAD * (bad + 1) * (bad < MAX_INPUT_BYTES))
         if bad < MAX_INPUT_BYTES and not begun:
             break

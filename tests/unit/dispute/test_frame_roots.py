@@ -63,6 +63,15 @@ def test_every_lane_of_entry_roots_and_last_record_is_that_of_its_step() -> None
     assert set(frame_calls.list_examples(batches)) >= EXAMPLES
 
 
+@pytest.mark.parametrize("call", [8, 9, 255])
+def test_a_call_that_is_not_there_is_padding(call: int) -> None:
+    """Rule: FRAME-10, FRAME-70"""
+    batch = run(1)
+    for frame in (Frame.ENTRY, Frame.ROOTS):
+        counts = frame_calls.check_record(batch, get_record(call, frame))
+        assert counts.total() == sum(r.leaves for r in layout_frame(frame, HEIGHT).regions)
+
+
 def test_records_are_those_of_the_outer_trace() -> None:
     """Rule: FRAME-80, TRACE-18, TRACE-19, TRACE-13"""
     batch = run(2)
