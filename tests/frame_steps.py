@@ -30,6 +30,7 @@ from tests.contracts import harness
 from tests.contracts.harness import Contract, Reverted
 from tests.contracts.harness import World as Chain
 from tests.frame_calls import OPS
+from tests.frame_digests import Digests, Unknown
 from tests.manifests import random_manifest
 from tests.output_calls import build_model
 from tests.steps import Rows, SparseTree, World, random_int32
@@ -47,8 +48,8 @@ LANES = {
     66: (0, 0, 1, 7, 1_023),
     67: (0, 0, 1, 2, 255),
     68: (0, 0, 1, 31),
-    69: (0, 1, 2, 3, 3, 3, 3, 4, 255),
-    70: (0, 1, 9, 10, 10, 10, 10, 11, 12, 31),
+    69: (0, 0, 1, 2, *[3] * 8, 4),
+    70: (0, 1, 9, *[10] * 12, 11, 11, 12, 31),
     71: (0, 0, 1, 7, 1_023),
     72: (0, 0, 1, 1_023),
     144: (0, 0, 1, 2, 3, 7, 10, 31),
@@ -96,91 +97,6 @@ def build_bench(shape: ModelShape, published: Sequence[bytes]) -> Bench:
     for data in published:
         chain.actions.publish(data, sender=harness.AUTHOR)
     return Bench(chain, verifiers, model, {codec.keccak(data): data for data in published})
-
-
-class Unknown(Exception):
-    """A step asks what some word is the hash of, and nobody knows: there is no proof of it."""
-
-
-class Known(dict[Hash32, bytes]):
-    """Preimages by digest."""
-
-    def __missing__(self, digest: Hash32) -> bytes:
-        raise Unknown(digest.hex())
-
-
-class Digests:
-    """Words whose preimages are known: trees' nodes, leaves of cells, entries, texts, anything."""
-
-    def __init__(self, draw: random.Random) -> None:
-        self.draw = draw
-        self.known = Known()
-        self.keys = [draw.getrandbits(256)]
-        self.keys += [self.keys[0] ^ 1 << draw.randrange(256), self.keys[0] ^ 1]
-        self.words = [0, 0, self.add(b""), self.add(draw.randbytes(1_024))]
-        self.cells: list[int] = []
-        for _ in range(20):
-            self.words.append(self.add(self.make()))
-
-    def add(self, data: bytes) -> int:
-        digest = codec.keccak(data)
-        self.known[digest] = data
-        return int.from_bytes(digest, "big")
-
-    def make(self) -> bytes:
-        """Return what some digest is of."""
-        pick, draw = self.pick, self.draw
-        match draw.choice(
-            ("node", "node", "node", "cell", "cell", "entry", "text", "batch", "any")
-        ):
-            case "node":
-                return self.join(pick(), pick())
-            case "cell":
-                return self.make_cell()
-            case "entry":
-                return self.join(*(pick() for _ in range(11)))
-            case "text":
-                return draw.choice((b"ab", b"\xe2\x82", b"\xff", "ä€".encode())) * draw.randrange(
-                    200
-                )
-            case "batch":
-                return self.join(*(pick() for _ in range(7)))
-            case _:
-                return draw.randbytes(draw.choice((1, 31, 32, 63, 65, 96, 159, 161, 352, 1_024)))
-
-    def make_cell(self) -> bytes:
-        """Return what a cell's leaf is of."""
-        words = [self.draw.getrandbits(256), self.key(), *(self.pick() for _ in range(3))]
-        data = self.join(*words)
-        self.cells.append(self.add(data))
-        return data
-
-    def meet(self) -> int:
-        """Return what a way may end in: a cell's leaf, a last node over one, nothing, anything."""
-        self.make_cell()
-        pair = [self.draw.choice((0, self.cells[-1])), self.cells[-1]]
-        self.draw.shuffle(pair)
-        last = self.add(self.join(*pair))
-        return self.draw.choice((self.cells[-1], self.cells[-1], last, self.pick()))
-
-    def grow(self, height: int) -> int:
-        """Return the root of a tree in which each level has two nodes, or 0 for one of them."""
-        level = [self.pick(), self.pick()]
-        for _ in range(height):
-            pairs = [(self.draw.choice(level), self.draw.choice(level)) for _ in range(2)]
-            level = [self.add(self.join(*pair)) for pair in pairs]
-            if self.draw.random() < 0.02:
-                level[0] = 0
-        return level[1]
-
-    def join(self, *words: int) -> bytes:
-        return b"".join(word.to_bytes(32, "big") for word in words)
-
-    def pick(self) -> int:
-        return self.draw.choice(self.words[-20:])
-
-    def key(self) -> int:
-        return self.draw.choice(self.keys)
 
 
 class Chunks:

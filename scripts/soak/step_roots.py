@@ -43,6 +43,6 @@ PARTS = (
         "entry, roots and last record of random calls, each lane its step's",
         run_traces,
         20,
-        10,
+        5,
     ),
 )

@@ -18,12 +18,12 @@ from oyez.protocol.inner import DEAD
 from oyez.protocol.inner_frame import Frame, get_record
 from oyez.protocol.manifest import encode_manifest
 from oyez.protocol.step import Address
-from oyez.protocol.trace import Chunk
+from oyez.protocol.trace import PAD_CHUNK, Chunk
 from oyez.protocol.types import Field, FieldType, Role
 from oyez.testing.scripted import ScriptedEngine
 from tests import frame_calls, frame_steps
 from tests.contracts import harness
-from tests.contracts.harness import Reverted, reverts
+from tests.contracts.harness import reverts
 from tests.contracts.test_step_rows_gas import BASE, RESOLVE_BYTES, RESOLVE_GAS, price
 from tests.frame_calls import FrameBatch, FrameSource
 from tests.frame_steps import Bench, Case
@@ -145,17 +145,77 @@ def test_nothing_else_is_brought(op: int, chunks: int, preimages: int) -> None:
         refuse("step: not the preimage", leaves, rows, hint, brought[:-1])
 
 
+#: What another leaf in a leaf's place leads to: another height, other wants, another digest.
+SWAPPED = {
+    *("step: inner height", "step: outer height"),
+    *("step: wrong openings", "step: not the preimage"),
+}
+
+
 def test_leaves_and_preimages_stand_in_order() -> None:
     """Rule: FRAME-3, INNER-8"""
     for op, chunks, preimages in ((65, 1, 9), (70, 2, 2), (151, 3, 0), (145, 2, 0)):
         case = find_case(op, chunks, preimages)
         leaves, rows, hint, brought = decode(FRAME_TYPES, case.proof)
         if chunks > 1:
-            with pytest.raises(Reverted):
-                case.ask(proof=encode(FRAME_TYPES, (leaves[::-1], rows, hint, brought)))
+            proof = encode(FRAME_TYPES, (leaves[::-1], rows, hint, brought))
+            assert frame_steps.refuse(case, proof) in SWAPPED
         if preimages > 1:
             with reverts("step: not the preimage"):
                 case.ask(proof=encode(FRAME_TYPES, (leaves, rows, hint, brought[::-1])))
+
+
+def ask_both(
+    frame: Frame, leaf: int, lane: int, raw: Chunk, inner: dict[int, Chunk], *of: bytes
+) -> int:
+    """Return what both sides say of a lane, given leaves of its trace and preimages."""
+    known = {codec.keccak(data): data for data in of}
+    world = World(inner.__getitem__, lambda *_: PAD_CHUNK, lambda *_: b"", preimages=known)
+    address = Address(get_record(1, frame), leaf, lane)
+    case = frame_steps.build_case(random.Random(lane), address, raw.data, world)
+    assert case.ask() == case.value
+    return case.value
+
+
+def test_characters_go_on_within_their_bounds() -> None:
+    """Rule: FRAME-14"""
+    good = {0: (0x80, 0xBF), 1: (0xA0, 0xBF), 2: (0x80, 0x9F), 3: (0x90, 0xBF), 4: (0x80, 0x8F)}
+    for bounds, (low, high) in good.items():
+        for byte in (0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0):
+            raw = trace.encode_int32([2 | 1 << 2 | bounds << 4])
+            after = ask_both(Frame.ENTRY, 3, 1, raw, {2: trace.encode_bytes(bytes([0, byte]))})
+            assert after == (1 | 2 << 2 if low <= byte <= high else 1 << 8), (bounds, byte)
+    needs = {0x7E: 0, 0xC2: 1, 0xDF: 1, 0xE0: 2, 0xED: 2, 0xEF: 2, 0xF0: 3, 0xF3: 3, 0xF4: 3}
+    for byte in (*needs, 0x80, 0xBF, 0xC1, 0xF5, 0xFF, 0x1F):
+        raw = trace.encode_int32([0])
+        after = ask_both(Frame.ENTRY, 3, 1, raw, {2: trace.encode_bytes(bytes([0, byte]))})
+        assert (after & 3, after >> 8) == (needs.get(byte, 0), 0 if byte in needs else 2), byte
+
+
+@pytest.mark.parametrize("length", [1, 255, 256, 257, 512, 1_023, 1_024])
+def test_the_last_bytes_scan_says_what_is_bad(length: int) -> None:
+    """Rule: FRAME-15"""
+    text = b"a" * length
+    words = trace.encode_words([0] * 11 + [codec.keccak(text)])
+    leaf = 3 + (length - 1) // 256
+    scan = trace.encode_int32([(9 << 8) if at == (length - 1) % 256 else 5 for at in range(256)])
+    head = (1 << 12) - 16
+    assert ask_both(Frame.ENTRY, head, 3, words, {1: words, leaf: scan}, text) == 8
+
+
+@pytest.mark.parametrize(("size", "found"), [(64, 0), (95, 0), (96, 7), (97, 7), (352, 7)])
+def test_a_word_that_is_cut_short_is_none(size: int, found: int) -> None:
+    """Rule: FRAME-17"""
+    data = (bytes(95) + b"\x07" + bytes(256))[:size]
+    data = data if size != 95 else b"\x07" * 95
+    raw = trace.encode_words([codec.keccak(data)])
+    assert ask_both(Frame.ENTRY, 1, 1, raw, {}, data) == found
+
+
+def test_a_way_without_a_node_has_no_depth() -> None:
+    """Rule: FRAME-75"""
+    raw, path = trace.encode_int32([3, 5]), trace.encode_words([0] * 32)
+    assert ask_both(Frame.ROOTS, 14, 2, raw, {7: path}) == 5
 
 
 @functools.cache
