@@ -316,8 +316,8 @@ NAMED = (
     rollup(
         "Invariant 41",
         "Rollup",
-        "or block.timestamp > opened_at + FIRST_CHILD_SECONDS",
-        "or block.timestamp >= opened_at + FIRST_CHILD_SECONDS",
+        "if block.timestamp > opened_at + FIRST_CHILD_SECONDS:",
+        "if block.timestamp >= opened_at + FIRST_CHILD_SECONDS:",
         f"{HERE}test_forks.py::test_a_silent_sequencer_gains_no_time_by_small_batches",
     ),
     inbox(

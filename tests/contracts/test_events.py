@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.contracts.attesting import REGISTRY, create_registry, sign
 from tests.contracts.conftest import publish
 from tests.contracts.harness import (
     AUTHOR,
@@ -23,7 +24,9 @@ SLOW = BALLOT.change(delay=60)
 
 
 def test_every_declared_event_is_logged() -> None:
-    world = World(settings(game=GAME, curator=CURATOR, model_delay=600))
+    world = World(
+        settings(game=GAME, curator=CURATOR, model_delay=600, enclaves=REGISTRY), create_registry
+    )
     world.models.announce(words(LLAMA), sender=CURATOR)
     action_id = publish(world, SLOW)
     world.actions.announce_upgrade(action_id, BALLOT.encode(), sender=AUTHOR)
@@ -51,6 +54,7 @@ def test_every_declared_event_is_logged() -> None:
     world.rollup.step_down(
         [propose(world, beside, make_proposal(salt=5), sender=AUTHOR)], sender=STRANGER
     )
+    world.rollup.attest(lie, sign(lie))
     world.rollup.defeat(lie, sender=GAME)
     world.rollup.mark_void(above)
     world.rollup.withdraw(GAME, sender=GAME)
@@ -60,7 +64,7 @@ def test_every_declared_event_is_logged() -> None:
         entry["name"] for abi in world.abis.values() for entry in abi if entry["type"] == "event"
     }
     assert declared - world.seen == set()
-    assert len(declared) == 19
+    assert len(declared) == 20
 
 
 def test_the_consumers_event_is_logged() -> None:
