@@ -16,6 +16,7 @@ from oyez.attestation.audit import judge_evidence
 from oyez.attestation.engine_build import compute_engine_build
 from oyez.attestation.simulated_agent import Agent, AgentServer
 from oyez.attestation.simulated_certificates import issue_list
+from oyez.attestation.simulated_documents import written
 from oyez.chain.contracts import ModelRegistry
 from oyez.protocol import enclaves
 from oyez.protocol.errors import Invalid
@@ -131,6 +132,25 @@ def test_evidence_that_is_not_what_was_registered_does_not_match(
     assert "not signed by its attestation key" in found["reason"]
     assert found["dcap_qvl"].startswith("error")
     assert "does not hold" in shell.text("verify", made["signer"], code=1)
+
+
+def test_evidence_is_judged_by_the_collateral_of_its_time(shell: Shell) -> None:
+    """Rule: ENCLAVE-13"""
+    world = shell.world
+    world.rollup.anvil.advance(31 * DAY)  # what the chain had first has ended
+    world.keep()
+    made = shell("register")
+    world.rollup.anvil.advance(DAY)
+    info = PLATFORM.tcb_info(world.now + DAY) | {"tcbEvaluationDataNumber": 19}
+
+    class Given:
+        def fetch(self, now: int) -> list[str]:
+            return [PLATFORM.collateral(now, tcb_info=written(info))]
+
+    log: Lines = world.keep(Given())
+    assert [facts["why"] for facts in log.named("kept")] == ["news"]  # issued after the key was
+    found = shell("verify", made["signer"])
+    assert (found["match"], found["active"], found["dcap_qvl"]) == (True, True, "UpToDate")
 
 
 def test_a_log_that_says_otherwise_than_the_quote_does_not_match(shell: Shell) -> None:
