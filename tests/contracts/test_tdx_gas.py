@@ -10,7 +10,7 @@ from oyez.attestation.submissions import split_quote
 from oyez.chain import deploy
 from oyez.gas.metered import METER
 from oyez.protocol.types import Address
-from tests import tdx_keys, tdx_samples
+from tests import tdx_keys, tdx_rollup, tdx_samples
 from tests.contracts.harness import encode_call
 from tests.devnet import Anvil
 from tests.snapshots import check_snapshot
@@ -36,6 +36,8 @@ MUST = {
     "register, by the key": 260_000,
     "register once more": 220_000,
     "is_active, as a call": 15_000,
+    "attest": 45_000,
+    "attest, once more": 45_000,
     # a transaction holds 2**24
     "PCK list of 300 new entries": 12_000_000,
 }
@@ -121,6 +123,15 @@ def see_keys(chain: TdxChain, gas: dict[str, int]) -> None:
     gas["prune"] = spent(chain.send(registry, "prune", key.address, evidence))
 
 
+def see_attestations(chain: TdxChain, gas: dict[str, int]) -> None:
+    """Bring a key's signature of an assertion, first and again; the key is none of the chain's."""
+    key, rollup = new_key("attests"), tdx_rollup.deploy_rollup(chain)
+    register(chain, key.request(chain))
+    attest = tdx_rollup.build_attest(rollup, key)
+    gas["attest"] = tdx_rollup.send(chain, attest)
+    gas["attest, once more"] = tdx_rollup.send(chain, attest)
+
+
 def see_upkeep(chain: TdxChain, gas: dict[str, int]) -> None:
     """What replaces what is there already."""
     for name, submission in (
@@ -139,9 +150,10 @@ def see_the_longest_list(chain: TdxChain, gas: dict[str, int]) -> None:
 
 
 def test_quotes_and_keys_stay_within_their_budgets(chain: TdxChain) -> None:
-    """Rule: ATTEST-16, ATTEST-28, ATTEST-30"""
+    """Rule: ATTEST-16, ATTEST-28, ATTEST-30, ROLLUP-26"""
     gas: dict[str, int] = {}
     see_real_quotes(gas)
+    see_attestations(chain, gas)
     see_keys(chain, gas)
     see_upkeep(chain, gas)
     see_the_longest_list(chain, gas)
