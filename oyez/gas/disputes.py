@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from oyez.chain import contracts, deploy
@@ -27,18 +27,21 @@ from oyez.engines.exact.step_rows import prove_engine
 from oyez.gas import detection, random_model
 from oyez.gas.metered import MeteredChain
 from oyez.protocol import inner, inner_kinds
-from oyez.protocol.constants import MAX_LITERAL_TOKENS, UPGRADE_IMMUTABLE
+from oyez.protocol.constants import INNER_HEIGHT, MAX_LITERAL_TOKENS, UPGRADE_IMMUTABLE
 from oyez.protocol.errors import Fatal
+from oyez.protocol.inner_frame import Frame, layout_frame
 from oyez.protocol.manifest import build_constants, encode_manifest
-from oyez.protocol.manifest_layout import compute_json_bytes
+from oyez.protocol.manifest_layout import GUARD_TARGET, OpCode, compute_json_bytes
 from oyez.protocol.types import (
     ZERO_HASH,
     BatchNumber,
     CellKind,
+    Expression,
     Field,
     FieldType,
     Hash32,
     Manifest,
+    Op,
     Role,
     SeedRule,
     Segment,
@@ -60,6 +63,8 @@ BUDGETS = {
 PREFIX, INPUT, OUTPUT, WORDS = 1_500, 400, 40, 40_000
 #: What the result says of a random model.
 SHAPE = ("layers", "width", "feed_forward", "heads", "kv_heads", "head_size", "vocabulary")
+#: Most output tokens of the call whose ends are disputed.
+MAX_OUTPUT = 80
 #: 0.8 in Q16: at a temperature every kind lives.
 TEMPERATURE = 52_429
 
@@ -73,7 +78,7 @@ class Played:
         gas_move_max: of the dearest clocked move.
         gas_resolve: by op kind, the whole transaction.
         gas_duel_honest: all that the honest side sent in the dearest duel.
-        op_kinds: every kind of number in a token position's records.
+        op_kinds: every kind of number in the records that were disputed.
         op_kinds_proven: kind -> transaction whose resolve found the false lane.
         openings_max: bytes of the largest proof.
     """
@@ -140,10 +145,12 @@ class DisputeWorld(MeteredChain):
         engine: ExactEngine,
         action: Manifest | None = None,
         data: bytes | None = None,
+        calls: int = 1,
     ) -> None:
         """Deploy, publish, call and close on a running chain with enough accounts.
 
-        Without an action and its input the call is `build_action`'s and `build_input`'s.
+        Without an action and its input the call is `build_action`'s and `build_input`'s; it is made
+        so many times.
         """
         super().__init__(devnet)
         self.engine = engine
@@ -158,7 +165,8 @@ class DisputeWorld(MeteredChain):
         self.deployment = deploy.deploy(self.chain, self.key(0), settings)
         client = Client(self.deployment, self.key(0), engine)
         published = client.publish(encode_manifest(build_action() if action is None else action))
-        client.call(published.action_id, build_input() if data is None else data)
+        for _ in range(calls):
+            client.call(published.action_id, build_input() if data is None else data)
         self.pass_time(settings.max_batch_seconds + 1)
         self.send(contracts.Inbox(self.chain, self.deployment).build_close(), 1)
 
@@ -219,6 +227,44 @@ def build_input(size: int = INPUT) -> bytes:
     return bytes(draw.choice(b"~^`|@#%&*+=?/<>$!;") for _ in range(size))
 
 
+def build_around() -> Manifest:
+    """Return an action whose call, on a cell that was stored, has every kind around its tokens."""
+    draft = build_action(prefix=8)
+    tags = Field(
+        b"tags", FieldType.ARRAY, Role.WRITES, (), element=FieldType.BOOLEAN, limit=0, items=3
+    )
+    total = Field(b"total", FieldType.INTEGER, Role.COMPUTE, 0, low=0, high=10**6, digits=7)
+    fields = (*draft.fields, tags, total)
+    constants = build_constants(fields, [1])
+    one = constants.index(1)
+    grow = (Op(OpCode.OLD, 4), Op(OpCode.CONST, one), Op(OpCode.ADD))
+    grows = (Op(OpCode.NEW, 4), Op(OpCode.OLD, 4), Op(OpCode.GT))
+    segments = (
+        *draft.segments[:1],
+        Segment(SegmentKind.STATE),
+        Segment(SegmentKind.INPUT),
+        Segment(SegmentKind.CALLER),
+    )
+    state = compute_json_bytes(fields)
+    return replace(
+        draft,
+        temperature=0,
+        fields=fields,
+        constants=constants,
+        expressions=(Expression(4, grow), Expression(GUARD_TARGET, grows)),
+        segments=segments,
+        output_tokens=MAX_OUTPUT,
+        fixed_positions=8 + state + 42 + MAX_OUTPUT,
+        state_bytes=state,
+    )
+
+
+def list_around() -> list[str]:
+    """Return every kind of the records around a call's tokens."""
+    layouts = [layout_frame(frame, INNER_HEIGHT) for frame in Frame]
+    return [kind for layout in layouts for kind in inner_kinds.list_kinds(layout)]
+
+
 def list_wanted(engine: ExactEngine) -> list[str]:
     """Return every kind of a token position's records."""
     layouts = inner.layout_layer(engine.shape), inner.layout_sampler(engine.shape)
@@ -234,7 +280,10 @@ def measure(report: Callable[[str], None] = lambda _: None) -> Measured:
     engine = exact.load_engine()
     if not isinstance(engine, ExactEngine):
         raise Fatal("the exact engine is needed")
-    played = play(engine, report=report)
+    played = merge(
+        play(engine, list_wanted(engine), report=report),
+        play(engine, list_around(), build_around(), b"good: ~^ 7?", calls=2, report=report),
+    )
     ratio = detection.measure_ratio(engine, report)
     return Measured(**asdict(played), detect_ratio=ratio, wide=measure_wide(report=report))
 
@@ -252,27 +301,43 @@ def measure_wide(
     engine, backend = random_model.build_engine(plan)
     prefix = min(plan.position // 2, MAX_LITERAL_TOKENS)
     action = build_action(prefix, plan.vocabulary, plan.position - prefix)
-    played = play(engine, action, build_input(plan.position - prefix), report)
+    data = build_input(plan.position - prefix)
+    played = play(engine, list_wanted(engine), action, data, report=report)
     stated = {name: value for name, value in asdict(engine.shape).items() if name in SHAPE}
     report("timing detection beside the random model")
     ratio = detection.estimate_ratio(engine, backend.time_block())
     return Wide(**asdict(played), shape=stated, position=plan.position, detect_ratio_at_most=ratio)
 
 
+def merge(first: Played, second: Played) -> Played:
+    """Return what two plays over different kinds take together."""
+    return Played(
+        moves_max=max(first.moves_max, second.moves_max),
+        gas_move_max=max(first.gas_move_max, second.gas_move_max),
+        gas_resolve=first.gas_resolve | second.gas_resolve,
+        gas_duel_honest=max(first.gas_duel_honest, second.gas_duel_honest),
+        op_kinds=[*first.op_kinds, *second.op_kinds],
+        op_kinds_proven=first.op_kinds_proven | second.op_kinds_proven,
+        openings_max=max(first.openings_max, second.openings_max),
+    )
+
+
 def play(
     engine: ExactEngine,
+    kinds: list[str],
     action: Manifest | None = None,
     data: bytes | None = None,
+    *,
+    calls: int = 1,
     report: Callable[[str], None] = lambda _: None,
 ) -> Played:
-    """Break every kind of number of one long call once, and play all to their ends."""
-    kinds = list_wanted(engine)
+    """Break kinds of numbers of a batch's last call once each, and play all to their ends."""
     with (
         Devnet(accounts=100) as devnet,
         tempfile.TemporaryDirectory(prefix="oyez-bench-") as home,
     ):
         report("running the call")
-        world = DisputeWorld(devnet, engine, action, data)
+        world = DisputeWorld(devnet, engine, action, data, calls)
         truth = world.derive()
         trial = Trial(
             devnet,
@@ -285,9 +350,8 @@ def play(
             report,
         )
         number = truth.batch.number
-        spots = [
-            find_spot(trial.machine, number, 0, truth.executions[0], Wish(kind)) for kind in kinds
-        ]
+        last, execution = calls - 1, truth.executions[-1]
+        spots = [find_spot(trial.machine, number, last, execution, Wish(kind)) for kind in kinds]
         judged = trial.play([trial.build_lie(spot) for spot in spots])
         parent = trial.rollup.fetch_assertion(judged[0].story.ids[0]).parent
         openings = max(_count_openings(trial, number, spot, parent) for spot in spots)
