@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -299,7 +300,7 @@ class Client:
             Invalid: EXPLAIN-1 there is no such call, or it is sampled and its batch still open.
         """
         history = self.reader.fetch_history(tolerant=True)
-        return explaining.explain_call(
+        found = explaining.explain_call(
             history.entries,
             call_id,
             self.reader.fetch_manifest,
@@ -307,6 +308,9 @@ class Client:
             find_header=history.find_header,
             report=lambda entry: self._report(f"replaying call {entry.call_id} of {call_id}"),
         )
+        batch = history.find_batch(call_id)
+        attested = batch is not None and self.reader.fetch_attested(history, batch.number)
+        return replace(found, attested=attested)
 
     def verify_full(
         self, *, batch: int | None = None, call_id: int | None = None

@@ -70,12 +70,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A call, token by token."""
+    """A call, token by token.
+
+    Attributes:
+        attested: whether a registered enclave signed its batch, as the chain has it.
+    """
 
     execution: Execution
     prompt: tuple[tuple[int, str], ...]
     decisions: tuple[Decision, ...]
     fields: tuple[tuple[str, Any, Any], ...]
+    attested: bool = False
 
     def build_json(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -85,6 +90,7 @@ class Explanation:
             "outcome": done.outcome.name,
             "code": Code(done.code).name,
             "detail": done.detail,
+            "attested": self.attested,
             "prompt": [{"token": token, "text": text} for token, text in self.prompt],
             "output": done.output.decode("utf-8", "backslashreplace"),
             "tokens": [_build_decision(decision) for decision in self.decisions],

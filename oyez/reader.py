@@ -219,6 +219,23 @@ class Reader:
                 return event.batch
         return None
 
+    def fetch_attested(self, history: histories.History, number: int) -> bool:
+        """Tell whether a registered enclave signed the assertion that a reader takes of a batch.
+
+        The final one, else the first proposed of those that are PENDING; False without one.
+
+        Rule: READER-13
+        """
+        rollup, block = self.rollup, history.block.hash
+        if number <= rollup.fetch_head(block):
+            return rollup.fetch_attested(rollup.fetch_final_id(number, block), block)
+        for event in history.proposed:
+            if event.batch != number:
+                continue
+            if rollup.fetch_status(event.assertion_id, block) is Status.PENDING:
+                return rollup.fetch_attested(event.assertion_id, block)
+        return False
+
     @property
     def genesis_id(self) -> Hash32:
         """The id of batch 0."""

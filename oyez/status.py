@@ -18,6 +18,8 @@ class CallStatus:
             roots, "sequencer" is its word; "none" while nobody does.
         siblings: the living assertions of its batch, the one that was read among them; empty
             before it is posted.
+        attested: whether a registered enclave signed the assertion that was read; says nothing of
+            finality.
         disputed_at: the first batch, its own or one that it stands on, of which several live.
     """
 
@@ -32,6 +34,7 @@ class CallStatus:
     source: str = "none"
     siblings: tuple[Hash32, ...] = ()
     disputed_at: BatchNumber | None = None
+    attested: bool = False
 
 
 def fetch_status(reader: Reader, call_id: CallId) -> CallStatus:
@@ -40,7 +43,7 @@ def fetch_status(reader: Reader, call_id: CallId) -> CallStatus:
     Raises:
         Invalid: READER-5, the inbox holds no such call.
 
-    Rule: READER-5
+    Rule: READER-5, READER-13
     """
     history = reader.fetch_history()
     entries = history.entries
@@ -72,6 +75,7 @@ def fetch_status(reader: Reader, call_id: CallId) -> CallStatus:
         source=level,
         siblings=reader.list_siblings(history, path[-1]),
         disputed_at=reader.find_dispute(history, path),
+        attested=reader.rollup.fetch_attested(path[-1].assertion_id, history.block.hash),
     )
 
 

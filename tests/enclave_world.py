@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ from oyez.attestation.keeper import Keeper, Parts
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.simulated_agent import Agent, AgentServer
 from oyez.attestation.sources import CollateralSource, SimulatedSource
-from oyez.attestation.submissions import compute_workload
-from oyez.chain.enclave_deploy import DAY, EnclaveSettings, deploy_enclaves
+from oyez.attestation.submissions import compute_workload, split_quote
+from oyez.chain.enclave_deploy import DAY, EnclaveSettings
+from oyez.chain.keys import Key
 from oyez.chain.sender import MemoryJournal, Sender
 from oyez.chain.tdx import TdxCollateral, TdxRegistry
+from oyez.protocol.enclaves import compute_binding, compute_report_data
 from tests.local_rollup import LocalRollup
 from tests.services import Lines
+from tests.tdx_keys import APPLICATION, EnclaveKey
 
 PLATFORM = SimulatedPlatform()
 NOWHERE = Path("/nowhere/tdx_guest")
@@ -80,21 +83,36 @@ def run(keeper: Keeper) -> None:
     raise AssertionError("the keeper never comes to rest")
 
 
+def choose_settings(keys: Sequence[Key]) -> EnclaveSettings:
+    return EnclaveSettings(
+        root=parse_certificate(PLATFORM.root),
+        curator=keys[CURATOR].address,
+        delay=DELAY,
+        lifetime=7 * DAY,
+        workloads=(WORKLOAD,),
+    )
+
+
 @contextmanager
-def open_world() -> Iterator[EnclaveWorld]:
+def open_world(*, needs_enclave: bool = False) -> Iterator[EnclaveWorld]:
     """Deploy, with the agent's own workload allowed, and no collateral yet."""
-    with LocalRollup() as rollup, AgentServer(Agent(PLATFORM), device=NOWHERE) as server:
-        settings = EnclaveSettings(
-            root=parse_certificate(PLATFORM.root),
-            curator=rollup.keys[CURATOR].address,
-            delay=DELAY,
-            lifetime=7 * DAY,
-            workloads=(WORKLOAD,),
-        )
-        made = deploy_enclaves(rollup.chain, rollup.keys[0], settings)
-        contracts = rollup.deployment.contracts | made
-        rollup.deployment = replace(rollup.deployment, contracts=contracts)
+    with (
+        LocalRollup(enclaves=choose_settings, needs_enclave=needs_enclave) as rollup,
+        AgentServer(Agent(PLATFORM), device=NOWHERE) as server,
+    ):
         yield EnclaveWorld(rollup, Agent(PLATFORM), server.endpoint)
+
+
+def register_key(world: EnclaveWorld, key: EnclaveKey) -> None:
+    """Register a key that a test holds, as a guest would one of its own."""
+    chain, registry = world.rollup.chain, world.registry
+    block = chain.fetch_block(chain.fetch_block().number - 1)
+    binding = compute_binding(
+        chain.chain_id, registry.address, key.address, block.number, block.hash
+    )
+    parts = split_quote(PLATFORM.quote(compute_report_data(binding, APPLICATION)))
+    made = registry.build_register(parts, key.address, block.number, key.sign(binding))
+    world.rollup.act(5, made)
 
 
 class Shell:

@@ -5,12 +5,14 @@ An honest sequencer in a few lines: what it posts is what `oyez.derivation` deri
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from oyez.chain import client as chain_client
 from oyez.chain import contracts, deploy, sender
+from oyez.chain.enclave_deploy import EnclaveSettings, deploy_enclaves
 from oyez.chain.keys import Key
 from oyez.client import Client
 from oyez.derivation import history, replay
@@ -101,13 +103,18 @@ class LocalRollup:
         model: ExactEngine | None = None,
         challenge_window: int = 600,
         response_window: int = 120,
+        enclaves: Callable[[Sequence[Key]], EnclaveSettings] | None = None,
+        needs_enclave: bool = False,
     ) -> None:
         """With `has_game` there is a DuelGame over the toy's step table; else account 9 is it.
 
         With a `model` that runs, and a DuelGame over its own steps. The windows are in seconds.
+        With `enclaves`, which is given the accounts' keys, a registry of them is deployed first.
         """
         self.challenge_window = challenge_window
         self.response_window = response_window
+        self.enclaves = enclaves
+        self.needs_enclave = needs_enclave
         self.has_game = has_game
         self.model = model
         self.engine: Any = ScriptedEngine(seed=3) if model is None else model
@@ -118,6 +125,7 @@ class LocalRollup:
         self.keys = [Key(bytes.fromhex(account.key[2:])) for account in self.anvil.accounts]
         self.chain = chain_client.connect(self.anvil.rpc, self.anvil.chain_id)
         listed = deploy.ListedModel(self.engine.model_root, self.engine.shape)
+        registry = self._deploy_enclaves()
         settings = deploy.DeploySettings(
             sequencer=self.keys[0].address,
             models=(listed,),
@@ -126,8 +134,11 @@ class LocalRollup:
             proof=None if self.model is None else prove_engine(self.model),
             challenge_window=self.challenge_window,
             response_window=self.response_window,
+            enclaves=registry.get("TdxRegistrySim", ZERO_ADDRESS),
+            needs_enclave=self.needs_enclave,
         )
-        self.deployment = deploy.deploy(self.chain, self.keys[0], settings)
+        made = deploy.deploy(self.chain, self.keys[0], settings)
+        self.deployment = replace(made, contracts=made.contracts | registry)
         self.sequencer = self.client(0)
         self.sequencer.deposit_stake()
         return self
@@ -139,6 +150,11 @@ class LocalRollup:
         trace: TracebackType | None,
     ) -> None:
         self.anvil.stop()
+
+    def _deploy_enclaves(self) -> dict[str, Address]:
+        if self.enclaves is None:
+            return {}
+        return deploy_enclaves(self.chain, self.keys[0], self.enclaves(self.keys))
 
     def _deploy_steps(self) -> Address:
         code = deploy.compile_contract("contracts/mocks/ToyMachine.vy").bytecode

@@ -91,6 +91,15 @@ class AssertionVoided:
 
 
 @dataclass(frozen=True, slots=True)
+class AssertionAttested:
+    """A registered enclave's key signed a claim, perhaps before it was proposed, or once more."""
+
+    assertion_id: Hash32
+    signer: Address
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class StakeChanged:
     """Something happened to a staker's stake; what it is now the Rollup's view says.
 
@@ -111,6 +120,7 @@ Event = (
     | AssertionFinalized
     | AssertionDefeated
     | AssertionVoided
+    | AssertionAttested
     | StakeChanged
 )
 
@@ -125,6 +135,7 @@ SOURCES = {
     "AssertionFinalized": "Rollup",
     "AssertionDefeated": "Rollup",
     "AssertionVoided": "Rollup",
+    "AssertionAttested": "Rollup",
     "StakeDeposited": "Rollup",
     "WithdrawalRequested": "Rollup",
     "WithdrawalCancelled": "Rollup",
@@ -188,7 +199,10 @@ def decode(log: Log) -> Event | None:
         return BatchClosed(header, Hash32(facts["batch_hash"]), closed_by, place)
     if "staker" in facts:
         return StakeChanged(name, Address(facts["staker"]), place)
-    assertion_id, batch = Hash32(facts["assertion_id"]), BatchNumber(facts["batch"])
+    assertion_id = Hash32(facts["assertion_id"])
+    if name == "AssertionAttested":
+        return AssertionAttested(assertion_id, Address(facts["signer"]), place)
+    batch = BatchNumber(facts["batch"])
     if name in _FATES:
         return _FATES[name](assertion_id, batch, place)
     return AssertionProposed(

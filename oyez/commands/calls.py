@@ -129,6 +129,7 @@ def build_status(found: CallStatus, asked: CallId | None) -> dict[str, Any]:
     return {
         "call_id": found.call_id,
         "finality": found.finality.name,
+        "attested": found.attested,
         "batch": found.batch,
         "action_id": output.format_hex(entry.action_id),
         "caller": output.format_hex(entry.caller),
@@ -148,7 +149,8 @@ def describe_stage(found: CallStatus) -> str:
     """Return where a call stands, in a few words."""
     if found.outcome is Outcome.NONE:
         return f"{found.finality.name}, not executed yet"
-    return f"{found.finality.name}, {describe_outcome(found)}"
+    attested = ", ATTESTED" if found.attested else ""
+    return f"{found.finality.name}{attested}, {describe_outcome(found)}"
 
 
 def describe_outcome(found: CallStatus) -> str:

@@ -63,7 +63,8 @@ def describe_end(found: Explanation) -> list[str]:
     ended = done.outcome.name
     if done.outcome is not Outcome.ACCEPTED:
         ended += f"({done.code.name}) detail {done.detail}"
-    lines = [f"call {done.entry.call_id}: {ended}, {done.positions} positions"]
+    attested = ", ATTESTED" if found.attested else ""
+    lines = [f"call {done.entry.call_id}: {ended}, {done.positions} positions{attested}"]
     for name, before, after in found.fields:
         lines.append(f"  {name}: {before!r}" + ("" if before == after else f" -> {after!r}"))
     return lines

@@ -67,6 +67,13 @@ def test_an_assertion_keeps_every_fact(roots: list[bytes], attempt: int, data: b
     assert [getattr(event.claim, name) for name in names] == roots
 
 
+def test_an_attestation_names_its_signer() -> None:
+    event = events.decode(
+        build_log("AssertionAttested", {"assertion_id": b"\x03" * 32, "signer": B})
+    )
+    assert event == events.AssertionAttested(Hash32(b"\x03" * 32), Address(B), PLACE)
+
+
 @pytest.mark.parametrize("name", ["AssertionFinalized", "AssertionDefeated", "AssertionVoided"])
 def test_what_became_of_an_assertion_is_kept(name: str) -> None:
     event = events.decode(build_log(name, {"assertion_id": b"\x03" * 32, "batch": 5}))
