@@ -73,9 +73,12 @@ def _is_current(levels: tuple[SvnLevel, ...]) -> bool:
 
 def read_tcb_info(raw: bytes) -> Values:
     info = parse_tcb_info(raw.decode("latin-1"))
+    whole = json.loads(raw)
+    parts = [whole["tdxModule"], *whole.get("tdxModuleIdentities", [])]
     modules = []
-    for one in info.modules:
-        is_usual = (one.mr_signer, one.attributes, one.mask) == (bytes(48), bytes(8), b"\xff" * 8)
+    for one, part in zip(info.modules, parts, strict=True):
+        written = (part["mrsigner"], part["attributes"], part["attributesMask"])
+        is_usual = written == ("00" * 48, "00" * 8, "FF" * 8)  # in capitals
         least = one.levels[0].isv_svn if one.levels else 0
         is_current = is_usual and (not one.levels or _is_current(one.levels))
         modules.append((one.version, least, is_current))

@@ -24,6 +24,10 @@ LEVELS_END: constant(bytes3) = 0x7d5d7d
 IDENTITIES: constant(bytes23) = 0x227464784d6f64756c654964656e746974696573223a5b
 COMMA: constant(uint256) = 44
 END_ARRAY: constant(uint256) = 93
+END: constant(uint256) = 125
+# a component's end, and the next one or the array's end
+NEXT: constant(uint256) = 256 * END + COMMA
+LAST: constant(uint256) = 256 * END + END_ARRAY
 
 
 struct Module:
@@ -208,22 +212,20 @@ def _components(start: uint256) -> (uint256, uint256):
         assert self._word(at) >> 200 == convert(COMPONENT, uint256), "documents: no component"
         svn: uint256 = 0
         svn, at = self._number(at + 7)
-        assert svn < 256, "documents: svn above a byte"
+        w: uint256 = self._word(at)
+        assert svn < 256 and (w >> 248 == COMMA or w >> 248 == END), "documents: no svn of a byte"
         svns = (svns << 8) | svn
-        is_closed: bool = False
         for _: uint256 in range(8):
-            w: uint256 = self._word(at)
+            w = self._word(at)
             for i: uint256 in range(31):
-                if w >> 248 == 125:
-                    is_closed = True
+                if w >> 248 == END:
                     break
                 w = w << 8
                 at += 1
-            if is_closed:
-                w = (w >> 240) & 255
-                assert w == (COMMA if k < 15 else END_ARRAY), "documents: not 16 components"
+            if w >> 248 == END:
                 break
-        assert is_closed, "documents: component too long"
+        w = self._word(at) >> 240
+        assert w == (NEXT if k < 15 else LAST), "documents: not 16 components"
         at += 2
     return svns, at
 

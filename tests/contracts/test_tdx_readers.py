@@ -197,10 +197,12 @@ def test_what_is_no_tcb_info_is_refused_by_name() -> None:
     lower = other("51D051D051D0", "51d051d051d0")
     assert lower[2] == PLATFORM.fmspc
     assert other('[{"svn":4,', '[{"svm":4,') == "documents: no component"
-    assert other('[{"svn":4,', '[{"svn":256,') == "documents: svn above a byte"
+    assert other('[{"svn":4,', '[{"svn":256,') == "documents: no svn of a byte"
     assert other('[{"svn":4,', '[{"svn":255,')[5] >> 248 == 255
+    for wrong in ('[{"svn":40"', '[{"svn":4 ,', '[{"svn":4]'):
+        assert other('[{"svn":4,', wrong) == "documents: no svn of a byte"
     long = '"category":"' + "x" * 300
-    assert other('"category":"BIOS', long) == "documents: component too long"
+    assert other('"category":"BIOS', long) == "documents: not 16 components"
 
 
 def test_sixteen_components_no_more_and_no_less() -> None:
