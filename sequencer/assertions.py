@@ -37,7 +37,11 @@ class Assertions:
         self._tree: Tree | None = None
 
     def write(
-        self, connection: Connection, proposed: Sequence[NewAssertion], ended: Sequence[Ended]
+        self,
+        connection: Connection,
+        proposed: Sequence[NewAssertion],
+        ended: Sequence[Ended],
+        attested: Sequence[events.AssertionAttested] = (),
     ) -> None:
         """Write what a window of the chain says of assertions."""
         for item in proposed:
@@ -64,12 +68,16 @@ class Assertions:
                     ended_place=event.place.index,
                 )
             )
+        for signed in attested:
+            row = {"assertion_id": signed.assertion_id, "block": signed.place.block}
+            connection.execute(insert(t.attestations).prefix_with("OR IGNORE").values(row))
         if proposed or ended:
             self._tree = None
 
     def rewind(self, connection: Connection, block: int) -> None:
         """Forget what was said after a block."""
         connection.execute(delete(t.assertions).where(t.assertions.c.block > block))
+        connection.execute(delete(t.attestations).where(t.attestations.c.block > block))
         connection.execute(
             update(t.assertions)
             .where(t.assertions.c.ended_block > block)
@@ -90,6 +98,12 @@ class Assertions:
                 play()
             self._tree = tree
         return self._tree
+
+    def is_attested(self, assertion_id: Hash32) -> bool:
+        """Tell whether an enclave signed an assertion, as far as the chain was read."""
+        found = select(t.attestations).where(t.attestations.c.assertion_id == assertion_id)
+        with self._engine.connect() as connection:
+            return connection.execute(found).first() is not None
 
     def list_pending(self) -> list[KnownAssertion]:
         """Return what was proposed and is not decided."""

@@ -11,7 +11,10 @@ from pathlib import Path
 import click
 
 from oyez import service
-from oyez.chain.client import connect
+from oyez.attestation.enclave import build_domain, open_signer
+from oyez.attestation.signer import EnclaveSigner
+from oyez.chain.client import Chain, connect
+from oyez.chain.deployment import Deployment
 from oyez.chain.sender import Sender
 from oyez.commands import settings as options
 from oyez.engines.exact import load_engine
@@ -41,14 +44,33 @@ from sequencer.store import open_store
     type=click.IntRange(min=0),
     help="Seconds from a batch's first call to its closing  [default: the Inbox's least].",
 )
+@click.option(
+    "--enclave",
+    type=click.Path(path_type=Path),
+    envvar="OYEZ_ENCLAVE",
+    help="Folder of an enclave's key: it attests what is proposed  [default: $OYEZ_ENCLAVE].",
+)
+@click.option(
+    "--enclave-seal",
+    type=click.Path(path_type=Path),
+    envvar="OYEZ_ENCLAVE_SEAL",
+    help="File of that key's seal  [default: $OYEZ_ENCLAVE_SEAL, else in that folder].",
+)
 @options.pass_settings
 def serve(
-    settings: options.Settings, home: Path | None, host: str, port: int, close_after: int | None
+    settings: options.Settings,
+    home: Path | None,
+    host: str,
+    port: int,
+    close_after: int | None,
+    enclave: Path | None,
+    enclave_seal: Path | None,
 ) -> None:
     """Run a sequencer: execute calls, close batches, propose and finalize.
 
     The key is the sequencer's, from OYEZ_KEY or a keystore file. HOME/serve.json says where the
-    HTTP service listens.
+    HTTP service listens. With --enclave an enclave's own key, as `oyez enclave register` made and
+    registered it, signs each assertion, and the sequencer's account brings the signature.
     """
     stop = threading.Event()
     service.stop_on_signals(stop)
@@ -60,6 +82,7 @@ def serve(
     with (
         service.lock_home(home),
         contextlib.closing(open_store(home / "sequencer.db")) as store,
+        open_enclave(enclave, enclave_seal, chain, deployment) as signer,
     ):
         log("loading", home=home, rpc=deployment.rpc, sequencer=key.address)
         engine = load_engine(settings.model, prefixes=home / "prefixes")
@@ -74,6 +97,7 @@ def serve(
                 metrics=metrics,
                 clock=time.monotonic,
                 log=log,
+                signer=signer,
             ),
             None if close_after is None else Policy(close_after),
         )
@@ -90,3 +114,16 @@ def serve(
         finally:
             server.stop()
     log("stopped")
+
+
+def open_enclave(
+    home: Path | None, seal: Path | None, chain: Chain, deployment: Deployment
+) -> contextlib.AbstractContextManager[EnclaveSigner | None]:
+    """Return what holds an enclave's key while the sequencer runs; None where there is none.
+
+    Raises:
+        Fatal: the deployment has no registry of enclaves.
+    """
+    if home is None:
+        return contextlib.nullcontext()
+    return open_signer(home, seal, build_domain(chain, deployment))

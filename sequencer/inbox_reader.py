@@ -76,6 +76,7 @@ class InboxReader:
         closed: list[ClosedBatch] = []
         proposed: list[NewAssertion] = []
         ended: list[Ended] = []
+        attested: list[events.AssertionAttested] = []
         assembler = history.Assembler(
             next_call=self._store.count_calls(),
             next_batch=self._store.count_batches() + 1,
@@ -99,6 +100,8 @@ class InboxReader:
                     | events.AssertionVoided()
                 ):
                     ended.append(event)
+                case events.AssertionAttested():
+                    attested.append(event)
         self._store.apply_window(
             queued=queued,
             closed=closed,
@@ -106,6 +109,7 @@ class InboxReader:
             ended=ended,
             checkpoint=window.last,
             time=window.time,
+            attested=attested,
         )
         for call in queued:
             self._log("queued", call=call.entry.call_id, batch=call.batch)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from oyez.attestation.enclave import resume
+from oyez.attestation.signer import EnclaveSigner
 from oyez.chain.client import Chain, Reverted
 from oyez.chain.contracts import Inbox, Rollup, RollupSettings
 from oyez.chain.deployment import Deployment
@@ -25,6 +27,7 @@ from oyez.protocol.errors import Fatal, Temporary
 from oyez.protocol.types import ZERO_HASH
 from oyez.service import Log
 from sequencer import batcher, proposer
+from sequencer.attester import Attester, verify_enclave
 from sequencer.builder import Builder
 from sequencer.duel_reader import DuelReader
 from sequencer.executor import Executor
@@ -38,7 +41,7 @@ from sequencer.store import Store
 SAID = {"propose": "proposed", "finalize": "finalize_sent"}
 #: How the store's tables are laid out, and what executions hold; an older home is derived again in
 #: a new one.
-LAYOUT = "4"
+LAYOUT = "5"
 #: Every rollup lists a model here; a node with another file must not even start.
 FIRST_MODEL = 0
 
@@ -47,7 +50,8 @@ FIRST_MODEL = 0
 class Parts:
     """What a sequencer is made of; each is a seam that a test can replace.
 
-    Where `open_machine` gives none it plays all of a duel but champions' moves.
+    Where `open_machine` gives none it plays all of a duel but champions' moves. The signer is an
+    enclave's key, which attests what is proposed; None, and nothing is attested here.
     """
 
     chain: Chain
@@ -59,6 +63,7 @@ class Parts:
     clock: Callable[[], float]
     log: Log
     open_machine: OpenMachine = open_machine
+    signer: EnclaveSigner | None = None
 
 
 class SequencerService:
@@ -76,7 +81,9 @@ class SequencerService:
         chain, deployment = parts.chain, parts.deployment
         self._inbox = Inbox(chain, deployment)
         self._rollup = Rollup(chain, deployment)
-        verify_sequencer(self._rollup, self._rollup.fetch_settings(), parts.sender)
+        settings = self._rollup.fetch_settings()
+        verify_sequencer(self._rollup, settings, parts.sender)
+        verify_enclave(settings, parts.signer)
         parts.store.claim_for(
             {
                 "chain id": str(chain.chain_id),
@@ -85,6 +92,7 @@ class SequencerService:
                 "layout": LAYOUT,
             }
         )
+        self._attester = open_attester(parts, self._rollup)
         self._genesis_id = codec.compute_genesis_id(chain.chain_id, self._rollup.address)
         self._refused: Checkpoint | None = None
         self._policy = policy or batcher.Policy(self._inbox.fetch_period("min_batch_seconds"))
@@ -136,6 +144,8 @@ class SequencerService:
         """Go back to what the chain still holds."""
         self._reader.rewind()
         self._agent.reset()
+        if self._attester is not None:
+            self._attester.reset()
         if self._duels is not None:
             self._duels.rewind()
 
@@ -169,6 +179,9 @@ class SequencerService:
         try:
             duels = None if self._duels is None else self._duels.read(checkpoint)
             facts = proposer.gather(self._store, self._genesis_id, checkpoint, duels)
+            if self._attester is not None and self._attester.prepare(facts) is not None:
+                self._metrics.add_transaction()
+                return True
             done = self._agent.act(facts)
         except history.SkippedLog:
             if self._duels is not None:
@@ -187,7 +200,10 @@ class SequencerService:
                 block=mined.block,
                 gas=mined.gas_used,
             )
-        return bool(done)
+        if done or self._attester is None or self._attester.act(facts) is None:
+            return bool(done)
+        self._metrics.add_transaction()
+        return True
 
     def _close(self, number: int, checkpoint: Checkpoint) -> bool:
         """Close the open batch; False when the Inbox refuses, until the next block."""
@@ -203,6 +219,17 @@ class SequencerService:
         self._metrics.add_transaction()
         self._log("close_sent", batch=number, block=mined.block, gas=mined.gas_used)
         return True
+
+
+def open_attester(parts: Parts, rollup: Rollup) -> Attester | None:
+    """Have an enclave's key look at the chain, and return what attests with it; None without one.
+
+    Rule: ENCLAVE-8
+    """
+    if parts.signer is None:
+        return None
+    resume(parts.signer, parts.chain, parts.deployment)
+    return Attester(rollup, parts.signer, parts.sender, parts.store, parts.log)
 
 
 def verify_sequencer(rollup: Rollup, settings: RollupSettings, sender: Sender) -> None:

@@ -95,6 +95,7 @@ class Store(SqlJournal):
         ended: Sequence[Ended],
         checkpoint: Checkpoint,
         time: int,
+        attested: Sequence[events.AssertionAttested] = (),
     ) -> None:
         """Write all that a window of the chain says, and that it was read.
 
@@ -105,7 +106,7 @@ class Store(SqlJournal):
                 connection.execute(insert(t.entries), [build_entry_row(item) for item in queued])
             if closed:
                 connection.execute(insert(t.batches), [build_batch_row(item) for item in closed])
-            self.assertions.write(connection, proposed, ended)
+            self.assertions.write(connection, proposed, ended, attested)
             row = {"number": checkpoint.number, "hash": checkpoint.hash, "time": time}
             connection.execute(insert(t.checkpoints).values(row))
             kept = (

@@ -6,6 +6,7 @@ batches       closed batches
 executions    one record per executed call; never made twice
 results       one row per built batch: its claim, batch data and last record's proof
 assertions    what was proposed, by anyone, and what became of it
+attestations  what an enclave signed, perhaps before it was proposed
 manifests     canonical bytes by their hash
 identity      one row: which rollup and model this store belongs to
 """
@@ -96,6 +97,13 @@ assertions = Table(
     Column("status", Integer, nullable=False),
     Column("ended_block", Integer),  # None while it is PENDING
     Column("ended_place", Integer),
+)
+
+attestations = Table(
+    "attestations",
+    metadata,
+    Column("assertion_id", LargeBinary, primary_key=True),
+    Column("block", Integer, nullable=False),  # of the first one
 )
 
 manifests = Table(

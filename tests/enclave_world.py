@@ -14,7 +14,10 @@ from click.testing import CliRunner
 
 from oyez import cli
 from oyez.attestation.certificates import parse_certificate
+from oyez.attestation.enclave import request_registration
+from oyez.attestation.guest import DstackGuest
 from oyez.attestation.keeper import Keeper, Parts
+from oyez.attestation.signer import EnclaveSigner
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.simulated_agent import Agent, AgentServer
 from oyez.attestation.sources import CollateralSource, SimulatedSource
@@ -113,6 +116,13 @@ def register_key(world: EnclaveWorld, key: EnclaveKey) -> None:
     parts = split_quote(PLATFORM.quote(compute_report_data(binding, APPLICATION)))
     made = registry.build_register(parts, key.address, block.number, key.sign(binding))
     world.rollup.act(5, made)
+
+
+def register_signer(world: EnclaveWorld, signer: EnclaveSigner) -> None:
+    """Register the key of a sequencer's enclave by a quote of this world's agent."""
+    guest = DstackGuest(world.endpoint)
+    made = request_registration(world.rollup.chain, world.registry, guest, signer, APPLICATION)
+    world.rollup.act(5, made.transaction)
 
 
 class Shell:

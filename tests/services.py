@@ -11,6 +11,9 @@ import pytest
 from challenger import parts as challenger_parts
 from challenger import service as challenger_service
 from challenger import store as challenger_store
+from oyez.attestation.enclave import build_domain
+from oyez.attestation.sealing import SealedFile
+from oyez.attestation.signer import EnclaveSigner
 from oyez.chain import client
 from oyez.chain.delivery import PATIENCE_SECONDS
 from oyez.chain.sender import Sender
@@ -83,6 +86,7 @@ class Cut:
         for name in self.WRITES:
             if hasattr(owner, name):
                 monkeypatch.setattr(owner, name, self._wrap(name, getattr(owner, name)))
+        monkeypatch.setattr(SealedFile, "save", self._wrap("save", SealedFile.save))
         original = client.Chain.send_raw
         monkeypatch.setattr(client.Chain, "send_raw", self._wrap("send_raw", original))
 
@@ -101,10 +105,14 @@ class Cut:
 class SequencerActor:
     """An honest sequencer; `restart` is what a kill and a new process come to."""
 
-    def __init__(self, rollup: LocalRollup, home: Path, *, rpc: str | None = None) -> None:
+    def __init__(
+        self, rollup: LocalRollup, home: Path, *, rpc: str | None = None, enclave: bool = False
+    ) -> None:
+        """With `enclave` a key in the home attests; to register it is the caller's."""
         self.rollup = rollup
         self.home = home
         self.rpc = rpc or rollup.anvil.rpc
+        self.has_enclave = enclave
         self.log = Lines()
         self.engine = count(rollup.engine)
         self.metrics = Metrics()
@@ -125,12 +133,18 @@ class SequencerActor:
                 metrics=self.metrics,
                 clock=lambda: 0.0,
                 log=self.log,
+                signer=self.open_signer() if self.has_enclave else None,
             ),
             Policy(close_after=2),
         )
 
     def run(self) -> None:
         run(self.service)
+
+    def open_signer(self) -> EnclaveSigner:
+        """Take up the key as a new process does."""
+        file = SealedFile(self.home / "enclave" / "state", self.home / "enclave" / "seal")
+        return EnclaveSigner(file, build_domain(self.chain, self.rollup.deployment))
 
 
 class ChallengerActor:

@@ -11,7 +11,7 @@ from oyez.attestation.guest import Guest
 from oyez.attestation.sealing import SealedFile
 from oyez.attestation.signer import Domain, EnclaveSigner, Signed
 from oyez.attestation.submissions import QuoteParts, compute_workload, split_quote
-from oyez.chain import contracts
+from oyez.chain import events
 from oyez.chain.client import Chain
 from oyez.chain.contracts import Transaction
 from oyez.chain.deployment import Deployment
@@ -88,24 +88,34 @@ def request_registration(
     )
 
 
-def resume(
-    signer: EnclaveSigner, chain: Chain, deployment: Deployment, attested: tuple[Signed, ...] = ()
-) -> BatchNumber:
+def resume(signer: EnclaveSigner, chain: Chain, deployment: Deployment) -> BatchNumber:
     """Have a key look at the chain before it signs; return the newest batch that was proposed.
 
-    Args:
-        signer: the key.
-        chain: where the rollup lives.
-        deployment: the rollup.
-        attested: what the chain has of this key.
+    What the chain has of this key in that batch is held against what the key remembers.
+
+    Raises:
+        Fatal: the two contradict; the key signs no more.
 
     Rule: ENCLAVE-8
     """
     rollup = deployment.address("Rollup")
-    topic = contracts.compute_topic("Rollup", "AssertionProposed")
+    topics = events.compute_topics(("AssertionProposed", "AssertionAttested"))
     last = chain.fetch_block().number
-    newest = 0
-    for log in chain.fetch_logs([rollup], [topic], deployment.deployment_block, last):
-        newest = max(newest, contracts.decode_log("Rollup", "AssertionProposed", log)["batch"])
-    signer.resume(BatchNumber(newest), attested)
-    return BatchNumber(newest)
+    proposed: list[events.AssertionProposed] = []
+    signed: set[Hash32] = set()
+    for log in chain.fetch_logs([rollup], topics, deployment.deployment_block, last):
+        match events.decode(log):
+            case events.AssertionProposed() as event:
+                proposed.append(event)
+            case events.AssertionAttested() as event if event.signer == signer.address:
+                signed.add(event.assertion_id)
+    newest = BatchNumber(max((event.batch for event in proposed), default=0))
+    signer.resume(
+        newest,
+        [
+            Signed(event.parent, event.batch, event.assertion_id)
+            for event in proposed
+            if event.batch == newest and event.assertion_id in signed
+        ],
+    )
+    return newest
