@@ -33,7 +33,6 @@ from tests.opening_lies import (
     stand_in,
 )
 from tests.openings import (
-    Bundle,
     Case,
     Piece,
     change_row,
@@ -138,7 +137,7 @@ def damage_more(rng: random.Random, case: Case) -> Mutant | None:
         assert found is not None
         more = rng.choice(leaves) if leaves and rng.random() < 0.2 else found
         leaves.insert(rng.randint(0, len(leaves)), more)
-    return make_mutant(Bundle(tuple(leaves), tuple(rows), case.bundle.hint))
+    return make_mutant(replace(case.bundle, leaves=tuple(leaves), rows=tuple(rows)))
 
 
 def damage_fewer(rng: random.Random, case: Case) -> Mutant | None:
@@ -149,7 +148,7 @@ def damage_fewer(rng: random.Random, case: Case) -> Mutant | None:
         return None
     chosen = rng.choice(lists)
     del chosen[rng.randrange(len(chosen))]
-    return make_mutant(Bundle(tuple(leaves), tuple(rows), case.bundle.hint))
+    return make_mutant(replace(case.bundle, leaves=tuple(leaves), rows=tuple(rows)))
 
 
 def damage_hint(rng: random.Random, case: Case) -> Mutant | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from eth_utils.address import to_canonical_address
@@ -19,10 +20,11 @@ from oyez.protocol.inner import Region
 from oyez.protocol.trace import ChunkType
 from oyez.protocol.types import Address
 from tests.contracts.harness import CALLER, Reverted, encode_call
-from tests.courts import court, draw_record
-from tests.opening_damage import WAYS
+from tests.courts import Court, court, draw_record
+from tests.opening_damage import WAYS, Way
 from tests.opening_lies import Mutant
 from tests.openings import Case, build_case, word
+from tests.real_calls import PARENT
 
 #: The other call that the court is about.
 OTHER = b"two"
@@ -38,18 +40,25 @@ NAMING = ("run_tokens", "options")
 #: What a check of paths alone would refuse as well.
 BY_PATH = ("paths to another root", "paths to nowhere")
 #: Records after which a class that is not full is a bug.
-MOST_RECORDS = 1_000
+MOST_RECORDS = 5_000
 
 
 class Bench:
-    """The verifiers of one model's court, and what they made of proofs."""
+    """The verifiers of a court, and what they made of proofs changed in these ways.
 
-    def __init__(self, rng: random.Random, name: str) -> None:
-        self.here = court(name, OTHER)
+    Attributes:
+        lanes: drawn of a record before the next one.
+    """
+
+    lanes = LANES_A_RECORD
+
+    def __init__(self, rng: random.Random, here: Court, ways: Mapping[str, Way]) -> None:
+        self.here = here
         self.refused = Counter[str]()
         #: By class and what became of it, and by what a check of paths alone makes of it.
         self.counts = Counter[str]()
         self._rng = rng
+        self._ways = ways
         self._seen: list[Case] = []
 
     def fill(self, count: int) -> None:
@@ -59,23 +68,42 @@ class Bench:
             AssertionError: one was accepted, or true openings were not.
         """
         for _ in range(MOST_RECORDS):
-            record = draw_record(self._rng, self.here.batch)
+            left = [name for name in (*self._ways, LANE) if self.refused[name] < count]
+            if not left:
+                return
+            record = self.draw_record(left)
             del self._seen[:-REMEMBERED]
-            for _ in range(LANES_A_RECORD):
-                left = [name for name in CLASSES if self.refused[name] < count]
+            for _ in range(self.lanes):
+                left = [name for name in (*self._ways, LANE) if self.refused[name] < count]
                 if not left:
                     return
                 self._judge_lane(record, left, count)
         raise AssertionError(f"too few mutants: {self.refused}")
 
+    def draw_record(self, _left: list[str]) -> int:
+        """Return a record whose lanes are proven."""
+        return draw_record(self._rng, self.here.batch)
+
+    def is_new(self, _case: Case, _mutant: Mutant) -> bool:
+        """Whether a mutant is to be judged: here each is."""
+        return True
+
+    def name_place(self, _case: Case) -> str:
+        """Name what refused mutants are counted by, beside their class; nothing to count none."""
+        return ""
+
     def _judge_lane(self, record: int, left: list[str], count: int) -> None:
-        case = build_case(self.here, record, *self._draw_lane(record, left))
+        case = build_case(self.here, record, *self.draw_lane(record, left))
         assert self.judge(case, case.proof) == case.value, case.region.name
         self.counts["true proofs"] += 1
         for name in left:
             for _ in range(min(MUTANTS_A_LANE, count - self.refused[name])):
-                mutant = self._draw_other(case) if name == LANE else WAYS[name](self._rng, case)
-                if mutant is not None and mutant.proof != case.proof:
+                mutant = (
+                    self._draw_other(case) if name == LANE else self._ways[name](self._rng, case)
+                )
+                if mutant is None or mutant.proof == case.proof:
+                    continue
+                if self.is_new(case, mutant):
                     self._judge_mutant(case, name, mutant)
         self._seen.append(case)
 
@@ -89,6 +117,8 @@ class Bench:
             if mutant.bundle is not None:
                 paths = f"paths to {mutant.bundle.judge_paths(case.roots, mutant.like)}"
             self.counts[f"refused, {paths}"] += 1
+            for note in filter(None, (mutant.note, self.name_place(case))):
+                self.counts[f"refused, {note}"] += 1
             return
         where = (name, case.record, case.region.name, case.leaf, case.lane)
         assert found == case.value, f"accepted: {where} is {case.value}, not {found}"
@@ -106,16 +136,16 @@ class Bench:
         other = self._rng.choice(others)
         return Mutant(other.proof, other.bundle)
 
-    def _draw_lane(self, record: int, left: list[str]) -> tuple[int, int]:
+    def draw_lane(self, record: int, left: list[str]) -> tuple[int, int]:
         """Return a leaf and a lane, such as classes that are rarely possible want."""
         rng, tree = self._rng, self.here.batch.machine.open_inner(1, record)
         regions = [region for region in tree.leaves.layout.regions if region.leaves]
-        naming = [r for r in regions if r.name in NAMING and self._list_living(record, r)]
+        naming = [r for r in regions if r.name in NAMING and self.list_living(record, r)]
         if HINT in left and naming and rng.random() < 0.6:
-            leaf = rng.choice(self._list_living(record, rng.choice(naming)))
+            leaf = rng.choice(self.list_living(record, rng.choice(naming)))
             return leaf, rng.randrange(12)
         region = rng.choice(regions)
-        living = self._list_living(record, region)
+        living = self.list_living(record, region)
         leaves = range(region.start, region.start + region.leaves)
         wants_dead = ALIVE in left and rng.random() < 0.5
         leaf = rng.choice(living) if living and not wants_dead else rng.choice(leaves)
@@ -124,7 +154,8 @@ class Bench:
         used = min(LANES[region.type], inner_kinds.count_lanes(region.type))
         return leaf, rng.choice((0, 1, rng.randrange(used), rng.randrange(min(used, 64))))
 
-    def _list_living(self, record: int, region: Region) -> list[int]:
+    def list_living(self, record: int, region: Region) -> list[int]:
+        """Return the leaves of a region that live."""
         types = self.here.batch.machine.open_inner(1, record).leaves.types
         leaves = types[region.start : region.start + region.leaves]
         return [region.start + int(at) for at in leaves.nonzero()[0]]
@@ -146,9 +177,9 @@ class Bench:
             case.leaf,
             case.lane,
             op,
-            bytes(32),
+            PARENT,
             1,
-            bytes(32),
+            self.here.batch.batch.batch_hash,
         )
         head = encode_call(entry, step, tree.get_leaf(case.leaf).raw, b"")[:-32]
         data = head + word(len(proof)) + proof + bytes(-len(proof) % 32)
@@ -169,7 +200,15 @@ def count_mutants(rng: random.Random, name: str, count: int) -> Counter[str]:
     Raises:
         AssertionError: one was accepted, or paths alone refuse more than half.
     """
-    bench = Bench(rng, name)
+    return fill_bench(Bench(rng, court(name, OTHER), WAYS), count)
+
+
+def fill_bench(bench: Bench, count: int) -> Counter[str]:
+    """Let a bench judge until so many of each class are refused; count what it made of them.
+
+    Raises:
+        AssertionError: as `count_mutants`.
+    """
     bench.fill(count)
     by_path = sum(bench.counts[f"refused, {paths}"] for paths in BY_PATH)
     assert 2 * by_path <= bench.refused.total()

@@ -39,11 +39,13 @@ class Mutant:
     Attributes:
         bundle: None where the bytes are no encoding.
         like: whose addresses say how long its paths are.
+        note: what it is counted by beside its class.
     """
 
     proof: bytes
     bundle: Bundle | None = None
     like: Bundle | None = None
+    note: str = ""
 
 
 def stand_in(case: Case, at: int, piece: Piece) -> Mutant:
@@ -247,4 +249,4 @@ def damage_order(rng: random.Random, case: Case) -> Mutant | None:
         lies = {(one.is_outer, one.index): two, (two.is_outer, two.index): one}
         return make_mutant(*tell(case, lies))
     chosen[a], chosen[b] = two, one
-    return make_mutant(Bundle(tuple(leaves), tuple(rows), case.bundle.hint))
+    return make_mutant(replace(case.bundle, leaves=tuple(leaves), rows=tuple(rows)))

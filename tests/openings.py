@@ -11,9 +11,12 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 from oyez.dispute.call_traces import CallTraces, ChunkTree, RecordSource
+from oyez.dispute.frame.build import BUILDERS
+from oyez.dispute.frame.facts import Preimages
 from oyez.dispute.machine import get_lane
 from oyez.dispute.step_proof import Read, RecordedReads, encode_proof
 from oyez.dispute.traces import NodeTree
@@ -21,12 +24,14 @@ from oyez.engines.exact.step_rows import ModelRows
 from oyez.protocol import inner, trace
 from oyez.protocol.constants import CHUNKS_PER_RECORD, RECORD_HEIGHT
 from oyez.protocol.inner import Region
+from oyez.protocol.inner_frame import Frame, find_frame, layout_frame
 from oyez.protocol.manifest_encode import encode_manifest
 from oyez.protocol.step import Address, ChunkLanes, recompute
 from oyez.protocol.step_ops import OPS
 from oyez.protocol.trace import PAD_CHUNK, Chunk, ChunkType
 from oyez.protocol.types import Hash32
 from tests.courts import Court
+from tests.real_calls import GENESIS, PARENT
 from tests.steps import hash_row
 
 #: What a check of paths alone makes of a proof: all are true under the roots agreed on, all are
@@ -66,15 +71,22 @@ class Piece:
 
 #: Whether it is outer, and the index that is read -> what is brought there.
 Lies = Mapping[tuple[bool, int], Piece]
+#: Digest -> bytes that are brought as its preimage.
+Told = Mapping[Hash32, bytes]
+NOTHING_TOLD: Told = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a proof brings: openings of leaves, openings of rows, a place in the vocabulary."""
+    """What a proof brings: openings of leaves, openings of rows, a place in the vocabulary.
+
+    `preimages` are those of a step around the tokens, None of any other.
+    """
 
     leaves: tuple[Piece, ...]
     rows: tuple[Piece, ...]
     hint: int
+    preimages: tuple[bytes, ...] | None = None
 
     def encode(self, like: Bundle | None = None) -> bytes:
         """Return the proof; paths as long as those of `like`, by default of the own addresses."""
@@ -86,7 +98,13 @@ class Bundle:
             lists.append(
                 encode_list([(p.data, p.open(n)) for p, n in zip(pieces, wanted, strict=True)])
             )
-        return b"".join((word(96), word(96 + len(lists[0])), word(self.hint % (1 << 256)), *lists))
+        if self.preimages is not None:
+            lists.append(encode_texts(self.preimages))
+        heads, at = [], 32 * (len(lists) + 1)
+        for one in lists:
+            heads.append(word(at))
+            at += len(one)
+        return b"".join((*heads[:2], word(self.hint % (1 << 256)), *heads[2:], *lists))
 
     def judge_paths(self, roots: set[Hash32], like: Bundle | None = None) -> Paths:
         """Judge each path at its piece's own address, in its own tree."""
@@ -146,6 +164,16 @@ def encode_list(items: Sequence[tuple[bytes, Sequence[bytes]]]) -> bytes:
     return b"".join((word(len(items)), *heads, *parts))
 
 
+def encode_texts(texts: Sequence[bytes]) -> bytes:
+    """Return the ABI encoding of bytes[], its length first."""
+    parts = [word(len(text)) + text + bytes(-len(text) % 32) for text in texts]
+    heads, at = [], 32 * len(parts)
+    for part in parts:
+        heads.append(word(at))
+        at += len(part)
+    return b"".join((word(len(parts)), *heads, *parts))
+
+
 @dataclass(frozen=True)
 class Case:
     """One lane of a real call, and its proof in pieces.
@@ -171,17 +199,20 @@ class Case:
     def addresses(self) -> tuple[object, ...]:
         """What the proof opens."""
         leaves = tuple((piece.is_outer, piece.index) for piece in self.bundle.leaves)
-        return leaves, self.row_names, self.record, self.bundle.hint
+        return leaves, self.row_names, self.record, self.bundle.hint, self.bundle.preimages
 
 
 class LyingSource(RecordSource):
-    """What a node has, but for some leaves, in the place of which it has others."""
+    """What a node has, but for some leaves, in the place of which it has others.
 
-    def __init__(self, here: Court, record: int, lies: Lies) -> None:
+    It knows the preimages of all digests of the whole batch, and brings those that it is told to.
+    """
+
+    def __init__(self, here: Court, record: int, lies: Lies, told: Told) -> None:
         machine = here.batch.machine
-        super().__init__(machine.open_call(1, inner.get_call(record)), record)
+        super().__init__(machine.open_call(1, inner.get_call(record)), record, PARENT)
         self._record, self._lies, self._model = record, lies, machine.model
-        self._action = here.batch.action
+        self._here, self._action, self._told = here, here.batch.action, told
 
     def get_inner(self, leaf: int) -> Chunk:
         lie = self._lies.get((False, leaf))
@@ -200,16 +231,40 @@ class LyingSource(RecordSource):
     def get_manifest(self, manifest_hash: Hash32) -> bytes:
         return encode_manifest(self._action) if manifest_hash == self._action.hash else b""
 
+    def get_preimage(self, digest: Hash32) -> bytes:
+        return self._told.get(digest, collect_preimages(self._here).get(digest, b""))
+
     def _type(self, record: int, leaf: int, lie: Piece) -> Chunk:
         layout = self._model.get_layout(record)
         region = None if layout is None else layout.find(leaf)
         return Chunk(region.type, lie.data) if lie.data and region is not None else PAD_CHUNK
 
 
-def read_step(here: Court, record: int, leaf: int, lane: int, lies: Lies) -> tuple[int, Read]:
+@functools.cache
+def collect_preimages(here: Court) -> Mapping[Hash32, bytes]:
+    """Return what all digests in the records around a batch's calls are of, by digest."""
+    known: dict[Hash32, bytes] = {}
+    preimages, machine = Preimages(known), here.batch.machine
+    preimages.add(GENESIS)
+    for call in range(len(here.batch.executions)):
+        facts = machine.open_call(1, call).facts
+        assert facts is not None
+        for frame in (Frame.ENTRY, Frame.STATE, Frame.ROOTS):
+            BUILDERS[frame](layout_frame(frame, machine.model.inner_height), facts, preimages)
+    return known
+
+
+def read_step(
+    here: Court,
+    record: int,
+    leaf: int,
+    lane: int,
+    lies: Lies,
+    told: Told = NOTHING_TOLD,
+) -> tuple[int, Read]:
     """Return a lane as it follows from what is there or brought, and what was read for it."""
     machine = here.batch.machine
-    source = LyingSource(here, record, lies)
+    source = LyingSource(here, record, lies, told)
     own, reads = source.tree.get_chunk(leaf), RecordedReads(source)
     address = Address(record, leaf, lane)
     return recompute(OPS, machine.model, address, ChunkLanes(own), reads), reads.read
@@ -222,15 +277,17 @@ def collect(here: Court, record: int, read: Read) -> Bundle:
         for outer, index, _ in read.chunks
     )
     rows = tuple(open_row(here.batch.machine.rows, tensor, row) for tensor, row, _ in read.rows)
-    return Bundle(leaves, rows, read.hint)
+    preimages = None if find_frame(record) is None else tuple(read.preimages)
+    return Bundle(leaves, rows, read.hint, preimages)
 
 
-def tell(case: Case, lies: Lies) -> tuple[Bundle, Bundle]:
+def tell(case: Case, lies: Lies, told: Told = NOTHING_TOLD) -> tuple[Bundle, Bundle]:
     """Return the proof of a lane as it follows from lies, and the true openings in their places.
 
-    The verifier that believes the lies asks for just these openings, in this order.
+    The verifier that believes the lies asks for just these openings, in this order; and, if it
+    believes that the bytes `told` are of those digests, for just these preimages.
     """
-    _, read = read_step(case.here, case.record, case.leaf, case.lane, lies)
+    _, read = read_step(case.here, case.record, case.leaf, case.lane, lies, told)
     wanted = collect(case.here, case.record, read)
     brought = tuple(lies.get((piece.is_outer, piece.index), piece) for piece in wanted.leaves)
     return replace(wanted, leaves=brought), wanted
@@ -249,7 +306,8 @@ def build_case(here: Court, record: int, leaf: int, lane: int) -> Case:
     bundle = collect(here, record, read)
     proof = bundle.encode()
     chunks = chunk_tree(here, inner.get_call(record))
-    assert proof == encode_proof(read, tree, chunks, machine.rows)
+    is_frame = find_frame(record) is not None
+    assert proof == encode_proof(read, tree, chunks, machine.rows, is_frame=is_frame)
     roots = {
         here.batch.result.claim.trace_root,
         tree.get_node(tree.height, 0),

@@ -21,7 +21,7 @@ from oyez.protocol.step import Address, ChunkLanes, Context, recompute
 from oyez.protocol.step_ops import OPS
 from oyez.protocol.trace import Chunk, ChunkType
 from oyez.protocol.transition import Execution
-from oyez.protocol.types import ZERO_ADDRESS, Claim, Entry, Hash32, Manifest
+from oyez.protocol.types import ZERO_ADDRESS, Cell, Claim, Entry, Hash32, Manifest
 from tests.unit.protocol.actions import build_action, build_entry, build_header
 
 
@@ -58,19 +58,30 @@ class RealBatch:
     """Batch 1 of calls of one action, run by a real engine: results, outer trees, machine."""
 
     def __init__(
-        self, engine: ExactEngine, action: Manifest, inputs: Sequence[bytes], prevrandao: int = 7
+        self,
+        engine: ExactEngine,
+        action: Manifest,
+        inputs: Sequence[bytes],
+        prevrandao: int = 7,
+        cells: Sequence[bytes] = (),
     ) -> None:
+        """Run the calls; `cells` names the cell of each, of an action whose cells have names."""
         self.engine = engine
         self.action = action
-        entries = [build_entry(action, at, input=data) for at, data in enumerate(inputs)]
+        names = cells or [b""] * len(inputs)
+        entries = [
+            build_entry(action, at, input=data, cell=name)
+            for at, (data, name) in enumerate(zip(inputs, names, strict=True))
+        ]
         header = build_header(entries, prevrandao=prevrandao)
         self.batch = Batch(header, codec.compute_batch_hash(header), tuple(entries))
         self.executions: list[Execution] = []
-        cell = None
+        stored: dict[bytes, Cell | None] = {}
         for entry in entries:
+            cell = stored.get(entry.cell)
             begun = calls.begin(entry, cell, self.fetch_manifest, engine, header)
             execution = begun if isinstance(begun, Execution) else begun.run(engine)
-            cell = execution.cell_after
+            stored[entry.cell] = execution.cell_after
             self.executions.append(execution)
         self.result = transition.apply_batch(
             state=State.empty(),
