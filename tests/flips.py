@@ -95,7 +95,7 @@ def count_flips(
         AssertionError: a duel ended in another lane, or the liar did not lose.
     """
     with Devnet(accounts=100) as devnet, tempfile.TemporaryDirectory(prefix="oyez-flips-") as home:
-        world = DisputeWorld(devnet, engine, action, data)
+        world = DisputeWorld(devnet, engine, action, (data,))
         truth = world.derive()
         trial = Trial(
             devnet,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -63,7 +63,8 @@ BUDGETS = {
 PREFIX, INPUT, OUTPUT, WORDS = 1_500, 400, 40, 40_000
 #: What the result says of a random model.
 SHAPE = ("layers", "width", "feed_forward", "heads", "kv_heads", "head_size", "vocabulary")
-#: Most output tokens of the call whose ends are disputed.
+#: Of the calls of which the last one's ends are disputed, and their most output tokens.
+AROUND_INPUTS = (b"good: ~^ 7?",) * 2
 MAX_OUTPUT = 80
 #: 0.8 in Q16: at a temperature every kind lives.
 TEMPERATURE = 52_429
@@ -144,13 +145,11 @@ class DisputeWorld(MeteredChain):
         devnet: Devnet,
         engine: ExactEngine,
         action: Manifest | None = None,
-        data: bytes | None = None,
-        calls: int = 1,
+        inputs: Sequence[bytes] | None = None,
     ) -> None:
         """Deploy, publish, call and close on a running chain with enough accounts.
 
-        Without an action and its input the call is `build_action`'s and `build_input`'s; it is made
-        so many times.
+        Without an action and its inputs the one call is `build_action`'s with `build_input`'s.
         """
         super().__init__(devnet)
         self.engine = engine
@@ -165,8 +164,8 @@ class DisputeWorld(MeteredChain):
         self.deployment = deploy.deploy(self.chain, self.key(0), settings)
         client = Client(self.deployment, self.key(0), engine)
         published = client.publish(encode_manifest(build_action() if action is None else action))
-        for _ in range(calls):
-            client.call(published.action_id, build_input() if data is None else data)
+        for data in (build_input(),) if inputs is None else inputs:
+            client.call(published.action_id, data)
         self.pass_time(settings.max_batch_seconds + 1)
         self.send(contracts.Inbox(self.chain, self.deployment).build_close(), 1)
 
@@ -282,7 +281,7 @@ def measure(report: Callable[[str], None] = lambda _: None) -> Measured:
         raise Fatal("the exact engine is needed")
     played = merge(
         play(engine, list_wanted(engine), report=report),
-        play(engine, list_around(), build_around(), b"good: ~^ 7?", calls=2, report=report),
+        play(engine, list_around(), build_around(), AROUND_INPUTS, report=report),
     )
     ratio = detection.measure_ratio(engine, report)
     return Measured(**asdict(played), detect_ratio=ratio, wide=measure_wide(report=report))
@@ -301,8 +300,8 @@ def measure_wide(
     engine, backend = random_model.build_engine(plan)
     prefix = min(plan.position // 2, MAX_LITERAL_TOKENS)
     action = build_action(prefix, plan.vocabulary, plan.position - prefix)
-    data = build_input(plan.position - prefix)
-    played = play(engine, list_wanted(engine), action, data, report=report)
+    inputs = (build_input(plan.position - prefix),)
+    played = play(engine, list_wanted(engine), action, inputs, report=report)
     stated = {name: value for name, value in asdict(engine.shape).items() if name in SHAPE}
     report("timing detection beside the random model")
     ratio = detection.estimate_ratio(engine, backend.time_block())
@@ -326,9 +325,8 @@ def play(
     engine: ExactEngine,
     kinds: list[str],
     action: Manifest | None = None,
-    data: bytes | None = None,
+    inputs: Sequence[bytes] | None = None,
     *,
-    calls: int = 1,
     report: Callable[[str], None] = lambda _: None,
 ) -> Played:
     """Break kinds of numbers of a batch's last call once each, and play all to their ends."""
@@ -337,7 +335,7 @@ def play(
         tempfile.TemporaryDirectory(prefix="oyez-bench-") as home,
     ):
         report("running the call")
-        world = DisputeWorld(devnet, engine, action, data, calls)
+        world = DisputeWorld(devnet, engine, action, inputs)
         truth = world.derive()
         trial = Trial(
             devnet,
@@ -350,7 +348,7 @@ def play(
             report,
         )
         number = truth.batch.number
-        last, execution = calls - 1, truth.executions[-1]
+        last, execution = len(truth.executions) - 1, truth.executions[-1]
         spots = [find_spot(trial.machine, number, last, execution, Wish(kind)) for kind in kinds]
         judged = trial.play([trial.build_lie(spot) for spot in spots])
         parent = trial.rollup.fetch_assertion(judged[0].story.ids[0]).parent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scripts.soak import (
     adversaries,
+    around,
     assault,
     calls,
     clocks,
@@ -35,7 +36,8 @@ PARTS: dict[str, Part] = {
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
         *(adversaries.PART, assault.PART, interrupted.PART),
         *(machines.DUELS, clocks.PART, invariants.PART, invariants.CROWDS),
-        *(flips.PART, openings.PART, frame_openings.PART, tdx.PART, tdx.MUTATED),
+        *(flips.PART, around.PART, openings.PART, frame_openings.PART),
+        *(tdx.PART, tdx.MUTATED),
         *(step_layer.PART, step_rows.PART, odd_steps.PART, step_compute.PART),
         *mutants.PARTS,
         *steps.PARTS,

@@ -55,11 +55,14 @@ class Arena(World):
     def __init__(self, wait: int = 0, **changes: Any) -> None:
         game = compute_create_address(DEPLOYER, 6)
         super().__init__(settings(game=game, **changes))
-        self.toy = self.deploy("contracts/mocks/ToyMachine.vy")
+        self.toy = steps = self.deploy("contracts/mocks/ToyMachine.vy")
+        if self.inner_height != toy.INNER_HEIGHT:
+            given = steps.address, self.inner_height
+            steps = self.deploy("tests/contracts/ToyOfHeight.vy", *given, sender=STRANGER)
         self.game: Contract = self.deploy(
             "contracts/DuelGame.vy",
             self.rollup.address,
-            self.toy.address,
+            steps.address,
             compute_create_address(DEPLOYER, 7),
             self.inner_height,
         )
