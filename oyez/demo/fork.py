@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from oyez.chain.events import AssertionProposed
 from oyez.client import Client
-from oyez.demo import story
+from oyez.demo import enclave, story
 from oyez.demo.calls import DISPUTED
 from oyez.demo.stage import AUTHOR, CHALLENGERS, SEQUENCER, Stage
 from oyez.dispute.story import Lane, Story, fetch_chronicle
@@ -112,6 +112,9 @@ def tell_lie(stage: Stage, client: Client, fork: Fork, index: int) -> None:
     story.say(f"  false root    id 0x{lie_id.hex()}, posted with the sequencer's key")
     name = find_name(stage, answer.assertion)
     story.say(f"  true sibling  id 0x{true_id.hex()}, posted by {name}")
+    secret = bytes.fromhex(stage.devnet.accounts[SEQUENCER].key.removeprefix("0x"))
+    reason = enclave.refuse(client, lie_id, secret)
+    story.say(f"  attestation   of the false root by the sequencer's own key, refused: {reason}")
 
 
 def find_name(stage: Stage, proposed: AssertionProposed) -> str:

@@ -18,9 +18,9 @@ from oyez.chain import contracts, deploy, sender
 from oyez.chain.devnet import Devnet
 from oyez.chain.keys import Key
 from oyez.client import Client
-from oyez.demo import fork, processes, story
+from oyez.demo import enclave, fork, processes, story
 from oyez.demo.calls import CALLS, ROUND
-from oyez.demo.stage import AUTHOR, CALLERS, CHALLENGERS, SEQUENCER, Stage, read_json
+from oyez.demo.stage import AUTHOR, CALLERS, CHALLENGERS, KEEPER, SEQUENCER, Stage, read_json
 from oyez.engines import exact
 from oyez.engines.exact.step_rows import prove_engine
 from oyez.protocol import codec, schema
@@ -54,6 +54,8 @@ def tell(
         story.tell_verdicts(verdicts)
         if not all(verdict["match"] for verdict in verdicts):
             raise Fatal("a challenger disagrees with the sequencer")
+        stage.wait("the attestation", lambda i=assertion_id: enclave.find_attested(client, i))  # type: ignore[misc]  # as above
+        story.tell_attested(client.rollup.fetch_status(assertion_id))
     finalize(stage, client, len(posted))
     read_by_proof(stage, client, action_id)
     ended = fork.tell(stage, action_id, posted, false_call)
@@ -63,18 +65,20 @@ def tell(
 def raise_curtain(
     root: Path, home: Path, devnet: Devnet, children: processes.Children
 ) -> tuple[Stage, Hash32]:
-    """Deploy the contracts with the model, publish the ballot, deploy its consumer."""
+    """Deploy the contracts with the model, publish the ballot, register the enclave."""
     keys = tuple(Key(bytes.fromhex(account.key[2:])) for account in devnet.accounts)
     chain = chain_client.connect(devnet.rpc, devnet.chain_id)
     story.say(f"chain      anvil, chain id {devnet.chain_id}, {devnet.rpc}")
     engine = exact.load_engine()
     story.say(f"model      SmolLM2-135M-Instruct, exact integers, root {engine.model_root.hex()}")
-    settings = deploy.DeploySettings(
-        sequencer=keys[SEQUENCER].address,
-        models=(deploy.ListedModel(engine.model_root, engine.shape),),
-        proof=prove_engine(engine),
-    )
-    deployment = deploy.deploy(chain, keys[AUTHOR], settings)
+    with enclave.open_judges(devnet, keys[AUTHOR], keys[KEEPER]) as judges:
+        settings = deploy.DeploySettings(
+            sequencer=keys[SEQUENCER].address,
+            models=(deploy.ListedModel(engine.model_root, engine.shape),),
+            proof=prove_engine(engine),
+            enclaves=judges.place.address(enclave.REGISTRY),
+        )
+        deployment = judges.join(deploy.deploy(chain, keys[AUTHOR], settings))
     for name, address in deployment.contracts.items():
         story.say(f"contract   {name:14} 0x{address.hex()}")
     text = (root / "examples" / "ballot.yaml").read_text(encoding="utf-8")
@@ -84,6 +88,7 @@ def raise_curtain(
         f"action     ballot, {len(compiled.data)} bytes on chain for {published.gas_used:,} gas, "
         f"id 0x{published.action_id.hex()}"
     )
+    enclave.register(deployment, home, keys[AUTHOR], engine.model_root)
     index = cell_state.find_field(compiled.manifest, "positive")
     consumer = deploy.deploy_consumer(
         chain,
@@ -106,7 +111,9 @@ def start_services(stage: Stage) -> None:
     stakes = {}
     for name, account, command in roles:
         stakes[name] = stage.client(account).deposit_stake()
-        home = ("--home", str(stage.home / name))
+        home = ["--home", str(stage.home / name)]
+        if command == "serve":
+            home += ["--enclave", str(stage.home / enclave.HOME)]
         stage.start(name, account, ("oyez", "--deployment", str(stage.file), command, *home))
     served = stage.home / "sequencer" / "serve.json"
     url = stage.wait("the sequencer", lambda: read_json(served))["url"]

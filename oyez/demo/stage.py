@@ -23,6 +23,8 @@ from oyez.protocol.types import Hash32
 AUTHOR, SEQUENCER, CALLERS = 0, 1, (3, 4, 5)
 #: name, of its home and its log too -> account
 CHALLENGERS = {"challenger-1": 6, "challenger-2": 7}
+#: brings the collateral by which quotes are judged
+KEEPER = 8
 PATIENCE_SECONDS = 120
 LOOK_SECONDS = 0.25
 Found = TypeVar("Found")

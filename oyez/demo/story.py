@@ -12,7 +12,7 @@ from oyez.chain.signing import format_ether
 from oyez.dispute.story import Lane, Story
 from oyez.protocol import batch_data, schema
 from oyez.protocol.state import State
-from oyez.protocol.types import Code, Entry, Manifest, Outcome, Receipt, Value
+from oyez.protocol.types import Code, Entry, Manifest, Outcome, Receipt, Status, Value
 from oyez.reader import Posted
 
 WIDTH = 62
@@ -106,6 +106,11 @@ def tell_batch(posted: Posted) -> None:
     say(f"batch {number}: calls {first} to {last}, hash {batch_hash.hex()}")
     for name in ("trace_root", "state_root", "receipts_root", "outbox_root"):
         say(f"  {name:13} {getattr(claim, name).hex()}")
+
+
+def tell_attested(status: Status) -> None:
+    """Show that an enclave signed a batch, and how far it has come without that."""
+    say(f"  enclave       ATTESTED by the registered key while {status.name}")
 
 
 def tell_lie(posted: Posted, told: Sequence[Told], names: Sequence[str], index: int) -> None:

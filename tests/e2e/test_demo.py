@@ -33,6 +33,11 @@ LIE = 2
 #: Of the second act's batch.
 CALLS = 4
 DEFEATED, FINAL = 3, 2
+ENCLAVE = re.compile(
+    r"enclave +SIMULATED, quote of \d+ bytes verified on chain, key (0x[0-9a-f]{40})\n"
+)
+ATTESTED = "  enclave       ATTESTED by the registered key while PENDING\n"
+FOREIGN = "by the sequencer's own key, refused: rollup: no enclave's key\n"
 LANE = re.compile(r"  the liar +(-?\d+)\n  challengers +(-?\d+)\n")
 SCRIPT = [sys.executable, "scripts/demo.py", "--keep"]
 MAKE = ["make", "--no-print-directory", "demo", "KEEP=1", f"LIE={LIE}"]
@@ -140,6 +145,7 @@ def check_first_act(printed: str, rebuilt: dict[str, Any]) -> None:
     assert 16 <= final <= 20
     assert (accepted > 0, rejected > 0, accepted + rejected) == (True, True, final)
     assert printed.count("MATCH: 2 replays give this very id") == head - 1
+    assert printed.count(ATTESTED) == head - 1
     assert (rebuilt["final"], rebuilt["head"]) == (final, head)
     assert (rebuilt["accepted"], rebuilt["rejected"]) == (accepted, rejected)
     assert rebuilt["callers"] >= 3
@@ -153,6 +159,7 @@ def check_second_act(printed: str, rebuilt: dict[str, Any]) -> None:
     assert defeated == 1
     false_call = final - CALLS + LIE
     assert NAMED.findall(printed) == [str(false_call)] * 2
+    assert printed.count(FOREIGN) == 1
     siblings = SIBLING.findall(printed)
     assert [name for name, _, _ in siblings] == ["false root", "true sibling"]
 
@@ -201,6 +208,20 @@ def run_command(*words: str) -> dict[str, Any]:
     return found
 
 
+def check_enclave(printed: str, rebuilt: dict[str, Any]) -> None:
+    """The key that was told is registered and its evidence holds; what it signed is flagged."""
+    (row,) = run_command("enclave", "list")["enclaves"]
+    assert [row["signer"]] == ENCLAVE.findall(printed)
+    assert row["active"] is True
+    found = run_command("enclave", "verify", row["signer"])
+    assert (found["match"], found["simulated"], found["this_checkout"]) == (True, True, True)
+    assert found["model_index"] == 0
+    shown = [run_command("status", str(number)) for number in (0, rebuilt["final"] - 1)]
+    assert [one["finality"] for one in shown] == ["FINAL", "FINAL"]
+    # a challenger, who has no enclave, posted the last
+    assert [one["attested"] for one in shown] == [True, False]
+
+
 def check_commands(rebuilt: dict[str, Any]) -> None:
     """What a user may ask of the kept chain: the duel once more, and one of his own."""
     duel = rebuilt["duel"]
@@ -227,6 +248,7 @@ def test_demo_tells_both_acts_a_stranger_finds_the_same_and_ctrl_c_ends_it() -> 
         rebuilt = rebuild()
         check_first_act(printed, rebuilt)
         check_second_act(printed, rebuilt)
+        check_enclave(printed, rebuilt)
         check_commands(rebuilt)
         send(process, signal.SIGINT)
     assert_nothing_left([chain, sequencer])
