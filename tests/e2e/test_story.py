@@ -128,7 +128,7 @@ def test_the_drawing_says_the_same_in_words(played: Played) -> None:
     first, second = played.values
     assert f"{first} against {second}; the contract computes {second} in 0x" in text
     assert text.count("is out") == 2
-    assert "they differ first in call 0, position 0, entry, after 7 moves" in text
+    assert "they differ first in call 0, position 0, none, after 7 moves" in text
     assert "DEFEATED" in text
 
 
