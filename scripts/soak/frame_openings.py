@@ -17,4 +17,4 @@ def run(block: Block) -> Result:
     return Result(count_mutants(block.rng(), names[block.number % len(names)], block.items))
 
 
-PART = Part("frame_openings", "the same of the records around calls, preimages too", run, 40, 250)
+PART = Part("frame_openings", "the same of the records around calls, preimages too", run, 20, 250)
