@@ -19,7 +19,8 @@ NO_MODULE: constant(uint256) = 2**16
 svns: HashMap[bytes6, uint256]
 # fmspc => issued 40 | until 40 | evaluation 16 | epoch 32 | pcesvn 16 | is current 8
 infos: HashMap[bytes6, uint256]
-# fmspc => version => issued 40 | evaluation 16 | ISVSVN 16 | is current 8
+# fmspc => version => as its TCB info has it: issued 40 | until 40 | evaluation 16 | epoch 32; ISVSVN 16 |
+# is current 8
 modules: HashMap[bytes6, HashMap[uint256, uint256]]
 qe_signer: bytes32
 qe_attributes: uint256
@@ -46,21 +47,12 @@ def submit_tcb_info(
         info.issued, info.evaluation, epoch, known >> 112, (known >> 56) & c.M16, (known >> 24) & c.M32
     )
 
-    self.infos[info.fmspc] = (
-        (info.issued << 112)
-        | (until << 72)
-        | (info.evaluation << 56)
-        | (epoch << 24)
-        | (info.pcesvn << 8)
-        | convert(info.is_current, uint256)
-    )
+    head: uint256 = (info.issued << 112) | (until << 72) | (info.evaluation << 56) | (epoch << 24)
+    self.infos[info.fmspc] = head | (info.pcesvn << 8) | convert(info.is_current, uint256)
     self.svns[info.fmspc] = info.svns
     for module: documents.Module in info.modules:
         self.modules[info.fmspc][module.version] = (
-            (info.issued << 40)
-            | (info.evaluation << 24)
-            | (module.isvsvn << 8)
-            | convert(module.is_current, uint256)
+            head | (module.isvsvn << 8) | convert(module.is_current, uint256)
         )
 
     log ITdxCollateral.TcbInfoStored(
@@ -218,11 +210,11 @@ def _check_newer(
 @view
 def _module(fmspc: bytes6, version: uint256, info: uint256) -> uint256:
     """
-    @dev The least ISVSVN of a TDX module's version in the TCB info of this word.
+    @dev The least ISVSVN of a TDX module's version in the TCB info of this word. What another TCB info
+         said of it, also one of the same time under a signer revoked since, counts no more.
     """
     word: uint256 = self.modules[fmspc][version]
-    is_of_it: bool = word >> 40 == info >> 112 and (word >> 24) & c.M16 == (info >> 56) & c.M16
-    return (word >> 8) & c.M16 if is_of_it and word & 1 == 1 else NO_MODULE
+    return (word >> 8) & c.M16 if word >> 24 == info >> 24 and word & 1 == 1 else NO_MODULE
 
 
 @internal

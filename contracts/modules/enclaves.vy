@@ -102,7 +102,8 @@ def prune(signer: address, evidence: ITdxRegistry.Evidence):
     assert (word >> 40) & c.M40 != 0, "enclaves: no such key"
     assert keccak256(abi_encode(evidence)) == self.evidence_hashes[signer], "enclaves: other evidence"
     fault: uint256 = quotes._judge(evidence, self._standard(evidence))
-    if fault == c.FAULT_NONE and not workloads._is_allowed(evidence.workload):
+    # also while collateral is late and nothing else can be judged
+    if fault < c.FAULT_REVOKED and not workloads._is_allowed(evidence.workload):
         fault = c.FAULT_WORKLOAD
     assert fault >= c.FAULT_REVOKED, "enclaves: key still holds"
 

@@ -8,12 +8,13 @@ decides. Then the first part of the collateral that the contracts refuse, then t
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from eth_utils.crypto import keccak
 
-from oyez.attestation.certificates import Certificate, parse_certificate
+from oyez.attestation.certificates import BEGIN, Certificate, parse_certificate
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.slices import Piece, cut_pem, cut_signed
 from oyez.attestation.submissions import compute_subject_id, split_quote
@@ -28,6 +29,7 @@ NAMES = (
     "tcb_info_signature", "qe_identity_issuer_chain", "qe_identity", "qe_identity_signature",
 )  # fmt: skip
 MAX_COLLATERAL = 1 << 20
+HEX = re.compile("(?:[0-9a-fA-F]{2})*")
 #: No trial before 2000, none after 2106.
 FIRST, LAST = 946_684_800, (1 << 32) - 1
 #: Of a transaction: the most that a chain allows.
@@ -35,6 +37,8 @@ GAS = 1 << 24
 #: What the contracts say of a sound quote while they know nothing else.
 NOTHING_KNOWN = "tdx: unknown issuer"
 BLOCK_GAS = 1 << 30
+#: What is said of a part that no transaction carries to the contracts.
+TOO_LARGE = "refused without words: more bytes than a transaction may have"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Verdict:
     Attributes:
         accepted: whether they take the quote.
         reason: their words where they do not, empty where they do.
-        gas: of the whole transaction that decided.
+        gas: of the whole transaction that decided, 0 where no chain takes it.
     """
 
     accepted: bool
@@ -56,7 +60,7 @@ class Verdict:
 class Given:
     """Collateral in the pieces that the contracts take, read and not judged."""
 
-    issuers: tuple[Piece, ...]
+    issuers: tuple[bytes, ...]  # DER
     signers: tuple[bytes, ...]  # DER
     root_list: Piece
     pck_list: Piece
@@ -85,25 +89,37 @@ def read_collateral(text: str) -> Given:
             )
     binary = {}
     for name in ("root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"):
-        try:
-            binary[name] = bytes.fromhex(found[name])
-        except ValueError as error:
-            raise Invalid("CLI-12", f"the collateral's {name} is no hex") from error
+        if not HEX.fullmatch(found[name]):
+            raise Invalid("CLI-12", f"the collateral's {name} is no hex")
+        binary[name] = bytes.fromhex(found[name])
     encoded = {name: found[name].encode("utf-8", "surrogatepass") for name in NAMES}
-    chains = {name: cut_pem(text) for name, text in encoded.items() if name.endswith("_chain")}
+    chains = {name: _cut_all(text) for name, text in encoded.items() if name.endswith("_chain")}
     signers = [
         data
         for name in ("tcb_info_issuer_chain", "qe_identity_issuer_chain")
         for data in chains[name][:1] or [b""]
     ]
     return Given(
-        tuple(cut_signed(data) for data in chains["pck_crl_issuer_chain"][:1] or [b""]),
+        tuple(chains["pck_crl_issuer_chain"][:1] or [b""]),
         tuple(signers),
         cut_signed(binary["root_ca_crl"]),
         cut_signed(binary["pck_crl"]),
         Piece(encoded["tcb_info"], binary["tcb_info_signature"]),
         Piece(encoded["qe_identity"], binary["qe_identity_signature"]),
     )
+
+
+def _cut_chain(raw: bytes, head: bytes) -> list[bytes]:
+    """Return the DER of the certificates that a quote says it has, none if they are not whole."""
+    size = int.from_bytes(head[-4:], "little")
+    text = raw[len(head) : len(head) + size]
+    return _cut_all(text) if len(text) == size else []
+
+
+def _cut_all(text: bytes) -> list[bytes]:
+    """Return the DER of a text's certificates, none where one cannot be decoded."""
+    found = cut_pem(text)
+    return found if len(found) == text.count(BEGIN.strip()) else []
 
 
 def _signer_id(data: bytes) -> bytes:
@@ -167,6 +183,8 @@ class Trial:
         self._node.request("evm_mine")
         for sent in self._sent:
             receipt = self._node.request("eth_getTransactionReceipt", sent)
+            if receipt is None:  # its bytes alone cost more than a transaction may
+                return Verdict(False, TOO_LARGE, 0)
             gas = int(receipt["gasUsed"], 16)
             reason = self._explain(sent) if int(receipt["status"], 16) == 0 else ""
             if reason and (sent, reason) != (self._alone, NOTHING_KNOWN):
@@ -206,8 +224,8 @@ def try_quote(
     if not FIRST <= now <= LAST:
         raise Invalid("CLI-12", f"the time {now} is none from {FIRST} to {LAST}")
     given, head = read_collateral(collateral), split_quote(raw).quote
-    chain = [cut_signed(data) for data in cut_pem(raw[len(head) :])]
-    pck, issuers = chain[0] if chain else Piece(b"", b""), chain[1:2]
+    chain = _cut_chain(raw, head)
+    pck, issuers = cut_signed(chain[0] if chain else b""), chain[1:2]
     with Devnet(accounts=1, timestamp=now - 1) as node:
         trial = Trial(node, "Intel" if platform is None else "Sim")
         kept = trial.create("TdxCollateral", *_root(platform))
@@ -222,9 +240,9 @@ def try_quote(
         submit("submit_list", given.root_list)
         # a quote that brings no issuer is of one unknown, whatever the collateral brings
         named = issuers and (*issuers, *given.issuers)
-        signers = (cut_signed(data) for data in sorted(given.signers, key=_start))
-        for piece in dict.fromkeys((*named, *signers)):  # the contract takes each once
-            submit("submit_issuer", piece)
+        ordered = (*sorted(named, key=_start), *sorted(given.signers, key=_start))
+        for data in dict.fromkeys(ordered):  # the contract takes each once
+            submit("submit_issuer", cut_signed(data))
         submit("submit_list", given.pck_list)
         submit("submit_tcb_info", given.tcb_info, _signer_id(given.signers[0]))
         submit("submit_qe_identity", given.qe_identity, _signer_id(given.signers[1]))

@@ -42,6 +42,7 @@ ISSUERS = f"{HERE}issuers.py::test_issuers_come_from_the_root_alone"
 BARE = f"{HERE}issuers.py::test_without_a_roots_list_there_are_no_issuers"
 CA_REVOKED = f"{HERE}issuers.py::test_a_revoked_ca_vouches_for_nothing"
 SIGNER_REVOKED = f"{HERE}issuers.py::test_a_revoked_signers_documents_count_no_longer"
+FORGED = f"{HERE}issuers.py::test_what_a_revoked_signer_added_counts_no_longer"
 STAYS = f"{HERE}issuers.py::test_whoever_is_revoked_stays_revoked"
 DOCUMENTS = f"{HERE}collateral.py::test_documents_are_signed_in_force_and_newer"
 EXPIRED = f"{HERE}collateral.py::test_what_has_expired_judges_nothing"
@@ -319,8 +320,12 @@ CHANGES = [
              f"{HERE}registry.py::test_a_registration_lasts_its_lifetime"),
     registry(30, "enclaves", "return not staticcall COLLATERAL.is_revoked(mark)", "return True",
              f"{HERE}registry.py::test_revocation_reaches_a_live_key_at_once"),
-    registry(29, "enclaves", "if fault == c.FAULT_NONE and not workloads._is_allowed(",
-             "if fault != c.FAULT_NONE and not workloads._is_allowed(",
+    registry(29, "enclaves", "if fault < c.FAULT_REVOKED and not workloads._is_allowed(",
+             "if fault == c.FAULT_NONE and not workloads._is_allowed(",
+             f"{HERE}registry.py::"
+             "test_a_withdrawn_workload_ends_its_keys_also_while_collateral_is_late"),
+    registry(29, "enclaves", "if fault < c.FAULT_REVOKED and not workloads._is_allowed(",
+             "if fault > c.FAULT_REVOKED and not workloads._is_allowed(",
              f"{HERE}registry.py::test_a_withdrawn_workload_ends_its_keys"),
     registry(27, "workloads", "return start != 0 and block.timestamp >= start",
              "return start != 0",
@@ -340,8 +345,31 @@ CHANGES = [
     collateral(21, "issuers", "            self.revoked[mark] = True\n", "", STAYS),
     collateral(21, "issuers", "if not self.revoked[mark]:", "if True:",
                f"{HERE}collateral.py::test_the_usual_collateral_is_stored_and_logged"),
-    collateral(24, "collateral", "return (word >> 8) & c.M16 if is_of_it and word & 1 == 1 else",
-               "return (word >> 8) & c.M16 if word & 1 == 1 else", LEFT_OUT),
+    collateral(24, "collateral", "if word >> 24 == info >> 24 and word & 1 == 1 else",
+               "if word & 1 == 1 else", LEFT_OUT),
+    collateral(23, "collateral", "if word >> 24 == info >> 24 and word & 1 == 1 else",
+               "if word >> 56 == info >> 56 and word & 1 == 1 else", FORGED),
+    # who may be an issuer, a leaf, and of which machine
+    collateral(6, "collateral", "if word & c.M8 != x509.ROLE_CA:", "if word & c.M8 == 0:",
+               case("issued by signer")),
+    registry(5, "x509",
+             "    self._must(convert(extract32(padded, at), uint256) >> 16 == "
+             "convert(LEAF, uint256))\n", "", case("a CA's usage")),
+    registry(5, "x509",
+             "    self._must(convert(extract32(padded, at + 17), uint256) >> 128 == found.svns)\n",
+             "", case("CPUSVN of others")),
+    registry(5, "x509",
+             "    self._must(convert(extract32(padded, at), uint256) >> 112 == "
+             "convert(PCE_ID, uint256))\n", "", case("PCE id 0001")),
+    registry(5, "x509", "length >= 256 and length + 4 == size", "length >= 256",
+             f"{HERE}collateral.py::test_a_byte_behind_a_certificate_is_refused"),
+    collateral(6, "x509", "found.issuer = keccak256(concat(issuer, slice(padded, at + 13, 20)))",
+               "found.issuer = keccak256(concat(issuer, slice(padded, at + 14, 19)))",
+               "tests/contracts/test_tdx_issuers.py::"
+               "test_the_name_of_an_issuer_alone_says_nothing"),
+    registry(16, "quotes", "((have & ~need) | (~(have ^ need) & difference)) & TOPS == TOPS",
+             "difference & TOPS == TOPS", f"{HERE}readers.py::"
+             "test_sixteen_bytes_are_compared_one_by_one"),
     collateral(19, "documents", "module.is_current = module.is_current and is_usual",
                "module.is_current = module.is_current", LEFT_OUT),
     collateral(24, "collateral", "return min(until, (by.word >> 56) & c.M40)", "return until",

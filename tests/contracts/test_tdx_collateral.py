@@ -288,6 +288,21 @@ def test_a_quote_needs_its_certificates_signature_whole(chain: TdxChain) -> None
     assert chain.why(chain.verify_parts, replace(parts, quote=b"")) == "quote: ends too early"
 
 
+def test_a_byte_behind_a_certificate_is_refused(chain: TdxChain) -> None:
+    """The signature is of the certificate alone, so it is the layout that refuses.
+
+    Rule: ATTEST-5
+    """
+    parts = split_quote(QUOTE)
+    for more in (b"\0", bytes(32), parts.certificate[:1]):
+        longer = replace(parts, certificate=parts.certificate + more)
+        assert chain.why(chain.verify_parts, longer) == "x509: not the template"
+    renewed = issuer(replace(PLATFORM.ca_form, not_before=NOW - 100))
+    signed, signature = renewed.arguments
+    longer_ca = Submission(renewed.name, (signed + b"\0", signature))
+    assert tried(chain, longer_ca) == "x509: not the template"
+
+
 @pytest.mark.parametrize("name", [TCB, QE])
 def test_what_stands_behind_a_document_is_no_part_of_it(chain: TdxChain, name: str) -> None:
     """Rule: ATTEST-19, ATTEST-20"""

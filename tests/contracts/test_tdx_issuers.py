@@ -11,6 +11,7 @@ from oyez.attestation.certificates import parse_certificate
 from oyez.attestation.collateral import parse_collateral
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.simulated_certificates import issue, pem
+from oyez.attestation.simulated_documents import module, svn_level
 from oyez.attestation.simulated_quote import issue_quote
 from oyez.attestation.submissions import (
     Submission,
@@ -184,8 +185,28 @@ def test_a_revoked_signers_documents_count_no_longer(chain: TdxChain) -> None:
     assert judged(chain) is None
 
 
+def test_what_a_revoked_signer_added_counts_no_longer(chain: TdxChain) -> None:
+    """Of two TCB infos of one time and number the one that stands says which modules there are.
+
+    Rule: ATTEST-23, ATTEST-24
+    """
+    unknown = PLATFORM.quote_form()
+    tee = bytes((9, 9, 3)) + bytes(13)
+    raw = issue_quote(replace(unknown, report=replace(unknown.report, tee_tcb_svn=tee)))
+    added = tcb()
+    added["tdxModuleIdentities"] += [module(9, svn_level(1))]
+    chain.submit(document(TCB, added))
+    assert chain.why(chain.verify, raw) is None
+    chain.submit(root_list(SIGNER.serial))
+    chain.submit(issuer(replace(PLATFORM.signer_form, not_before=NOW - 100, serial=4242)))
+    chain.submit(document(TCB, tcb()))
+    chain.submit(document(QE, qe()))
+    assert judged(chain) is None
+    assert chain.why(chain.verify, raw) == "tdx: unknown module"
+
+
 def test_the_name_of_an_issuer_alone_says_nothing(chain: TdxChain) -> None:
-    """Rule: ATTEST-22"""
+    """Rule: ATTEST-22, ATTEST-6"""
     twin = SimulatedPlatform(b"another seed")
     form = replace(
         twin.ca_form, issuer=ROOT.subject, authority=ROOT.identifier, not_before=NOW - 100

@@ -23,6 +23,7 @@ from tests.tdx_submissions import (
     NOW,
     PCK,
     ROOT,
+    SIGNER,
     document,
     pck_list,
     qe,
@@ -361,6 +362,18 @@ def test_a_withdrawn_workload_ends_its_keys(chain: TdxChain) -> None:
     assert chain.event(chain.registry, receipt, "EnclavePruned")["fault"] == 18
     assert not active(chain)
     assert refusal(chain, KEY.request(chain)) == "enclaves: workload not allowed"
+
+
+def test_a_withdrawn_workload_ends_its_keys_also_while_collateral_is_late(chain: TdxChain) -> None:
+    """Rule: ATTEST-29, ATTEST-27"""
+    evidence = tdx_keys.evidence_of(chain, register(chain, KEY.request(chain)))
+    chain.submit(root_list(SIGNER.serial))  # nothing is judged until the documents come again
+    assert prune(chain, evidence) == "enclaves: key still holds"
+    chain.send(chain.registry, "withdraw_workload", WORKLOAD, who=CURATOR)
+    assert active(chain)
+    receipt = chain.send(chain.registry, "prune", KEY.address, evidence)
+    assert chain.event(chain.registry, receipt, "EnclavePruned")["fault"] == 18
+    assert not active(chain)
 
 
 def test_a_pruned_key_stays_out_until_a_later_quote(chain: TdxChain) -> None:

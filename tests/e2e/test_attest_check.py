@@ -14,12 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 from oyez import cli
+from oyez.attestation.second_opinion import ask_dcap_qvl
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.simulated_certificates import issue, issue_list, pem
 from oyez.attestation.simulated_quote import issue_quote
 from oyez.attestation.slices import cut_pem, join_quote
 from oyez.attestation.submissions import split_quote
-from oyez.attestation.trial import explain, try_quote
+from oyez.attestation.trial import TOO_LARGE, explain, try_quote
 from tests import tdx_samples
 from tests.tdx_judging import TD10, TD15
 
@@ -157,6 +158,46 @@ def test_the_quotes_own_issuers_count() -> None:
         assert reason(join_quote(head, pem(pck, bytes(broken), root))) != "", place
 
 
+def test_a_quote_brings_the_certificates_that_it_says_and_whole_ones() -> None:
+    """As dcap-qvl has it; what stands behind a quote is nobody's matter.
+
+    Rule: CLI-12
+    """
+    raw, text = tdx_samples.raw(TD10[0]), tdx_samples.collateral(TD10[1])
+    now = tdx_samples.about(TD10[1])["suggested_now"]
+    head = split_quote(raw).quote
+    chain = raw[len(head) :][: int.from_bytes(head[-4:], "little")]
+    end = len(head) + len(chain)
+    root = chain.rindex(b"-----BEGIN")
+    crlf = chain.replace(b"\n", b"\r\n")
+    for quote in (raw[:end], raw[:end] + b"more", join_quote(head, crlf)):
+        assert try_quote(quote, text, now).accepted
+        assert ask_dcap_qvl(quote, text, now) == "UpToDate"
+    for quote in (
+        raw[: end - 1],
+        raw[: len(head) + root],
+        join_quote(head, b"") + chain,
+        join_quote(head, chain[: root + 40] + b"!" + chain[root + 41 :]),
+    ):
+        verdict = try_quote(quote, text, now)
+        assert (verdict.accepted, verdict.reason) == (False, "x509: not the template")
+        assert (ask_dcap_qvl(quote, text, now) or "").startswith("error")
+
+
+def test_a_ca_renewed_since_is_taken_whichever_the_quote_brings() -> None:
+    """Rule: CLI-12"""
+    whole = json.loads(PLATFORM.collateral(NOW))
+    form = replace(PLATFORM.ca_form, not_before=PLATFORM.ca_form.not_before + 1)
+    renewed = issue(form, PLATFORM.key("root"))
+    quote = PLATFORM.quote(bytes(64))
+    newer = join_quote(split_quote(quote).quote, pem(PLATFORM.pck, renewed, PLATFORM.root))
+    other = whole | {"pck_crl_issuer_chain": pem(renewed, PLATFORM.root).decode()}
+    for raw, given in ((newer, whole), (quote, other)):
+        text = json.dumps(given)
+        assert reason(raw, text) == ""
+        assert ask_dcap_qvl(raw, text, NOW, PLATFORM.root) == "UpToDate"
+
+
 def test_parts_of_the_collateral_are_each_judged() -> None:
     """Rule: CLI-12"""
     quote, platform = PLATFORM.quote(bytes(64)), PLATFORM
@@ -173,6 +214,12 @@ def test_parts_of_the_collateral_are_each_judged() -> None:
         "x509: not the template": {"pck_crl_issuer_chain": "nothing"},
         "issuers: unknown": {"tcb_info_issuer_chain": pem(platform.ca, platform.root).decode()},
     }
+    for name in ("tcb_info", "qe_identity"):
+        assert reason(quote, json.dumps(whole | {name: "x" * 900_000})) == TOO_LARGE
+    for name in ("tcb_info_issuer_chain", "qe_identity_issuer_chain"):
+        at = whole[name].rindex("-----BEGIN") + 40
+        broken = whole[name][:at] + "!" + whole[name][at + 1 :]
+        assert reason(quote, json.dumps(whole | {name: broken})) == "x509: not the template"
     for expected, changes in cases.items():
         assert reason(quote, json.dumps(whole | changes)) == expected
 
@@ -240,6 +287,8 @@ def test_what_is_no_quote_is_refused_and_what_is_no_question_is_told(tmp_path: P
         ("{}", "no text pck_crl_issuer_chain"),
         (json.dumps(json.loads(text) | {"tcb_info": {}}), "no text tcb_info"),
         (json.dumps(json.loads(text) | {"pck_crl": "xyz"}), "pck_crl is no hex"),
+        (json.dumps(json.loads(text) | {"root_ca_crl": "30 82"}), "root_ca_crl is no hex"),
+        (json.dumps(json.loads(text) | {"pck_crl": "308"}), "pck_crl is no hex"),
     ):
         bad.write_text(content)
         assert what in error(quote, "--collateral", bad, "--at", str(now))
