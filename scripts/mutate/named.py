@@ -20,6 +20,7 @@ from typing import Any
 from scripts.mutate.copy import PrivateCopy
 from scripts.mutate.targets import list_harnesses
 from tests.contracts.named_mutants import NAMED, Named
+from tests.contracts.step_mutants import STEPS
 from tests.contracts.tdx_mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +95,7 @@ def main() -> None:
     parser.add_argument("tag", nargs="*", help="tags such as 'Invariant 14'; none: all")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the private copy goes
-    chosen = [m for m in (*NAMED, *MUTANTS) if not options.tag or m.tag in options.tag]
+    chosen = [m for m in (*NAMED, *STEPS, *MUTANTS) if not options.tag or m.tag in options.tag]
     outcome = run_named(ROOT, chosen, lambda line: print(line, flush=True))
     print(f"killed {len(outcome.killed)} of {len(chosen)}")
     for name in outcome.survived:

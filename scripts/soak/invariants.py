@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from scripts.mutate.named import run_named
@@ -11,7 +13,8 @@ from tests.actors.duels import onslaught
 from tests.clocks.attacks import T
 from tests.clocks.rivals import play_rivals
 from tests.contracts.crowds import Crowd
-from tests.contracts.named_mutants import NAMED
+from tests.contracts.named_mutants import NAMED, Named
+from tests.contracts.step_mutants import STEPS
 from tests.contracts.test_duel_crowds import TOLERANCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,13 +26,13 @@ LIES = (24, 48)
 SIBLINGS, DEPTH = 10_000, 1_000
 
 
-def run_mutants(block: Block) -> Result:
-    """Run all named mutants.
+def run_mutants(mutants: Sequence[Named], block: Block) -> Result:
+    """Run all named mutants, of steps or of the rest.
 
     Raises:
         AssertionError: a test does not notice its mutant, or fails without it.
     """
-    outcome = run_named(ROOT, NAMED, lambda line: print(f"soak: {line}", flush=True))
+    outcome = run_named(ROOT, mutants, lambda line: print(f"soak: {line}", flush=True))
     assert not outcome.wrong, outcome.wrong
     assert not outcome.survived, outcome.survived
     return Result(Counter({"named mutants killed": len(outcome.killed)}))
@@ -56,7 +59,20 @@ def run_crowds(block: Block) -> Result:
     return Result(counts)
 
 
-PART = Part("invariants", "each named mutant dies by its own test", run_mutants, 1, len(NAMED))
+PART = Part(
+    "invariants",
+    "each named mutant dies by its own test",
+    partial(run_mutants, NAMED),
+    1,
+    len(NAMED),
+)
+STEP_PART = Part(
+    "invariants_steps",
+    "each named mutant of a step dies by its own test",
+    partial(run_mutants, STEPS),
+    1,
+    len(STEPS),
+)
 CROWDS = Part(
     "crowds", "gas among 10,000 siblings; 500 rivals, 48 lies at once", run_crowds, 1, SIBLINGS
 )

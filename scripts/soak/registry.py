@@ -35,7 +35,7 @@ PARTS: dict[str, Part] = {
     for part in (
         *(calls.PART, manifests.PART, trees.PART, economics.PART, machines.PART),
         *(adversaries.PART, assault.PART, interrupted.PART),
-        *(machines.DUELS, clocks.PART, invariants.PART, invariants.CROWDS),
+        *(machines.DUELS, clocks.PART, invariants.PART, invariants.STEP_PART, invariants.CROWDS),
         *(flips.PART, around.PART, openings.PART, frame_openings.PART),
         *(tdx.PART, tdx.MUTATED),
         *(step_layer.PART, step_rows.PART, odd_steps.PART, step_compute.PART),

@@ -1,7 +1,8 @@
 """For each invariant a change that breaks it, and the one test that must notice.
 
 `make soak PART=invariants` applies each alone, compiles, and runs that test; `make test` holds the
-texts to the contracts and the tests to their tags (tests/contracts/test_named_mutants.py).
+texts to the contracts and the tests to their tags (tests/contracts/test_named_mutants.py). Those
+of one-step proofs are in step_mutants.py.
 """
 
 from __future__ import annotations

@@ -40,7 +40,10 @@ def test_what_is_wanted_is_listed_in_order() -> None:
 
 
 def test_a_dead_leaf_has_dead_lanes() -> None:
-    """Rule: INNER-7"""
+    """Audit 2 H2: no word looks like a dead leaf.
+
+    Rule: INNER-7
+    """
     assert list(harness().lane(b"", 3)) == [DEAD] * 3
     words = trace.encode_words([9, 8, 7, -6]).data
     assert list(harness().lane(words, 3)) == [0, -6, 0]

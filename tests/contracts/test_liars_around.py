@@ -30,7 +30,14 @@ def test_every_kind_of_record_is_lied_about() -> None:
 
 @pytest.mark.parametrize("liar", LIARS, ids=lambda liar: liar.name)
 def test_a_liar_loses_at_his_own_lane(liar: Liar) -> None:
-    """Rule: FRAME-90, FRAME-3"""
+    """Invariant 4: whatever he lies about.
+
+    Another entry or call (Invariant 6), padding (Invariant 7), the manifest or what a cell kept
+    (Audit 1 H10), receipts (Audit 1 M2), the fee (Audit 2 K3), how many calls there are
+    (Audit 2 H7), the outbox (Audit 2 H8).
+
+    Rule: FRAME-90, FRAME-3
+    """
     here, record = liars.open_court(liar.most), liars.get_record_of(liar)
     true, false = here.batch.machine.open_inner(1, record), RecordTree(liars.write_false(liar))
     # he defends another record, too

@@ -25,7 +25,10 @@ def count_refused(counts: Counter[str], kind: str) -> int:
 
 @pytest.mark.parametrize("name", ["mixed", "super"])
 def test_no_mutated_opening_is_accepted(name: str) -> None:
-    """Rule: INNER-7, INNER-8, INNER-9, INNER-56"""
+    """Invariant 3: only what is there can be opened.
+
+    Rule: INNER-7, INNER-8, INNER-9, INNER-56
+    """
     each = 12
     counts = count_mutants(random.Random(5), name, each)
     refused = {kind: count_refused(counts, kind) for kind in opening_fuzz.CLASSES}

@@ -162,7 +162,10 @@ def flip(draw: random.Random, data: bytes) -> bytes:
 
 
 def test_each_wrong_opening_has_its_reason() -> None:
-    """Rule: INNER-8"""
+    """Invariant 3: what is opened stands where the step wants it.
+
+    Rule: INNER-8
+    """
     chunk = Chunk(ChunkType.INT32, bytes(range(256)) * 4)
     leaf = trace.compute_chunk_leaf(chunk)
     tree = SparseTree(12, {8: leaf, 9: leaf, 40: leaf}, 1)

@@ -51,7 +51,10 @@ def test_the_batch_has_every_end_it_can() -> None:
 @pytest.mark.parametrize("frame", Frame)
 @pytest.mark.parametrize("call", range(4))
 def test_a_lane_of_each_kind_is_recomputed(frame: Frame, call: int) -> None:
-    """Also of a call that is not there. Rule: INNER-72, FRAME-3"""
+    """Invariant 4, Invariant 6, Audit 1 H6: also of a call that is not there.
+
+    Rule: INNER-72, FRAME-3
+    """
     here = open_court()
     record = get_record(call, frame)
     tree = here.batch.machine.open_inner(1, record)

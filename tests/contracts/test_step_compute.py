@@ -94,7 +94,10 @@ def ask(world: World, name: str, lane: int, own: Chunk | None = None) -> int:
 
 @pytest.mark.parametrize("rank", range(len(COMPUTING)), ids=[code.name for code in COMPUTING])
 def test_ops_are_exact_at_the_ends_of_their_range(rank: int) -> None:
-    """Rule: FRAME-61, EXPR-2, EXPR-3"""
+    """Invariant 13: as in Python, whatever the operands.
+
+    Rule: FRAME-61, EXPR-2, EXPR-3
+    """
     code = COMPUTING[rank]
     world = build_world(publish_arithmetic())
     draw = random.Random(code)
@@ -231,7 +234,10 @@ def test_a_field_is_read_as_it_was_and_as_merged_so_far() -> None:
 
 
 def test_options_are_spelt_within_the_manifest() -> None:
-    """Rule: FRAME-64"""
+    """Audit 1 C7: an offset beyond the manifest is none.
+
+    Rule: FRAME-64
+    """
     size = len(bench().manifests[publish_enums()])
     for at in (-1, 0, 63, size - 128, size - 127, size, 2**31 - 1):
         world = build_enum_world()

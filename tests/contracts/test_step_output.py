@@ -64,7 +64,10 @@ def ask_all(
 
 @pytest.mark.parametrize("pieces", [[], [b"{"], [b"{", b'"}', DEEPEST, b"true"]])
 def test_an_output_is_read_off_its_samplers(pieces: list[bytes]) -> None:
-    """Rule: FRAME-46, FRAME-47, FRAME-48"""
+    """Invariant 4: each byte of a token of many, too.
+
+    Rule: FRAME-46, FRAME-47, FRAME-48
+    """
     outer = build_outer(pieces)
     text, count = b"".join(pieces), len(pieces)
     ends = [len(b"".join(pieces[: at + 1])) for at in range(count)]
@@ -158,7 +161,10 @@ def ask_parse(
 
 
 def test_an_output_is_walked_byte_by_byte() -> None:
-    """Rule: FRAME-49, FRAME-50, DECODE-1"""
+    """Invariant 4: whatever the byte.
+
+    Rule: FRAME-49, FRAME-50, DECODE-1
+    """
     state = MachineState(Phase.INTEGER, 0, 2, value=12)
     packed = machine_words.pack_state(state), 12
     after = state._replace(length=3, value=127)
@@ -181,7 +187,10 @@ def test_an_output_is_walked_byte_by_byte() -> None:
 
 
 def test_each_wrong_proof_has_its_reason() -> None:
-    """Rule: FRAME-3, FRAME-48"""
+    """Invariant 6: of the model no other row passes.
+
+    Rule: FRAME-3, FRAME-48
+    """
     outer = build_outer([b"{", DEEPEST])
     inner = {
         ("ends", 0): trace.encode_int32([1, 129]),

@@ -136,7 +136,10 @@ def test_a_literal_s_tokens_stand_behind_those_that_are_passed_over() -> None:
 
 @pytest.mark.parametrize("size", [895, 896, 1_023, 1_024, 1_025, 2_048, 4_096])
 def test_a_text_ends_where_its_bytes_do(size: int) -> None:
-    """Rule: FRAME-38, FRAME-39"""
+    """Invariant 44: the longest state, too.
+
+    Rule: FRAME-38, FRAME-39
+    """
     vocabulary = prompt_steps.build_vocabulary()
     state = (b"~" * 60 + DEEPEST * 33)[: size - 3] + b"..."
     outer, cursor, ends = build_outer(b"", state), 6 << 16, [0]
@@ -162,7 +165,10 @@ def test_the_longest_token_is_the_last_one_if_no_byte_follows(start: int) -> Non
 
 
 def test_a_bad_input_has_no_prompt() -> None:
-    """Rule: FRAME-36"""
+    """Audit 1 H7: nothing runs on what has no tokens.
+
+    Rule: FRAME-36
+    """
     for bad, expected in ((-1, 7), (0, DEAD), (-2, DEAD)):
         first = prompt_steps.ask(96, 0, 0, outer=build_outer(b"a", bad=bad))
         assert first.ask() == first.value == expected
@@ -194,7 +200,7 @@ def test_the_prompt_s_tokens_are_counted_where_it_ends() -> None:
 
 @pytest.mark.parametrize(("count", "fits"), [(0, True), (680, True), (681, False), (2_000, False)])
 def test_a_prompt_runs_if_the_output_fits_behind_it(count: int, fits: bool) -> None:
-    """The model has 700 positions, the output takes 20.
+    """Invariant 13: the model has 700 positions, the output takes 20.
 
     Rule: FRAME-40
     """
@@ -220,7 +226,10 @@ def test_a_chunk_of_the_record_lives_while_it_has_tokens() -> None:
 
 
 def test_each_wrong_proof_has_its_reason() -> None:
-    """Rule: FRAME-3, FRAME-39, INNER-56"""
+    """Audit 1 H8: two records show that a token is the longest.
+
+    Rule: FRAME-3, FRAME-39, INNER-56
+    """
     text = b"the end of all that"
     case = ask_after(5 << 16, 2, build_outer(text))
     plain = ask_after(0, 2, build_outer(text))

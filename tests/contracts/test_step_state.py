@@ -128,7 +128,10 @@ def change(case: Case, place: int, value: object) -> bytes:
 
 
 def test_a_preimage_is_given_where_one_is_asked_for_and_nowhere_else() -> None:
-    """Rule: FRAME-3"""
+    """Invariant 3: no text stands for another.
+
+    Rule: FRAME-3
+    """
     met = list_dear()[1]
     asking, silent = build_case(met, 88, 7, 192), build_case(met, 92, 0, 5)
     (known,) = decode(FRAME_TYPES, asking.proof)[3]
@@ -229,7 +232,10 @@ def test_a_place_beyond_all_others_is_one() -> None:
 
 
 def test_negative_and_huge_numbers_make_no_end_overflow() -> None:
-    """Rule: FRAME-28"""
+    """Invariant 13: no prefix makes a step fail.
+
+    Rule: FRAME-28
+    """
     huge = trace.encode_int32([2**31 - 1] * 256)
     assert ask(89, 0, length=huge) == 2**31 - 1
     assert ask(89, 64, end=huge) == 2**31 - 1

@@ -85,7 +85,10 @@ ALL = set(range(LEAVES))
 
 
 def test_a_slot_without_a_record_is_pad() -> None:
-    """Rule: INNER-73"""
+    """Invariant 7, Audit 2 M3: where nothing stands is PAD, for any model.
+
+    Rule: INNER-73
+    """
     _, table, *_ = tables()["135M"]
     for record in (
         at(0, 1, 30),
@@ -103,7 +106,10 @@ def test_a_slot_without_a_record_is_pad() -> None:
 
 @pytest.mark.parametrize("frame", Frame)
 def test_each_leaf_around_the_tokens_has_the_op_of_the_layout(frame: Frame) -> None:
-    """Rule: FRAME-1, FRAME-2, INNER-72"""
+    """Audit 1 M6: what names the call stands in no position of a prefix.
+
+    Rule: FRAME-1, FRAME-2, INNER-72
+    """
     _, table, _, _, verifiers = tables()["135M"]
     layout = inner_frame.layout_frame(frame, 12)
     ops = [region.op for each in FRAMES for region in each.regions]
@@ -155,7 +161,10 @@ def test_every_op_has_a_verifier() -> None:
 
 
 def test_every_verifier_is_for_the_tables_model() -> None:
-    """Rule: INNER-72"""
+    """Invariant 6: steps of another model are none.
+
+    Rule: INNER-72
+    """
     root, proof = fabricate(harness.SHAPE)
     world = World(harness.settings(models=(deploy.ListedModel(root, harness.SHAPE),)))
     # the same model twice: another address is another model

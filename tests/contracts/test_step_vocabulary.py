@@ -68,7 +68,7 @@ def prove(case: Case) -> Proven:
 
 
 def test_only_the_last_record_that_is_not_after_the_text_passes() -> None:
-    """Every hint, each with the honest rows that belong to it.
+    """Audit 1 H8: every hint, each with the honest rows that belong to it.
 
     Rule: INNER-56, MODEL-15
     """

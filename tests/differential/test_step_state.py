@@ -29,7 +29,9 @@ RARE = {
 
 @pytest.mark.parametrize("op", sorted(state_steps.VERIFIERS))
 def test_python_and_verifier_say_the_same(op: int) -> None:
-    """Rule: FRAME-20, FRAME-21, FRAME-22, FRAME-23, FRAME-24, FRAME-25, FRAME-26, FRAME-27
+    """Audit 2 H9: a word is kept under the same name and type alone.
+
+    Rule: FRAME-20, FRAME-21, FRAME-22, FRAME-23, FRAME-24, FRAME-25, FRAME-26, FRAME-27
 
     Rule: FRAME-28, FRAME-29, FRAME-30, FRAME-31, FRAME-32
     """

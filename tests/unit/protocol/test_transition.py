@@ -298,6 +298,7 @@ def test_sampler_stands_in_the_position_before_the_token_it_chose() -> None:
 
 
 def test_positions_of_a_prefix_do_not_depend_on_the_call() -> None:
+    """Audit 1 M6: nor on its seed or place in the queue."""
     # Rule: TRACE-16
     action = build_action()
     one = execute(action)
