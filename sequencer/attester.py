@@ -112,7 +112,7 @@ class Attester:
     def _list(self, facts: Facts) -> Iterator[Truth]:
         """Yield own results after the head: those that are PENDING, then the next."""
         parent, batch = facts.tree.head_id, facts.tree.head + 1
-        while facts.head_is_true and (own := facts.own.get(batch)) is not None:
+        while (own := facts.own.get(batch)) is not None:
             attempt, status = 0, Status.DEFEATED
             while status is Status.DEFEATED:
                 statement = Statement(parent, attempt, own.batch, own.batch_hash, own.claim)

@@ -50,6 +50,15 @@ def test_a_chain_that_is_down_is_named(command: str, tmp_path: Path) -> None:
     assert KEY[2:] not in text
 
 
+def test_an_enclave_without_a_registry_is_named(tmp_path: Path, other_chain: str) -> None:
+    """Rule: SEQ-33"""
+    deployment = Deployment(other_chain, 4_242, 0, CONTRACTS)
+    enclave = str(tmp_path / "enclave")
+    code, text = start("serve", tmp_path, deployment, OYEZ_KEY=KEY, OYEZ_ENCLAVE=enclave)
+    assert code == 4
+    assert "it was deployed without enclaves" in text
+
+
 @pytest.mark.parametrize("command", ["serve", "watch"])
 def test_another_chain_is_named(command: str, tmp_path: Path, other_chain: str) -> None:
     deployment = Deployment(other_chain, 31_337, 0, CONTRACTS)

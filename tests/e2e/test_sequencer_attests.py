@@ -8,15 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from oyez.chain import events
+from oyez.chain.client import Log
+from oyez.chain.contracts import Transaction
+from oyez.protocol.enclaves import compute_attestation
 from oyez.protocol.errors import Fatal, Temporary
 from oyez.protocol.types import Hash32
 from sequencer.attester import Attester
 from tests.actors.liar import Liar
-from tests.enclave_world import EnclaveWorld, open_world, register_signer
+from tests.enclave_world import EnclaveWorld, open_world, register_key, register_signer
 from tests.lies import FALSE, honest_ids
 from tests.local_rollup import build_counter
-from tests.services import Cut, KilledError, SequencerActor, kill
+from tests.services import ChallengerActor, Cut, KilledError, SequencerActor, kill
+from tests.tdx_keys import new_key
 
+OTHER = new_key("another enclave")
 NO_KEY = "rollup: no enclave's key"
 
 
@@ -75,6 +81,12 @@ def count_sent(world: EnclaveWorld) -> int:
     return world.rollup.chain.fetch_nonce(world.rollup.keys[0].address)
 
 
+def find_attestations(world: EnclaveWorld) -> list[Log]:
+    chain, rollup = world.rollup.chain, world.rollup.sequencer.rollup
+    topics = events.compute_topics(["AssertionAttested"])
+    return list(chain.fetch_logs([rollup.address], topics, 0, chain.fetch_block().number))
+
+
 def test_each_batch_is_attested_before_it_is_final(world: EnclaveWorld, tmp_path: Path) -> None:
     """Rule: SEQ-33, ROLLUP-26"""
     action, actor = publish(world), start(world, tmp_path)
@@ -97,13 +109,20 @@ def test_each_batch_is_attested_before_it_is_final(world: EnclaveWorld, tmp_path
     assert flags(world) == [True, True]
     call(world, action, b"three")
     actor.run()
+    # whoever brings it once more changes nothing
+    (log, *_) = find_attestations(world)
+    sent = world.rollup.chain.request("eth_getTransactionByHash", "0x" + log.transaction.hex())
+    again = Transaction(log.address, bytes.fromhex(sent["input"][2:]))
+    world.rollup.act(5, again)
+    actor.run()
     actor.restart()
     actor.run()
+    assert len(find_attestations(world)) == 4
     assert len(actor.log.named("attested")) == 3
 
 
 def test_without_a_registration_batches_go_on_and_a_later_one_counts(
-    world: EnclaveWorld, tmp_path: Path
+    world: EnclaveWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rule: SEQ-33"""
     action, actor = publish(world), start(world, tmp_path, registered=False)
@@ -113,6 +132,10 @@ def test_without_a_registration_batches_go_on_and_a_later_one_counts(
     actor.run()
     assert [facts["reason"] for facts in actor.log.named("unattested")] == [NO_KEY]
     assert flags(world) == [False]
+    with monkeypatch.context() as patch:
+        # nothing is tried again within a block
+        patch.setattr(Attester, "_attest", None)
+        assert actor.service.step() is False
     register_signer(world, actor.open_signer())
     actor.run()
     assert flags(world) == [True]
@@ -178,6 +201,21 @@ def test_a_second_id_for_a_batch_is_not_signed(world: EnclaveWorld, tmp_path: Pa
     call(world, action, b"next")
     actor.run()
     assert flags(world) == [False, True]
+
+
+def test_a_second_attempt_is_a_second_id(world: EnclaveWorld, tmp_path: Path) -> None:
+    """Rule: SEQ-33, ENCLAVE-8"""
+    action, actor = publish(world), start(world, tmp_path)
+    call(world, action, b"one")
+    actor.run()
+    world.rollup.defeat(*honest_ids(world.rollup))
+    world.rollup.client(5).deposit_stake()
+    ChallengerActor(world.rollup, tmp_path / "c", key=5).run()
+    actor.run()
+    (told,) = actor.log.named("unattested")
+    assert "for this parent and batch 1" in str(told["reason"])
+    assert told["assertion"] not in honest_ids(world.rollup)
+    assert len(find_attestations(world)) == 1
 
 
 def test_a_key_set_back_to_an_earlier_time_learns_from_the_chain(
@@ -247,7 +285,12 @@ def test_an_answer_to_a_lie_waits_for_no_attestation(strict: EnclaveWorld, tmp_p
     rollup.close_batch()
     rollup.client(5).deposit_stake()
     rollup.anvil.advance(100)
-    Liar(rollup, key=5).propose(false_roots=FALSE)
+    lie = Liar(rollup, key=5).propose(false_roots=FALSE).assertion_id
+    # another enclave's word for the lie is none of this key's
+    register_key(strict, OTHER)
+    digest = compute_attestation(strict.registry.address, lie)
+    rollup.act(5, rollup.sequencer.rollup.build_attest(lie, OTHER.sign(digest)))
+    actor.restart()
     actor.run()
     told = [event for event, _ in actor.log.lines if event in ("attested", "proposed")]
     assert told == ["proposed", "attested"]
@@ -286,46 +329,50 @@ def test_a_key_for_another_registry_is_refused(world: EnclaveWorld, tmp_path: Pa
         elsewhere.restart()
 
 
-@pytest.mark.parametrize("dies", [False, True])
-def test_a_reorg_of_eight_blocks_before_any_operation_ends_attested_or_refused(
-    world: EnclaveWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
+def test_a_reorg_of_eight_blocks_before_an_operation_ends_attested_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key never signs both; whichever batch stands, the next one is attested.
 
+    One chain that grows, and the operations from the proposal's on: of those before, and of a
+    sequencer without a key, test_sequencer_forks tells.
+
     Rule: SEQ-33, SEQ-3, ENCLAVE-8
     """
-    action, stages = publish(world), int(dies)
-    signer_home = tmp_path / "all"
-    start(world, signer_home)
-    while True:
-        mark = world.rollup.anvil.snapshot()
-        home = tmp_path / str(stages)
-        shutil.copytree(signer_home / "enclave", home / "enclave")
-        with monkeypatch.context() as patch:
+    with open_world() as world:
+        world.keep()
+        action, actor = publish(world), start(world, tmp_path)
+        cuts = [(left, dies) for left in (7, 9, 10, 11) for dies in (False, True)]
+        for stage, (left, dies) in enumerate(cuts):
             world.rollup.anvil.mine(8)
-            actor = SequencerActor(world.rollup, home, enclave=True)
-            call(world, action, b"before")
-            cut = Cut(patch, actor.store, build_reorg(world, action, dies=dies), left=stages)
-            for _ in range(2):
-                run_through(actor)
-                world.rollup.anvil.mine()
-        refused = actor.log.named("unattested")
-        assert flags(world) == [not refused]
-        call(world, action, b"next")
-        actor.run()
-        assert flags(world) == [not refused, True]
-        actor.store.close()
-        world.rollup.anvil.restore(mark)
-        if cut.left >= 0:
-            break
-        stages += 2
-    assert stages >= 10
+            call(world, action, b"before %d" % stage)
+            with monkeypatch.context() as patch:
+                reorg = build_reorg(world, action, stage, dies=dies)
+                cut = Cut(patch, actor.store, reorg, left=left)
+                for _ in range(2):
+                    run_through(actor)
+                    world.rollup.anvil.mine()
+                assert cut.left < 0, "the re-org came"
+            call(world, action, b"next %d" % stage)
+            actor.run()
+        refused = [
+            told["assertion"]
+            for told in actor.log.named("unattested")
+            if "it signed" in str(told["reason"])
+        ]
+        made = honest_ids(world.rollup)
+        assert flags(world) == [one not in refused for one in made]
+        assert len(made) == 2 * len(cuts)
+        assert not set(refused) & set(made[1::2])
+        assert set(refused) & set(made[::2])
 
 
-def build_reorg(world: EnclaveWorld, action: Hash32, *, dies: bool) -> Callable[[], None]:
+def build_reorg(
+    world: EnclaveWorld, action: Hash32, stage: int, *, dies: bool
+) -> Callable[[], None]:
     def reorganise() -> None:
         world.rollup.anvil.request("anvil_rollback", 8)
-        call(world, action, b"after")
+        call(world, action, b"after %d" % stage)
         if dies:
             kill()
 
