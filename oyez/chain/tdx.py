@@ -213,8 +213,11 @@ def fetch_input(contract: Contract, function: str, transaction: Hash32) -> tuple
 
 
 def decode_call(element: Any, data: bytes) -> tuple[Any, ...] | None:  # Any: an ABI element
-    """Return a call's arguments; None for a call of another function."""
+    """Return a call's arguments; None for a call of another function.
+
+    What fills up words may be anything, as to the contracts: its sender cannot hide what it sent.
+    """
     if data[:4] != bytes(function_abi_to_4byte_selector(element)):
         return None
     types = [collapse_if_tuple(item) for item in element["inputs"]]
-    return tuple(decode(types, data[4:]))
+    return tuple(decode(types, data[4:], strict=False))

@@ -8,11 +8,9 @@ import pytest
 
 from oyez.chain import contracts
 from oyez.chain.client import Reverted
-from oyez.chain.deploy import compile_contract, encode_arguments
 from oyez.protocol import codec
 from oyez.protocol.types import Address, Hash32
 from tests import tdx_keys, tdx_rollup
-from tests.contracts.attesting import HARNESS
 from tests.devnet import Anvil
 from tests.tdx_chain import LIFETIME, TdxChain
 from tests.tdx_keys import PLATFORM, WORKLOAD, new_key, register
@@ -109,19 +107,22 @@ def test_a_signature_of_another_chains_assertion_is_nobodys(world: World) -> Non
     assert not rollup.fetch_attested(genesis)
 
 
-@pytest.mark.parametrize("chain_id", [1, 1_337])
-def test_a_rollup_over_simulated_enclaves_is_deployed_on_local_chains_alone(chain_id: int) -> None:
-    """The simulated registry itself is refused on others, so here one says that it is such.
+@pytest.mark.parametrize("chain_id", [1, 10, 1_337])
+def test_a_rollup_over_simulated_enclaves_is_deployed_on_local_chains_alone(
+    deployed: World, chain_id: int
+) -> None:
+    """The simulated registry itself is refused on others; here its code is put there all the same.
 
     Rule: ROLLUP-27
     """
-    artifact = compile_contract(HARNESS)
-    code = artifact.bytecode + encode_arguments(artifact.abi, (True,))
-    with Anvil(chain_id=chain_id) as node:
-        receipt = node.send(**{"from": node.accounts[5].address}, data="0x" + code.hex())
-        registry = Address(bytes.fromhex(receipt["contractAddress"][2:]))
+    local = deployed[0]
+    code = local.chain.fetch_code(local.registry.address)
+    registry = Address(b"\7" * 20)
+    with Anvil(chain_id=chain_id, timestamp=NOW) as node:
+        node.request("anvil_setCode", "0x" + registry.hex(), "0x" + code.hex())
         if chain_id == 1_337:
             assert tdx_rollup.deploy_over(node, registry).fetch_settings().enclaves == registry
             return
-        with pytest.raises(Reverted, match="rollup: simulated enclaves"):
+        with pytest.raises(Reverted) as refusal:
             tdx_rollup.deploy_over(node, registry)
+        assert refusal.value.reason == "rollup: simulated enclaves"

@@ -134,6 +134,27 @@ def test_evidence_that_is_not_what_was_registered_does_not_match(
     assert "does not hold" in shell.text("verify", made["signer"], code=1)
 
 
+def test_what_the_chain_took_in_an_odd_encoding_is_read_too(shell: Shell) -> None:
+    """Rule: ENCLAVE-13"""
+    node, chain = shell.world.rollup.anvil, shell.world.rollup.chain
+    mark = node.snapshot()
+    made = shell("register")
+    sent = chain.request("eth_getTransactionByHash", made["transaction"])
+    node.restore(mark)
+    data = bytearray.fromhex(sent["input"][2:])
+    at = 4 + int.from_bytes(data[4:36])
+    size = int.from_bytes(data[at : at + 32])
+    assert size % 32 > 0
+    data[at + 32 + size] = 7  # behind the quote, in the word that it ends in
+    data += b"nothing"
+    receipt = node.send(
+        **{"from": node.accounts[7].address}, to=sent["to"], data="0x" + data.hex(), gas="0xf42400"
+    )
+    assert receipt["status"] == "0x1"
+    found = shell("verify", made["signer"])
+    assert (found["match"], found["active"], found["dcap_qvl"]) == (True, True, "UpToDate")
+
+
 def test_evidence_is_judged_by_the_collateral_of_its_time(shell: Shell) -> None:
     """Rule: ENCLAVE-13"""
     world = shell.world
