@@ -361,7 +361,7 @@ CHANGES = [
     registry(5, "x509",
              "    self._must(convert(extract32(padded, at), uint256) >> 112 == "
              "convert(PCE_ID, uint256))\n", "", case("PCE id 0001")),
-    registry(5, "x509", "length >= 256 and length + 4 == size", "length >= 256",
+    collateral(5, "x509", "length >= 256 and length + 4 == size", "length >= 256",
              f"{HERE}collateral.py::test_a_byte_behind_a_certificate_is_refused"),
     collateral(6, "x509", "found.issuer = keccak256(concat(issuer, slice(padded, at + 13, 20)))",
                "found.issuer = keccak256(concat(issuer, slice(padded, at + 14, 19)))",

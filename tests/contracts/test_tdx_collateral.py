@@ -301,6 +301,12 @@ def test_a_byte_behind_a_certificate_is_refused(chain: TdxChain) -> None:
     signed, signature = renewed.arguments
     longer_ca = Submission(renewed.name, (signed + b"\0", signature))
     assert tried(chain, longer_ca) == "x509: not the template"
+    for by in (1, -1):  # the length that it says, signed so
+        said = (int.from_bytes(signed[2:4]) + by).to_bytes(2)
+        false = signed[:2] + said + signed[4:]
+        lying = Submission(renewed.name, (false, sign(PLATFORM.key("root"), false)))
+        assert tried(chain, lying) == "x509: not the template"
+    assert tried(chain, renewed) is None
 
 
 @pytest.mark.parametrize("name", [TCB, QE])
