@@ -33,7 +33,7 @@ _MACHINE = (
 )
 _VOCABULARY = (
     *("contracts/test_step_vocabulary", "differential/test_step_vocabulary"),
-    "contracts/test_published",
+    *("contracts/test_vocabulary_edges", "contracts/test_published"),
 )
 _PROMPT = ("contracts/test_step_prompt", "differential/test_step_prompt")
 _OUTPUT = ("contracts/test_step_output", "differential/test_step_prompt")
@@ -106,7 +106,7 @@ _MACHINES = ("byte_machine", "machine_reads", "machine_scalars", "machine_states
 #: Step contract -> modules of its family; other modules are shared by all families.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "StepModel": (),
-    "StepTable": (),
+    "StepTable": ("frame_table",),
     "StepVerifierLayer": ("norms", "vectors"),
     "StepVerifierAttention": ("attention", "vectors"),
     "StepVerifierRows": ("row_plans", "row_steps", "rows"),

@@ -100,6 +100,20 @@ def is_listed(shape: ModelShape) -> bool:
     return -(-shape.width // 256) + -(-values // 512) <= 16
 
 
+#: Query lanes at the ends of what a step attends over, and of what it takes at all.
+QUERIES = {1_024: (4, 256), 1_025: (5, 205), 2_048: (8, 256), 2_049: (3, 683)}
+
+
+@pytest.mark.parametrize("queries", QUERIES)
+def test_query_lanes_at_their_edges(queries: int) -> None:
+    """Rule: INNER-3, INNER-4"""
+    heads, size = QUERIES[queries]
+    shape = dataclasses.replace(SMALL, heads=heads, head_size=size)
+    parts = inner.layout_layer(shape).get("attention_part").leaves if queries < 2_049 else None
+    assert check(shape) is (parts is not None)
+    assert parts in (None, int(queries > 1_024))
+
+
 #: Height, shape: as many leaves as a layer or a sampler takes below the record, or too few for it.
 FULL = [
     (8, {"heads": 1, "head_size": 4, "feed_forward": 13_771}, 0),
