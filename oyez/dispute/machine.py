@@ -68,7 +68,8 @@ class RealMachine:
         """Return what the step's verifier reads, opened under this node's own trees.
 
         Raises:
-            UnfoundedMove: the step gives another number than this node's own trace holds.
+            UnfoundedMove: the step gives another number than this node's own trace holds, or that
+                has no such lane: another tree of this node's was shown.
 
         Rule: INNER-75
         """
@@ -78,6 +79,8 @@ class RealMachine:
         own = source.get_inner(leaf)
         if self.model.get_layout(record) is not None:
             address = Address(record, leaf, lane)
+            if own.type is ChunkType.PAD and lane:
+                raise UnfoundedMove(f"this node's leaf {leaf} of record {record} is PAD")
             value = recompute(self._ops, self.model, address, ChunkLanes(own), reads)
             if value != get_lane(own, lane):
                 raise UnfoundedMove(f"the step of {address} gives another number than this node's")

@@ -20,6 +20,7 @@ from oyez.dispute.witness import UnfoundedMove
 from oyez.protocol import inner, merkle, trace
 from oyez.protocol.constants import LAST_POSITION, LAST_SLOT, RECORD_HEIGHT
 from oyez.protocol.inner import DEAD
+from oyez.protocol.inner_frame import Frame, get_record, layout_frame
 from oyez.protocol.step import Step
 from oyez.protocol.trace import Chunk, ChunkType
 from oyez.protocol.types import Address, Hash32
@@ -176,6 +177,16 @@ def test_a_step_is_proven_by_what_it_reads() -> None:
     assert hint == ROWS.sorted_bytes.index(b"a")
     with pytest.raises(UnfoundedMove, match="gives another number than this node's"):
         machine.prove_step(1, record, leaf, 9, PARENT)
+
+
+def test_a_later_lane_of_a_dead_leaf_is_no_move() -> None:
+    """Rule: INNER-75, CHAL-41"""
+    machine, record = batch().machine, get_record(9, Frame.ENTRY)
+    scan = layout_frame(Frame.ENTRY, machine.model.inner_height).get("scan").start
+
+    assert machine.prove_step(1, record, scan, 0, PARENT)
+    with pytest.raises(UnfoundedMove, match=f"leaf {scan} of record {record} is PAD"):
+        machine.prove_step(1, record, scan, 5, PARENT)
 
 
 def test_a_slot_without_steps_needs_no_opening() -> None:
