@@ -231,9 +231,9 @@ def test_a_token_is_the_prompts_or_the_samplers(engine: ExactEngine) -> None:
 
     def token(position: int, slot: int, ran: int, kind: int) -> list[int]:
         made = Trace(engine, position, slot)
-        made.reads.outer[compute_outer_index(9, 0, 0), 0] = say(1, 2, 3, 300, ran)
+        made.reads.outer[compute_outer_index(9, 0, 2), 0] = say(300, ran)
         for chunk, lanes in enumerate(fill(prompt, ChunkType.INT32)):
-            made.reads.outer[compute_outer_index(9, 0, 2), chunk] = lanes
+            made.reads.outer[compute_outer_index(9, 0, 2), 1 + chunk] = lanes
         made.reads.outer[compute_outer_index(9, position - 1, 31), 0] = say(kind, 77)
         return made.make("token")[:2]
 
