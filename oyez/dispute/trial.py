@@ -104,6 +104,10 @@ class FalseTraces:
         return self.machine.prove_step(batch, record, leaf, lane, parent)
 
 
+#: Lanes of a first chunk that lies may be about; what tells lies about one record apart is behind.
+FIRST_MARK = 16
+
+
 def read_roots(spot: Spot, inner: FalseInner) -> dict[str, Hash32]:
     """Return the roots that a false last record gives its claim (TRACE-15); none of another."""
     if spot.record != LAST_RECORD:
@@ -194,7 +198,7 @@ class Trial:
             self.machine.open_inner(number, spot.record),
             spot.leaf,
             spot.lane_in_leaf,
-            mark=self._lies,
+            mark=FIRST_MARK + self._lies,
         )
         self._lies += 1
         tree = PatchedTree(self.traces.open_outer(number), {spot.record: inner.record_root})
