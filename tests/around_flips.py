@@ -19,6 +19,9 @@ from oyez.protocol.inner_frame import Frame, get_record, layout_frame
 from oyez.protocol.types import Manifest
 from tests.flips import check
 
+#: Seconds in which all calls of a batch are sent.
+HOUR = 3_600
+
 
 def list_living(machine: RealMachine, call: int, frame: Frame) -> dict[str, list[Spot]]:
     """Return where each kind of a record's numbers lives, in order."""
@@ -80,7 +83,7 @@ def play_around(
         AssertionError: a duel ended in another lane, or the liar did not lose.
     """
     with Devnet(accounts=100) as devnet, tempfile.TemporaryDirectory(prefix="oyez-flips-") as home:
-        world = DisputeWorld(devnet, engine, action, inputs)
+        world = DisputeWorld(devnet, engine, action, inputs, HOUR)
         truth = world.derive()
         assert len(truth.executions) == len(inputs)
         trial = Trial(

@@ -146,6 +146,7 @@ class DisputeWorld(MeteredChain):
         engine: ExactEngine,
         action: Manifest | None = None,
         inputs: Sequence[bytes] | None = None,
+        max_batch_seconds: int = 10,
     ) -> None:
         """Deploy, publish, call and close on a running chain with enough accounts.
 
@@ -160,6 +161,7 @@ class DisputeWorld(MeteredChain):
             # production's: every duel of the one fork fits into its window
             challenge_window=7 * 86_400,
             response_window=86_400,
+            max_batch_seconds=max_batch_seconds,
         )
         self.deployment = deploy.deploy(self.chain, self.key(0), settings)
         client = Client(self.deployment, self.key(0), engine)
