@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 from oyez.protocol.errors import Invalid
 
 MAX_JSON = 16_384
-MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 
 
@@ -101,11 +101,10 @@ class Reader:
 
     def moment(self, value: object, what: str) -> int:
         """Return the seconds since 1970 of YYYY-MM-DDThh:mm:ssZ."""
-        match = MOMENT.fullmatch(self.text(value, what))
-        self.must(match is not None, f"{what} is no time")
-        parts = [int(part) for part in match.groups()] if match else []
+        text = self.text(value, what)
+        self.must(MOMENT.fullmatch(text) is not None, f"{what} is no time")
         try:
-            moment = datetime(*parts[:6], tzinfo=UTC)  # type: ignore[misc, arg-type]  # six numbers
+            moment = datetime.fromisoformat(text)
         except ValueError as error:
             raise Invalid(self._rule, f"{self._what}: {what}: {error}") from error
         return int(moment.timestamp())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from oyez import cell_state
@@ -49,12 +50,12 @@ def tell(
     tell_calls(client, posted)
     for batch in posted:
         assertion_id = batch.assertion.assertion_id
-        verdicts = stage.wait("the verdicts", lambda i=assertion_id: stage.find_verdicts(i))  # type: ignore[misc]  # a default binds the loop's variable
+        verdicts = stage.wait("the verdicts", partial(stage.find_verdicts, assertion_id))
         story.tell_batch(batch)
         story.tell_verdicts(verdicts)
         if not all(verdict["match"] for verdict in verdicts):
             raise Fatal("a challenger disagrees with the sequencer")
-        stage.wait("the attestation", lambda i=assertion_id: enclave.find_attested(client, i))  # type: ignore[misc]  # as above
+        stage.wait("the attestation", partial(enclave.find_attested, client, assertion_id))
         story.tell_attested(client.rollup.fetch_status(assertion_id))
     finalize(stage, client, len(posted))
     read_by_proof(stage, client, action_id)

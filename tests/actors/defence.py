@@ -76,7 +76,7 @@ class Defence:
 def defend(engine: ExactEngine, truth: Truth, lie: FalseRun) -> tuple[Defence, Truth]:
     """Return the lie's traces, and its result as one that a player may hold."""
     held = replace(truth, executions=lie.executions, result=lie.result)
-    contrary: ExactEngine = lie.engine  # type: ignore[assignment]  # the engine but for one choice
+    contrary: ExactEngine = lie.engine  # type: ignore[assignment]  # it passes on all that an ExactEngine has
     outer = OuterTraces(contrary, held)
     true_outer = OuterTraces(engine, truth)
     number = truth.batch.number

@@ -306,7 +306,7 @@ def list_cases() -> list[Case]:
 
 def accepted() -> dict[str, Build]:
     """Quotes that differ from the usual one and are accepted all the same."""
-    ones = {
+    return {
         "version 5, TD 1.0": lambda p: p.quote(bytes(64), version=5),
         "version 5, TD 1.5": lambda p: p.quote(bytes(64), version=5, td15=True),
         "malleated signature": signature(
@@ -328,4 +328,3 @@ def accepted() -> dict[str, Build]:
             lambda _, form: replace(form, chain=form.chain.removesuffix(b"\0"))
         ),
     }
-    return ones  # type: ignore[return-value]  # lambdas

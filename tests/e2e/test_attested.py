@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from oyez import cli
 from oyez.client import Client
 from oyez.protocol.enclaves import compute_attestation
-from oyez.protocol.types import Finality, Hash32
+from oyez.protocol.types import CallId, Finality, Hash32
 from tests.enclave_world import EnclaveWorld, open_world, register_key
 from tests.local_rollup import build_counter
 from tests.tdx_keys import new_key
@@ -48,11 +48,12 @@ def test_a_flag_stands_beside_the_finality(
     file, rollup, client = tmp_path / "deployment.json", world.rollup, world.rollup.client(1)
     rollup.deployment.save(file)
     action = client.publish(build_counter()).action_id
+    calls = [CallId(0), CallId(1)]
     client.call(action, b"one")
 
     def see() -> tuple[Finality, bool, bool]:
-        found = client.status(0)  # type: ignore[arg-type]  # a call's id
-        return found.finality, found.attested, client.explain(0).attested  # type: ignore[arg-type]  # as above
+        found = client.status(calls[0])
+        return found.finality, found.attested, client.explain(calls[0]).attested
 
     assert see() == (Finality.QUEUED, False, False)
     rollup.close_batch()
@@ -72,14 +73,14 @@ def test_a_flag_stands_beside_the_finality(
     client.call(action, b"two")
     rollup.close_batch()
     (second,) = rollup.propose()
-    assert [client.status(n).attested for n in (0, 1)] == [True, False]  # type: ignore[arg-type]  # as above
-    assert [client.explain(n).attested for n in (0, 1)] == [True, False]  # type: ignore[arg-type]  # as above
+    assert [client.status(call).attested for call in calls] == [True, False]
+    assert [client.explain(call).attested for call in calls] == [True, False]
     rollup.finalize()
     assert see() == (Finality.FINAL, True, True)
-    assert client.explain(1).attested is False  # type: ignore[arg-type]  # as above
+    assert client.explain(calls[1]).attested is False
     attest(world, second)
-    assert client.status(1).attested  # type: ignore[arg-type]  # as above
-    assert client.explain(1).attested  # type: ignore[arg-type]  # as above
+    assert client.status(calls[1]).attested
+    assert client.explain(calls[1]).attested
 
 
 def test_the_flag_is_that_of_the_block_that_was_read(world: EnclaveWorld) -> None:

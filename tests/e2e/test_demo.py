@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def hear() -> None:
 
 @contextmanager
 def running(
-    command: list[str], until: str = TOLD, **options: object
+    command: list[str], until: str = TOLD, prepare: Callable[[], None] = hear
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Start a kept demonstration; give the process and what it printed up to such a line.
 
@@ -61,7 +61,7 @@ def running(
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        **({"preexec_fn": hear} | options),  # type: ignore[call-overload]  # passed through
+        preexec_fn=prepare,
     )
     printed: list[str] = []
     assert process.stdout is not None
@@ -280,7 +280,7 @@ def test_kept_demo_ends_on_sigterm_where_sigint_is_ignored_and_is_alone_in_its_c
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    with running(MAKE, SERVED, preexec_fn=ignore) as (process, _):
+    with running(MAKE, SERVED, ignore) as (process, _):
         ports = find_ports()
         assert all(map(is_open, ports))
         second = subprocess.run(SCRIPT, cwd=ROOT, capture_output=True, text=True, check=False)

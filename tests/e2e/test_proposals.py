@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from oyez.chain.client import Chain
+from oyez.chain.client import Chain, Log
 from oyez.chain.proposals import fetch_id_preimage
 from oyez.protocol import codec
 from oyez.protocol.errors import Temporary
-from oyez.protocol.types import ZERO_HASH
+from oyez.protocol.types import ZERO_HASH, Hash32
 from tests.local_rollup import LocalRollup, build_counter
 
 
@@ -37,10 +39,10 @@ def test_the_log_of_a_proposal_gives_the_preimage_of_its_id(
 
         original = Chain.fetch_logs
 
-        def swap(*a, **k):  # type: ignore[no-untyped-def]  # passed through
-            """Answer with the other assertion's log, as a node may that lies."""
-            for log in original(*a):  # of every assertion
-                yield dataclasses.replace(log, topics=(log.topics[0], k["about"], *log.topics[2:]))
+        def swap(*filters: Any, about: Hash32) -> Iterator[Log]:
+            """Answer with every assertion's log as the one that was asked for."""
+            for log in original(*filters):
+                yield dataclasses.replace(log, topics=(log.topics[0], about, *log.topics[2:]))
 
         monkeypatch.setattr(Chain, "fetch_logs", swap)
         # a log of the right topic is passed over where the roots are others
