@@ -27,6 +27,7 @@ from oyez.chain.keys import Key
 from oyez.chain.sender import MemoryJournal, Sender
 from oyez.chain.tdx import TdxCollateral, TdxRegistry
 from oyez.protocol.enclaves import compute_binding, compute_report_data
+from oyez.protocol.types import Address
 from tests.local_rollup import LocalRollup
 from tests.services import Lines
 from tests.tdx_keys import APPLICATION, EnclaveKey
@@ -153,3 +154,8 @@ class Shell:
         result = CliRunner().invoke(cli.main, ["enclave", *args])
         assert result.exit_code == code, result.stderr
         return result.stdout
+
+
+def read_signer(found: dict[str, Any]) -> Address:
+    """Return the signer of an enclave as `oyez enclave` prints it."""
+    return Address(bytes.fromhex(found["signer"][2:]))

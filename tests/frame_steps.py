@@ -29,6 +29,7 @@ from tests import given_models
 from tests.contracts import harness
 from tests.contracts.harness import Contract, Reverted
 from tests.contracts.harness import World as Chain
+from tests.damage import flip
 from tests.frame_calls import OPS
 from tests.frame_digests import Digests, Unknown
 from tests.manifests import random_manifest
@@ -323,11 +324,6 @@ def damage(draw: random.Random, case: Case) -> bytes:
         case _:
             opened.append(one)
     return encode(step_proof.FRAME_TYPES, (opened, rows, hint, brought))
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
 
 
 def count_cases(draw: random.Random, op: int, cases: int) -> Counter[str]:

@@ -23,6 +23,7 @@ from oyez.protocol.types import Hash32
 from tests import given_models, steps
 from tests import machine_fuzz as fuzz
 from tests.contracts.harness import SHAPE, Contract, Reverted
+from tests.damage import flip
 from tests.manifests import random_text
 from tests.steps import SparseTree, World
 
@@ -305,11 +306,6 @@ def damage(draw: random.Random, leaves: list[Any], rows: list[Any]) -> tuple[lis
     else:
         part[at][0], part[at][1] = part[at - 1][0], list(part[at - 1][1])[::-1]
     return leaves, rows
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
 
 
 def count_cases(draw: random.Random, items: int, seed: int) -> Counter[str]:

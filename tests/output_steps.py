@@ -24,6 +24,7 @@ from oyez.protocol.step import Address, ChunkLanes
 from oyez.protocol.trace import PAD_INT32, Chunk
 from tests.contracts import harness
 from tests.contracts.harness import Reverted
+from tests.damage import flip
 from tests.output_calls import HEIGHT, OPS
 from tests.output_chunks import Chunks, bench, is_read
 from tests.steps import Rows, SparseTree, World
@@ -213,12 +214,6 @@ def damage(draw: random.Random, case: Case) -> bytes:
         case _:
             part.append(opening if part else [bytes(1_024), [bytes(32)] * HEIGHT])
     return encode(_OUTPUT_TYPES, (part, rows, hint, preimages))
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    """Return the data with one bit changed."""
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
 
 
 def count_kinds(op: int) -> int:

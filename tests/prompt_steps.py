@@ -30,6 +30,7 @@ from tests import call_fuzz, given_models, machine_steps, prompt_worlds
 from tests import machine_fuzz as fuzz
 from tests.contracts import harness
 from tests.contracts.harness import Contract, Reverted
+from tests.damage import damage_part
 from tests.prompt_calls import build_model
 from tests.prompt_worlds import PARSE
 from tests.steps import Rows, SparseTree, World, hash_row
@@ -269,36 +270,9 @@ def damage(draw: random.Random, case: Case) -> bytes | None:
         else:
             lists[kind].append([bytes(1_024), [bytes(32)] * 12])
     else:
-        _damage_part(draw, draw.choice(full))
+        damage_part(draw, draw.choice(full))
     proof = encode(FRAME_TYPES, (*lists, hint, preimages))
     return None if proof == case.proof else proof
-
-
-def _damage_part(draw: random.Random, part: list[list[Any]]) -> None:
-    opening = draw.choice(part)
-    match draw.choice(("bit", "node", "cut", "more", "missing", "extra", "dead", "swap")):
-        case "bit" if opening[0]:
-            opening[0] = flip(draw, opening[0])
-        case "node" if opening[1]:
-            at = draw.randrange(len(opening[1]))
-            opening[1][at] = flip(draw, opening[1][at])
-        case "cut" if opening[1]:
-            opening[1].pop()
-        case "more":
-            opening[1].append(draw.randbytes(32))
-        case "missing":
-            part.remove(opening)
-        case "dead":
-            opening[0] = bytes(1_024) if not opening[0] else b""
-        case "swap" if len(part) > 1:
-            part[0], part[1] = part[1], part[0]
-        case _:
-            part.append(opening)
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
 
 
 def count_cases(draw: random.Random, op: int, cases: int) -> Counter[str]:

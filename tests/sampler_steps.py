@@ -28,6 +28,7 @@ from tests.contracts import harness
 from tests.contracts.harness import Contract, Reverted
 from tests.contracts.harness import World as Chain
 from tests.contracts.test_step_model import tiny
+from tests.damage import damage_part
 from tests.manifests import random_manifest
 from tests.steps import SparseTree, World, random_int32, random_words
 
@@ -262,33 +263,9 @@ def damage(draw: random.Random, case: Case) -> bytes | None:
     if not full:
         lists[draw.randrange(2)].append([bytes(1_024), [bytes(32)] * 12])
     else:
-        part = draw.choice(full)
-        opening = draw.choice(part)
-        match draw.choice(("bit", "node", "cut", "more", "missing", "extra", "dead", "swap")):
-            case "bit" if opening[0]:
-                opening[0] = flip(draw, opening[0])
-            case "node" if opening[1]:
-                at = draw.randrange(len(opening[1]))
-                opening[1][at] = flip(draw, opening[1][at])
-            case "cut" if opening[1]:
-                opening[1].pop()
-            case "more":
-                opening[1].append(draw.randbytes(32))
-            case "missing":
-                part.remove(opening)
-            case "dead":
-                opening[0] = bytes(1_024) if not opening[0] else b""
-            case "swap" if len(part) > 1:
-                part[0], part[1] = part[1], part[0]
-            case _:
-                part.append(opening)
+        damage_part(draw, draw.choice(full))
     proof = encode(step_proof.PROOF_TYPES, (*lists, hint))
     return None if proof == case.proof else proof
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
 
 
 def count_cases(draw: random.Random, op: int, cases: int) -> Counter[str]:

@@ -28,6 +28,7 @@ from tests import state_worlds, versions
 from tests.contracts import harness
 from tests.contracts.harness import Contract, Reverted
 from tests.contracts.test_step_rows_gas import BASE, RESOLVE_BYTES, RESOLVE_GAS, price
+from tests.damage import damage_part, flip
 from tests.manifests import LIMITS
 from tests.state_worlds import Met, give, layout, meet
 from tests.steps import SparseTree, World
@@ -255,7 +256,7 @@ def damage(draw: random.Random, case: Case) -> bytes | None:
     elif way == "preimage":
         damage_preimages(draw, known)
     elif opened:
-        damage_leaves(draw, opened)
+        damage_part(draw, opened)
     else:
         opened.append([bytes(1_024), [bytes(32)] * 12])
     proof = encode(FRAME_TYPES, (opened, brought, hint, known))
@@ -277,33 +278,6 @@ def damage_preimages(draw: random.Random, known: list[bytes]) -> None:
             known.append(known[0])
         case _:
             known.clear()
-
-
-def damage_leaves(draw: random.Random, opened: list[list[Any]]) -> None:
-    opening = draw.choice(opened)
-    match draw.choice(("bit", "node", "cut", "more", "missing", "extra", "dead", "swap")):
-        case "bit" if opening[0]:
-            opening[0] = flip(draw, opening[0])
-        case "node" if opening[1]:
-            at = draw.randrange(len(opening[1]))
-            opening[1][at] = flip(draw, opening[1][at])
-        case "cut" if opening[1]:
-            opening[1].pop()
-        case "more":
-            opening[1].append(draw.randbytes(32))
-        case "missing":
-            opened.remove(opening)
-        case "dead":
-            opening[0] = bytes(1_024) if not opening[0] else b""
-        case "swap" if len(opened) > 1:
-            opened[0], opened[1] = opened[1], opened[0]
-        case _:
-            opened.append(opening)
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
 
 
 def count_cases(draw: random.Random, op: int, cases: int) -> Counter[str]:

@@ -9,6 +9,7 @@ from eth_abi.abi import decode, encode
 
 from oyez.dispute.step_proof import PROOF_TYPES
 from tests.contracts.harness import Reverted
+from tests.damage import flip
 from tests.vocabulary_steps import Proven
 
 Part = tuple[bytes, list[bytes]]
@@ -35,12 +36,6 @@ def open_proof(proof: bytes) -> Opened:
         [(data, list(siblings)) for data, siblings in rows],
         hint,
     )
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    """Return data with one bit changed."""
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
 
 
 #: Ways to damage a proof.

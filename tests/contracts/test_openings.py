@@ -24,6 +24,7 @@ from tests import steps as worlds
 from tests.contracts.harness import Contract, Reverted, reverts
 from tests.contracts.harness import World as Chain
 from tests.contracts.test_step_model import create, tiny, world_of
+from tests.damage import flip
 from tests.steps import SparseTree, World
 
 RECORD = 3 << 16 | 700 << 5 | 2
@@ -154,11 +155,6 @@ def test_one_bit_elsewhere_opens_nothing(seed: int) -> None:
 def refuse(act: Callable[[], None]) -> None:
     with pytest.raises(Reverted, match=r"^step: "):
         act()
-
-
-def flip(draw: random.Random, data: bytes) -> bytes:
-    number = int.from_bytes(data, "big") ^ 1 << draw.randrange(8 * len(data))
-    return number.to_bytes(len(data), "big")
 
 
 def test_each_wrong_opening_has_its_reason() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +18,6 @@ from oyez.attestation.submissions import (
     split_quote,
 )
 from tests.contracts.harness import encode_call
-from tests.devnet import Anvil
 from tests.tdx_chain import DAY, TdxChain, find_entry
 from tests.tdx_submissions import (
     CA,
@@ -40,22 +38,6 @@ from tests.tdx_submissions import (
     tcb,
     tried,
 )
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[TdxChain]:
-    with Anvil(timestamp=NOW) as node:
-        chain = TdxChain(node, ROOT)
-        chain.submit_all(PLATFORM.collateral(NOW))
-        yield chain
-
-
-@pytest.fixture
-def chain(node: TdxChain) -> Iterator[TdxChain]:
-    """A chain with the usual collateral of a day ago."""
-    mark = node.node.snapshot()
-    yield node
-    node.node.restore(mark)
 
 
 def test_the_usual_collateral_is_stored_and_logged(chain: TdxChain) -> None:

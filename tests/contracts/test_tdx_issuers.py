@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-
-import pytest
 
 from oyez.attestation.certificates import parse_certificate
 from oyez.attestation.collateral import parse_collateral
@@ -40,22 +37,6 @@ from tests.tdx_submissions import (
     tcb,
     tried,
 )
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[TdxChain]:
-    with Anvil(timestamp=NOW) as node:
-        chain = TdxChain(node, ROOT)
-        chain.submit_all(PLATFORM.collateral(NOW))
-        yield chain
-
-
-@pytest.fixture
-def chain(node: TdxChain) -> Iterator[TdxChain]:
-    """A chain with the usual collateral of a day ago."""
-    mark = node.node.snapshot()
-    yield node
-    node.node.restore(mark)
 
 
 def test_lists_are_signed_in_force_and_newer(chain: TdxChain) -> None:

@@ -43,13 +43,6 @@ def node() -> Iterator[TdxChain]:
         yield chain
 
 
-@pytest.fixture
-def chain(node: TdxChain) -> Iterator[TdxChain]:
-    mark = node.node.snapshot()
-    yield node
-    node.node.restore(mark)
-
-
 def refusal(chain: TdxChain, request: Request, who: int = STRANGER) -> str | None:
     return chain.why(register, chain, request, who=who)
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,41 +24,19 @@ from oyez.attestation.signer import Statement
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.simulated_quote import compute_config_id
 from oyez.attestation.slices import join_quote
-from oyez.chain.enclave_deploy import EnclaveSettings, deploy_enclaves
+from oyez.chain.enclave_deploy import DAY, EnclaveSettings, deploy_enclaves
 from oyez.chain.tdx import TdxRegistry
 from oyez.derivation import history
 from oyez.protocol.errors import Fatal, Invalid
-from oyez.protocol.types import Address, BatchNumber, Hash32
+from oyez.protocol.types import BatchNumber, Hash32
 from tests.enclave_world import (
     PLATFORM,
     WORKLOAD,
-    EnclaveWorld,
     Shell,
-    open_world,
+    read_signer,
 )
 from tests.local_rollup import build_counter
 from tests.processes import ROOT
-
-DAY = 86_400
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[EnclaveWorld]:
-    with open_world() as made:
-        made.keep()
-        yield made
-
-
-@pytest.fixture
-def shell(opened: EnclaveWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A user; each test has the chain for itself."""
-    snapshot = opened.rollup.anvil.snapshot()
-    yield Shell(opened, tmp_path, monkeypatch)
-    opened.rollup.anvil.restore(snapshot)
-
-
-def address_of(found: dict[str, Any]) -> Address:
-    return Address(bytes.fromhex(found["signer"][2:]))
 
 
 def test_the_registered_key_signs_for_the_sequencer(shell: Shell) -> None:
@@ -80,7 +57,7 @@ def test_the_registered_key_signs_for_the_sequencer(shell: Shell) -> None:
     )
     home, seal = shell.home / "enclave", shell.home / "memory" / "seal"
     with open_signer(home, seal, domain) as signer:
-        assert signer.address == address_of(made)
+        assert signer.address == read_signer(made)
         with pytest.raises(Fatal, match="another oyez process"), open_signer(home, seal, domain):
             raise AssertionError
         assert resume(signer, rollup.chain, rollup.deployment) == 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from oyez.attestation.simulated_agent import Agent, AgentServer
 from oyez.attestation.simulated_certificates import issue_list
 from oyez.attestation.simulated_documents import written
 from oyez.chain.contracts import ModelRegistry
+from oyez.chain.enclave_deploy import DAY
 from oyez.protocol import enclaves
 from oyez.protocol.errors import Invalid
 from oyez.protocol.types import Address, Hash32
@@ -27,32 +27,10 @@ from tests.enclave_world import (
     NOWHERE,
     PLATFORM,
     WORKLOAD,
-    EnclaveWorld,
     Shell,
-    open_world,
+    read_signer,
 )
 from tests.services import Lines
-
-DAY = 86_400
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[EnclaveWorld]:
-    with open_world() as made:
-        made.keep()
-        yield made
-
-
-@pytest.fixture
-def shell(opened: EnclaveWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A user; each test has the chain for itself."""
-    snapshot = opened.rollup.anvil.snapshot()
-    yield Shell(opened, tmp_path, monkeypatch)
-    opened.rollup.anvil.restore(snapshot)
-
-
-def address_of(found: dict[str, Any]) -> Address:
-    return Address(bytes.fromhex(found["signer"][2:]))
 
 
 def test_a_key_is_registered_listed_and_verified(shell: Shell) -> None:
@@ -67,7 +45,7 @@ def test_a_key_is_registered_listed_and_verified(shell: Shell) -> None:
     assert made["model_root"] == "0x" + model.root.hex()
     assert made["workload"] == "0x" + WORKLOAD.hex()
     assert made["gas_used"] < 260_000
-    assert world.registry.fetch_enclave(address_of(made)).is_active
+    assert world.registry.fetch_enclave(read_signer(made)).is_active
     (row,) = shell("list")["enclaves"]
     assert (row["signer"], row["active"], row["status"]) == (made["signer"], True, "active")
     assert row["transaction"] == made["transaction"]
