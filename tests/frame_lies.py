@@ -39,6 +39,7 @@ from tests.opening_lies import (
     draw_leaf,
     draw_place,
     make_mutant,
+    move_tree,
     stand_in,
 )
 from tests.openings import (
@@ -190,13 +191,7 @@ def damage_rehashed(rng: random.Random, case: Case) -> Mutant | None:
     liars = PatchedTree(old.tree, {old.index: Hash32(lie.leaf)})
     lie = replace(lie, tree=liars)
     bundle, wanted = tell(case, {(old.is_outer, old.index): lie}, told)
-    if rng.random() < 0.3:
-        return make_mutant(bundle, wanted)
-    leaves = tuple(
-        replace(piece, tree=liars) if piece.is_outer is old.is_outer else piece
-        for piece in bundle.leaves
-    )
-    return make_mutant(replace(bundle, leaves=leaves), wanted)
+    return move_tree(rng, bundle, wanted, lie)
 
 
 def damage_dead(rng: random.Random, case: Case) -> Mutant | None:

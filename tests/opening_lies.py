@@ -172,10 +172,15 @@ def damage_rehashed(rng: random.Random, case: Case) -> Mutant | None:
     liars = PatchedTree(old.tree, {old.index: leaf})
     lie = replace(old, tree=liars, leaf=leaf, data=chunk.data)
     told, wanted = tell(case, {(old.is_outer, old.index): lie})
+    return move_tree(rng, told, wanted, lie)
+
+
+def move_tree(rng: random.Random, told: Bundle, wanted: Bundle, lie: Piece) -> Mutant:
+    """Return a bundle told with a lie: mostly with all leaves of its tree under the liar's root."""
     if rng.random() < 0.3:
         return make_mutant(told, wanted)
     leaves = tuple(
-        replace(piece, tree=liars) if piece.is_outer is old.is_outer else piece
+        replace(piece, tree=lie.tree) if piece.is_outer is lie.is_outer else piece
         for piece in told.leaves
     )
     return make_mutant(replace(told, leaves=leaves), wanted)
