@@ -3,6 +3,7 @@
 import pytest
 
 from oyez.protocol import inner, inner_kinds
+from oyez.protocol.inner_frame import Frame, layout_frame
 from tests.unit.protocol.test_inner import SHAPES
 
 LANES = {1: 256, 2: 512, 3: 32, 4: 1_024, 5: 512}
@@ -62,3 +63,28 @@ def test_kinds_of_a_token_position_are_at_least_eighteen() -> None:
     assert len(set(layer) | set(sampler)) == len(layer) + len(sampler)
     assert "down part" not in layer
     assert "down part" in inner_kinds.list_kinds(inner.layout_layer(SHAPES["1B"]))
+
+
+@pytest.mark.parametrize(
+    ("frame", "region", "last"),
+    [
+        (Frame.ENTRY, "alive", 0),
+        (Frame.ENTRY, "entry_head", 3),
+        (Frame.ENTRY, "entry_words", 11),
+        (Frame.STATE, "state_head", 1),
+        (Frame.PROMPT, "prompt_head", 1),
+        (Frame.OUTPUT, "output_head", 5),
+        (Frame.ROOTS, "roots_head", 0),
+        (Frame.ROOTS, "roots_words", 13),
+        (Frame.LAST, "last_words", 2),
+    ],
+)
+def test_around_the_tokens_a_lane_past_the_last_has_no_kind(
+    frame: Frame, region: str, last: int
+) -> None:
+    """Rule: INNER-80"""
+    layout = layout_frame(frame, 18)
+    (found,) = [one for one in layout.regions if one.name == region]
+    kinds = [inner_kinds.find_kind(None, layout, found.start, at) for at in (last, last + 1)]
+    assert kinds[0] in found.kinds
+    assert kinds[1] is None
