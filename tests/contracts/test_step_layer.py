@@ -214,6 +214,7 @@ def test_only_three_kinds_of_a_sampler_name_a_token() -> None:
     assert answer(0, 0, outer=trace.encode_int32([300, 1])) == -(2**31)
     for ran in (-1, 0, 2):
         assert answer(0, 0, outer=trace.encode_int32([1, ran])) == DEAD
+    assert answer(0, 0, outer=trace.PAD_CHUNK) == DEAD
 
 
 def test_only_two_modes_ask_for_logits() -> None:
@@ -221,6 +222,7 @@ def test_only_two_modes_ask_for_logits() -> None:
     for mode in range(-1, 8):
         found = answer(40, 0, mode=trace.encode_int32([mode]), outer=trace.encode_int32([2] * 256))
         assert found == (1_024 if mode in (4, 5) else DEAD)
+    assert answer(40, 0, mode=trace.PAD_CHUNK) == DEAD
 
 
 def test_each_wrong_row_has_its_reason() -> None:

@@ -10,7 +10,7 @@ import pytest
 from eth_abi.abi import decode, encode
 
 from oyez.dispute import step_proof
-from oyez.protocol import inner
+from oyez.protocol import inner, trace
 from oyez.protocol.step import Address
 from tests import given_models, row_cases
 from tests.contracts.harness import Contract, World, reverts
@@ -19,10 +19,11 @@ from tests.row_cases import ROWS, WIDE_ROWS, Case, Plan, Setup
 PARTS_PLAN = Plan(64, 20, 2, 64, 2_080, matrices=(3,) * 7)
 
 
-def take(plan: Plan, path: str) -> Contract:
-    """Give a verifier a model of this plan."""
+def take(plan: Plan, path: str, **last: tuple[int, ...]) -> Contract:
+    """Give a verifier a model of this plan, its last layer changed."""
     world = World()
     model = row_cases.build_model(random.Random(1), plan)
+    model = replace(model, layers=(*model.layers[:-1], replace(model.layers[-1], **last)))
     return world.deploy(path, given_models.deploy_model(world, model).address)
 
 
@@ -44,6 +45,45 @@ def test_so_is_one_of_another_embedding_or_head() -> None:
     for changed in ({"embedding": 9}, {"head": 10}):
         with reverts("step: an unknown row type"):
             take(replace(Plan(), **changed), ROWS)
+
+
+@pytest.mark.parametrize("path", [ROWS, WIDE_ROWS])
+def test_every_layer_is_looked_at(path: str) -> None:
+    """Rule: INNER-17
+
+    Up to the last of as many as a model may have.
+    """
+    for layers in (1, 2, given_models.MAX_LAYERS):
+        plan = replace(PARTS_PLAN, layers=layers)
+        take(plan, path)
+        with reverts("step: an unknown row type"):
+            take(plan, path, types=(9,) * 7)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "plan", "is_taken"),
+    [
+        (3, Plan(width=256, heads=4, head_size=16), False),
+        (3, Plan(width=64, heads=4, head_size=64), True),
+        (6, Plan(width=256, feed_forward=96), False),
+        (6, Plan(width=64, feed_forward=256), True),
+    ],
+)
+def test_a_row_has_the_columns_of_what_it_multiplies(
+    matrix: int, plan: Plan, is_taken: bool
+) -> None:
+    """Rule: INNER-17
+
+    Super-blocks of 256 fit the lanes that come in, however many go out.
+    """
+    types = [3] * 7
+    types[matrix] = 12
+    plan = replace(plan, matrices=tuple(types))
+    if is_taken:
+        take(plan, ROWS)
+    else:
+        with reverts("step: an unknown row type"):
+            take(plan, ROWS)
 
 
 def test_rows_in_parts_are_the_other_verifiers() -> None:
@@ -71,13 +111,55 @@ def get_setup() -> Setup:
     return row_cases.build_setup("reasons", PARTS_PLAN)
 
 
-def draw_living(name: str) -> Case:
+def draw_living(name: str, setup: Setup | None = None) -> Case:
     """Return a case that reads a row."""
     draw = random.Random(name)
     while True:
-        case = row_cases.draw_case(draw, get_setup(), name, wild=0.0)
+        case = row_cases.draw_case(draw, setup or get_setup(), name, wild=0.0)
         if case.reads.read.rows:
             return case
+
+
+def test_the_longest_row_is_read() -> None:
+    """Rule: INNER-9
+
+    2,048 columns of two bytes.
+    """
+    plan = Plan(feed_forward=2_048, matrices=(3,) * 6 + (1,))
+    case = draw_living("output", row_cases.build_setup("longest", plan))
+    assert len(case.reads.read.rows[0][2]) == 4_096
+    assert case.recompute() == case.answer
+
+
+#: Feed-forward lanes whose last leaf of 256, each with its bit length, is a small one.
+LENGTHS = {"whole": (96, 1), "one more": (30_740, 121), "full": (32_768, 128)}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_the_last_bit_length_counts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule: INNER-16
+
+    That of the lanes' last leaf; what follows it does not.
+    """
+    feed_forward, count = LENGTHS[name]
+    plan = Plan(44, 3, 3, 20, feed_forward, 1, (1,) * 7)
+    setup = row_cases.build_setup(name, plan)
+    found = []
+    for longest in (count - 1, count):
+        lanes = [3] * 256
+        lanes[longest] = 25
+        chunk = trace.encode_int32(lanes)
+        monkeypatch.setattr(row_cases, "make_bits", lambda *_, chunk=chunk: chunk)
+        draw = random.Random(name)
+        cases = (row_cases.draw_case(draw, setup, "output", wild=0.0) for _ in range(99))
+        case = next(case for case in cases if len(case.reads.read.chunks) > 2 and is_alive(case))
+        assert case.recompute() == case.answer
+        found.append(case.answer)
+    assert found[0] != found[1]
+
+
+def is_alive(case: Case) -> bool:
+    return row_cases.classify(case.answer) == "numbers"
 
 
 @pytest.mark.parametrize("name", ["heads", "query", "attention_part", "down_part"])
@@ -109,7 +191,7 @@ def test_a_row_has_its_length(name: str) -> None:
 
 def test_other_ops_are_refused() -> None:
     setup, case = get_setup(), draw_living("heads")
-    for op in (0, 2, 3, 7, 15, 16, 19, 22, 24, 25, 27, 34, 43):
+    for op in (0, 2, 3, 7, 15, 16, 19, 22, 24, 25, 27, 32, 34, 43):
         where = case.address._replace(leaf=start_of(setup, op), lane=0)
         with reverts("step: no op of rows"):
             ask(setup.narrow, where, op)

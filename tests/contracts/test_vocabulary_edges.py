@@ -11,12 +11,41 @@ from oyez.protocol.inner import DEAD
 from oyez.protocol.machine import MachineState, Phase
 from oyez.protocol.machine_words import pack_state
 from oyez.protocol.step_machine import Mode
-from oyez.protocol.trace import PAD_INT32, Chunk, encode_int32, encode_words
+from oyez.protocol.trace import PAD_INT32, Chunk, encode_bytes, encode_int32, encode_words
 from oyez.protocol.types import Field, FieldType, Role
+from oyez.protocol.vocabulary import Vocabulary
 from tests.manifest_cases import SMALLEST, array
-from tests.vocabulary_steps import Case, Setup, compare
+from tests.vocabulary_steps import Case, Make, Setup, compare
 
 BOOLEAN = Field(b"b", FieldType.BOOLEAN, Role.WRITES, False, biases=(3, -4))
+
+
+@functools.cache
+def prefixes(longest: bytes) -> Setup:
+    """A vocabulary of all bytes and of whatever one long token begins with."""
+    tokens = [bytes([byte]) for byte in range(256)]
+    return Setup(Vocabulary([*tokens, *(longest[:end] for end in range(2, 128))]))
+
+
+@pytest.mark.parametrize("bit", [0, 3, 7])
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_text_parts_from_a_token_at_any_byte(first: int, bit: int) -> None:
+    """By one bit, upwards or downwards; the rest of the text is the token's own.
+
+    Rule: INNER-56, MODEL-15
+    """
+    longest = bytes(range(first, 256, 2))
+    for at in range(1, len(longest)):
+        text = bytearray(longest)
+        text[at] ^= 1 << bit
+        leaves = {"run_text": encode_bytes(bytes(text)), "run_tokens": encode_int32([5, 0])}
+        own = encode_int32([7, 0, *[PAD_INT32] * 254])
+        case = Case(prefixes(longest), "run_tokens", 0, 3, own, make_from(leaves))
+        assert compare(case) == at
+
+
+def make_from(leaves: dict[str, Chunk]) -> Make:
+    return lambda region, _: leaves[region]
 
 
 @functools.cache
