@@ -113,9 +113,15 @@ def ask(case: Case, op: int | None = None, rows: list[Any] | None = None) -> int
 
 def answer(op: int, lane: int, position: int = 300, leaf: int = 0, **fixed: Chunk) -> int:
     """Return a lane of given leaves, the same in Python and on chain."""
+    return answer_of("odd", op, lane, position, leaf, **fixed)
+
+
+def answer_of(
+    shape: str, op: int, lane: int, position: int = 300, leaf: int = 0, **fixed: Chunk
+) -> int:
     slot = {0: 0, 40: 31, 41: 31}.get(op, 1)
     at = (position, leaf, lane)
-    case = layer_steps.make_case("odd", op, random.Random(op), at, fixed, slot)
+    case = layer_steps.make_case(shape, op, random.Random(op), at, fixed, slot)
     assert ask(case) == case.answer
     return case.answer
 
@@ -147,6 +153,8 @@ def test_words_that_no_trace_holds_are_cut() -> None:
     cut = [answer(13, 0, total=lanes, part=words(p, q)) for p, q in ((most, least), (1 << 61, 3))]
     assert cut == [0, answer(13, 0, total=lanes, part=words(1 << 60, 3))]
     assert answer(13, 0, total=lanes, part=words((1 << 60) + 1, -(1 << 61))) == 0
+    for parts in ((most, least), (least, 1 << 60), (-(1 << 60), most)):
+        assert answer(13, 0, total=trace.encode_int32([1]), part=words(*parts)) == 0
     for totals in ([0] * 8, [-5, 3, -(2**31)], [-(2**31)] * 8):
         assert answer(13, 0, total=trace.encode_int32(totals), part=words(3, 0, -1)) == 2 << 8
     assert answer(13, 0, total=trace.encode_int32([-3, 10]), part=words(0, -70)) == -(70 * 256 // 7)
@@ -203,6 +211,34 @@ def test_a_vectors_own_lanes_count_and_no_others() -> None:
             own[last] = 9
             assert compare(op, leaf, lane, name, own) == (9 if op == 8 else 4)
     assert compare(10, 0, 1, "weight", [*range(44)]) == sum(range(44))
+
+
+@pytest.mark.parametrize("shape", layer_steps.SHAPES)
+def test_each_head_scores_its_own_lanes(shape: str) -> None:
+    """Rule: INNER-33
+
+    In whatever leaves they lie, of an earlier position's and of its own.
+    """
+    heads, found = layer_steps.SHAPES[shape].heads, set()
+    numbers = random.Random(shape)
+    query, key = ([numbers.randrange(-60, 60) for _ in range(512)] for _ in range(2))
+    given = {"query": trace.encode_int16(query)}
+    keys = trace.encode_int16_reversed(key)
+    for head in range(heads):
+        for lane in (0, 299 - 256):
+            given |= {"key_value": keys, "outer": keys}
+            found.add(answer_of(shape, 7, lane, 300, 8 * head + (lane > 0), **given))
+    assert len(found) >= min(heads, 3)
+
+
+def test_no_block_begins_past_the_lanes() -> None:
+    """Rule: INNER-30, INNER-39
+
+    Of 2,048 lanes of attention and 8,192 fed forward, whole leaves of 256.
+    """
+    for op, blocks in ((14, 8), (23, 32)):
+        assert answer_of("wide", op, blocks - 1) >= 0
+        assert answer_of("wide", op, blocks) == -(2**31)
 
 
 def test_only_three_kinds_of_a_sampler_name_a_token() -> None:

@@ -105,7 +105,10 @@ def test_every_published_quote_is_judged_by_some_collateral() -> None:
 
 @pytest.mark.parametrize("case", tdx_cases.list_cases(), ids=lambda case: case.name)
 def test_an_altered_quote_is_refused_by_name(simulated: TdxChain, case: Case) -> None:
-    """Rule: ATTEST-1, ATTEST-5, ATTEST-6, ATTEST-12, ATTEST-13, ATTEST-14, ATTEST-15, ATTEST-16"""
+    """Rule: ATTEST-1, ATTEST-4, ATTEST-5, ATTEST-6, ATTEST-11, ATTEST-12, ATTEST-13, ATTEST-14,
+
+    ATTEST-15, ATTEST-16
+    """
     raw = case.build(PLATFORM)
     assert simulated.why(simulated.verify, raw) == case.reason
     collateral, now = PLATFORM.collateral(simulated.now), simulated.now
