@@ -58,6 +58,7 @@ PARTS = f"{HERE}collateral.py::test_a_quote_needs_its_certificates_signature_who
 TIMES = f"{HERE}readers.py::test_what_is_no_time_is_refused_by_name"
 LENGTHS = f"{HERE}readers.py::test_lists_of_any_length_up_to_the_bound"
 TCB_INFO = f"{HERE}readers.py::test_what_is_no_tcb_info_is_refused_by_name"
+QE_IDENTITY = f"{HERE}readers.py::test_what_is_no_qe_identity_is_refused_by_name"
 SIXTEEN = f"{HERE}readers.py::test_sixteen_components_no_more_and_no_less"
 MODULES = f"{HERE}readers.py::test_modules_stand_at_most_once"
 BOUND = f"{HERE}registry.py::test_a_quote_names_key_registry_and_chain"
@@ -190,6 +191,19 @@ CHECKS = [
     *without(COLLATERAL, "collateral", "17", {
         "collateral: not newer": f"{DOCUMENTS}[submit_tcb_info]",
         "collateral: evaluation number": f"{DOCUMENTS}[submit_qe_identity]",
+    }),
+    *without(COLLATERAL, "collateral", "11", {
+        "collateral: not signed": f"{DOCUMENTS}[submit_qe_identity]",
+        "collateral: of later": f"{DOCUMENTS}[submit_tcb_info]",
+        "collateral: expired": f"{DOCUMENTS}[submit_qe_identity]",
+    }),
+    *without(COLLATERAL, "collateral", "17", {
+        "collateral: not newer": f"{DOCUMENTS}[submit_qe_identity]",
+        "collateral: evaluation number": f"{DOCUMENTS}[submit_tcb_info]",
+    }),
+    *without(COLLATERAL, "documents", "20", {
+        "documents: not the template": QE_IDENTITY,
+        "documents: no hex": QE_IDENTITY,
     }),
     *without(COLLATERAL, "times", "4", {
         "times: no time in utc": TIMES,
@@ -388,7 +402,6 @@ CHANGES = [
     collateral(22, "issuers", "| (known.word & (c.M40 << 8))\n", "\n",
                f"{HERE}collateral.py::test_the_usual_collateral_is_stored_and_logged"),
 ]  # fmt: skip
-
 
 
 def cover() -> list[Named]:
