@@ -8,7 +8,7 @@ import pytest
 from eth_abi.abi import decode, encode
 
 from oyez.dispute.step_proof import PROOF_TYPES
-from oyez.protocol import machine_words, step_machine
+from oyez.protocol import machine_words, step_machine, trace
 from oyez.protocol.machine import SAMPLED_PHASES, MachineState, Phase
 from tests import machine_fuzz as fuzz
 from tests import machine_steps
@@ -82,6 +82,37 @@ def test_states_at_their_bounds(case: int) -> None:
     edges = fuzz.list_edges(published)
     for word, magnitude in random.Random(case).sample(edges, min(len(edges), 120)):
         fuzz.compare_state(fuzz.contract(fuzz.HARNESS), published, word, magnitude)
+
+
+@pytest.mark.parametrize("need", [1, 2, 3])
+def test_a_characters_next_byte_has_its_range(need: int) -> None:
+    """Rule: INNER-40, DECODE-3
+
+    Those of UTF-8's table of well-formed bytes, and others that only a liar's word holds.
+    """
+    found = (fuzz.lay_out(fuzz.publish(data)) for data in fuzz.awkward())
+    published, number = next(
+        (one, i) for one in found for i, w in enumerate(one.written) if w.field.limit > 3
+    )
+    ranges = [(0x80, 0xBF), (0xA0, 0xBF), (0x80, 0x9F), (0x90, 0xBF), (0x80, 0x8F)]
+    ranges += [(0x85, 0x85), (0, 255), (0x41, 0xC2), (0xBF, 0x80), (1, 2), (255, 0)]
+    for low, high in ranges:
+        state = MachineState(Phase.STRING, number, 0, need=need, low=low, high=high)
+        word = machine_words.pack_state(state)
+        fuzz.compare_state(fuzz.contract(fuzz.HARNESS), published, word, 0)
+
+
+@pytest.mark.parametrize("kind", [-1, 0, 1, 2, 3, 4, (1 << 16) + 1, -(1 << 16) + 2])
+def test_a_walk_is_a_tokens_of_three_kinds(kind: int) -> None:
+    """Rule: INNER-46"""
+    draw = random.Random(kind)
+    for seed in range(20):
+        case = machine_steps.make_case(draw, 49)
+        layout = case.model.get_layout(case.address.record)
+        assert layout is not None
+        case.world.inner[layout.get("next").start] = trace.encode_int32([kind, 5])
+        machine_steps.check(case, seed)
+        assert (len(case.recompute()[1].rows) > 0) == (1 <= kind <= 3)
 
 
 #: Tokens that go past the end of a scalar, or of what stands between two; and whole ones.
