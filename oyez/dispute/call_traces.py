@@ -21,6 +21,7 @@ from oyez.engines.exact.inner_sampler import SamplerTrace
 from oyez.engines.exact.step_rows import ModelRows, build_levels
 from oyez.protocol import codec, inner
 from oyez.protocol.constants import CHUNK_BYTES, LAST_SLOT, OUTER_HEIGHT, RECORD_HEIGHT
+from oyez.protocol.errors import Invalid
 from oyez.protocol.inner import Layout
 from oyez.protocol.inner_frame import Frame, find_frame
 from oyez.protocol.manifest_encode import encode_manifest
@@ -215,10 +216,19 @@ class RecordSource:
         return bisect_right(self._traces.rows.sorted_bytes, rest) - 1
 
     def get_preimage(self, digest: Hash32) -> bytes:
-        """Return the bytes that a digest is of."""
+        """Return the bytes that a digest is of.
+
+        Raises:
+            UnfoundedMove: this node never met them, so it has no such proof.
+
+        Rule: FRAME-4
+        """
         if digest == self._context.parent:
             return self._traces.given.fetch_id(digest)
-        return self._traces.preimages.get(digest)
+        try:
+            return self._traces.preimages.get(digest)
+        except Invalid as error:
+            raise UnfoundedMove(str(error)) from error
 
     def get_context(self) -> Context:
         """Return the ids of the batch and of the assertion before."""

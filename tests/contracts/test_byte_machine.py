@@ -102,17 +102,23 @@ def test_a_characters_next_byte_has_its_range(need: int) -> None:
         fuzz.compare_state(fuzz.contract(fuzz.HARNESS), published, word, 0)
 
 
-@pytest.mark.parametrize("kind", [-1, 0, 1, 2, 3, 4, (1 << 16) + 1, -(1 << 16) + 2])
-def test_a_walk_is_a_tokens_of_three_kinds(kind: int) -> None:
+#: Kinds of a next token with token 5, then tokens of kind 1: which are walked.
+TOKENS = {(kind, 5): 1 <= kind <= 3 for kind in (-1, 0, 1, 2, 3, 4, (1 << 16) + 1, -(1 << 16) + 2)}
+LAST = machine_steps.TOKENS - 1
+TOKENS |= {(1, token): 0 <= token <= LAST for token in (-(1 << 31), -1, 0, 1, LAST, LAST + 1)}
+
+
+@pytest.mark.parametrize("named", TOKENS)
+def test_a_walk_is_along_a_token_of_three_kinds(named: tuple[int, int]) -> None:
     """Rule: INNER-46"""
-    draw = random.Random(kind)
+    draw = random.Random(0)
     for seed in range(20):
         case = machine_steps.make_case(draw, 49)
         layout = case.model.get_layout(case.address.record)
         assert layout is not None
-        case.world.inner[layout.get("next").start] = trace.encode_int32([kind, 5])
+        case.world.inner[layout.get("next").start] = trace.encode_int32(named)
         machine_steps.check(case, seed)
-        assert (len(case.recompute()[1].rows) > 0) == (1 <= kind <= 3)
+        assert (len(case.recompute()[1].rows) > 0) == TOKENS[named]
 
 
 #: Tokens that go past the end of a scalar, or of what stands between two; and whole ones.

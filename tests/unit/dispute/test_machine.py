@@ -17,7 +17,7 @@ from oyez.dispute.own_machine import open_machine
 from oyez.dispute.step_proof import PROOF_TYPES
 from oyez.dispute.traces import list_siblings
 from oyez.dispute.witness import UnfoundedMove
-from oyez.protocol import inner, merkle, trace
+from oyez.protocol import codec, inner, merkle, trace
 from oyez.protocol.constants import LAST_POSITION, LAST_SLOT, RECORD_HEIGHT
 from oyez.protocol.inner import DEAD
 from oyez.protocol.inner_frame import Frame, get_record, layout_frame
@@ -140,6 +140,17 @@ def test_a_record_of_another_call_is_not_read() -> None:
     with pytest.raises(UnfoundedMove, match="is not the call's"):
         traces.get_manifest(trace.Hash32(bytes(32)))
     assert traces.get_manifest(batch().action.hash)[0] == 1
+
+
+def test_what_this_node_never_met_is_no_move() -> None:
+    """Rule: FRAME-4"""
+    traces = batch().machine.open_call(1, 0)
+    record = get_record(0, Frame.ENTRY)
+    known = codec.encode_batch(traces.given.header)
+    source = traces.read(record)
+    assert source.get_preimage(codec.keccak(known)) == known
+    with pytest.raises(UnfoundedMove, match="nothing is known whose hash is 0x0101"):
+        source.get_preimage(Hash32(b"\1" * 32))
 
 
 def copy_input(step: Step) -> int:
