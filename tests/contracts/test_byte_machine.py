@@ -121,6 +121,38 @@ def test_a_walk_is_along_a_token_of_three_kinds(named: tuple[int, int]) -> None:
         assert (len(case.recompute()[1].rows) > 0) == TOKENS[named]
 
 
+@pytest.mark.parametrize("leaf", [1, 2])
+def test_a_later_leaf_goes_on_with_the_tokens_later_bytes(leaf: int) -> None:
+    """Rule: INNER-46
+
+    Sixteen bytes a leaf, two words a byte; what the walk before says is where it goes on.
+    """
+    pool, alive = machine_steps.pool(), 0
+    long = [(token, *piece) for token, piece in pool.pieces.items() if len(pool.rows[token]) > 40]
+    for seed, (token, walked, at) in enumerate(long[:12]):
+        draw = random.Random(seed)
+        case = machine_steps.make_case(draw, 49)
+        layout = case.model.get_layout(case.address.record)
+        assert layout is not None
+        state = walked.states[at + 16 * leaf]
+        words = [0] * 30 + [machine_words.pack_state(state, 1), state.value]
+        context = [0, 0, int.from_bytes(walked.published.manifest.hash, "big"), 9]
+        start = layout.get("walk").start
+        case.world.manifests[walked.published.manifest.hash] = walked.data
+        case.world.inner |= {
+            layout.get("next").start: trace.encode_int32([1, token]),
+            layout.get("context").start: trace.encode_words(context),
+            start + leaf - 1: trace.encode_words(words),
+        }
+        case.address = case.address._replace(leaf=start + leaf, lane=0)
+        expected = machine_words.pack_state(
+            walked.states[at + 16 * leaf + 1], pool.rows[token][3 + 16 * leaf]
+        )
+        assert machine_steps.check(case, seed) == expected
+        alive += 1
+    assert alive == 12
+
+
 #: Tokens that go past the end of a scalar, or of what stands between two; and whole ones.
 PAST = [
     *(b'"', b'",', b'a"', b'a"]', b'"a', b'"a"', b'"",', b"]", b"],", b"]}", b",", b", ", b',"'),
@@ -163,3 +195,32 @@ def test_a_token_ends_with_its_scalar(case: int) -> None:
         )
         expected = [step_machine.may_sample(published.machine, state, text) for text in PAST]
         assert list(found) == expected, state
+
+
+#: Two words of 32 bytes, and some more.
+PLAIN = b"plain text of more than two words of thirty-two letters, so of seventy"
+
+
+@pytest.mark.parametrize("at", range(len(PLAIN)))
+def test_a_byte_of_a_word_is_text_or_is_none(at: int) -> None:
+    """Words of plain text are taken whole; wherever one other byte stands, they are not.
+
+    Rule: DECODE-8, DECODE-3
+    """
+    found = (fuzz.lay_out(fuzz.publish(data)) for data in fuzz.awkward())
+    published, number = next(
+        (one, i) for one in found for i, w in enumerate(one.written) if w.field.limit >= len(PLAIN)
+    )
+    state = MachineState(Phase.STRING, number)
+    texts = []
+    for byte in (0, 31, 32, 33, 34, 35, 91, 92, 93, 126, 127, 128, 160, 255):
+        text = bytearray(PLAIN)
+        text[at] = byte
+        texts.append(bytes(text))
+    rows = [b"\x01" + len(text).to_bytes(2, "big") + text for text in texts]
+    expected = [step_machine.may_sample(published.machine, state, text) for text in texts]
+    word = machine_words.pack_state(state)
+    harness = fuzz.contract(fuzz.HARNESS)
+    assert list(harness.may_sample(published.manifest.hash, word, 0, rows)) == expected
+    # six are text; behind all text a quote ends it
+    assert sum(expected) == 6 + (at == len(PLAIN) - 1)
