@@ -5,12 +5,14 @@
 from contracts import constants as c
 from contracts.interfaces import IStepVerifier
 from contracts.modules import frame
+from contracts.modules import input_scan
 from contracts.modules import openings
 from contracts.modules import step_model
 
 initializes: step_model
 initializes: openings[step_model := step_model]
 initializes: frame[step_model := step_model, openings := openings]
+initializes: input_scan[step_model := step_model]
 
 
 @deploy
@@ -65,3 +67,21 @@ def preimage(data: Bytes[c.MAX_PREIMAGE_BYTES], digest: bytes32) -> Bytes[c.MAX_
 @external
 def is_tagged(data: Bytes[c.MAX_PREIMAGE_BYTES], words: uint256) -> bool:
     return frame._is_tagged(data, c.CELL, words)
+
+
+@view
+@external
+def scanned(state: int256, at: uint256) -> DynArray[int256, 256]:
+    """
+    @return The state after each byte.
+    """
+    found: DynArray[int256, 256] = []
+    for byte: uint256 in range(256):
+        found.append(input_scan._after(state, at, byte))
+    return found
+
+
+@view
+@external
+def fault(state: int256, length: uint256) -> int256:
+    return input_scan._fault(state, length)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
+from dataclasses import replace
+
+import pytest
 
 from oyez.engines.exact.step_rows import prove_config
-from oyez.protocol import codec, trace
+from oyez.protocol import codec, step_entry, trace
 from oyez.protocol.constants import MAX_PREIMAGE_BYTES
 from oyez.protocol.inner import DEAD
-from tests.contracts.harness import Contract, reverts
+from tests import given_models
+from tests.contracts.harness import Contract, World, reverts
 from tests.contracts.test_step_model import create, tiny, world_of
+from tests.machine_fuzz import MODEL
 
 
 @functools.cache
@@ -19,6 +25,15 @@ def harness() -> Contract:
     world = world_of(engine)
     model = create(world, prove_config(rows, engine.shape.layers))
     return world.deploy("tests/contracts/FrameHarness.vy", model.address)
+
+
+@functools.cache
+def scanner(missing: bytes) -> Contract:
+    """The same for a model that has no token for some bytes."""
+    world = World()
+    model = replace(MODEL, shape=replace(MODEL.shape, missing=missing))
+    address = given_models.deploy_model(world, model).address
+    return world.deploy("tests/contracts/FrameHarness.vy", address)
 
 
 def test_records_around_the_model_stand_at_both_ends_of_a_call() -> None:
@@ -67,3 +82,19 @@ def test_an_h_is_told_by_its_tag_and_length() -> None:
     assert not harness().is_tagged(words, 6)
     assert not harness().is_tagged(words + bytes(1), 5)
     assert not harness().is_tagged(codec.tag("FIELD") + bytes(4 * 32), 5)
+
+
+#: need | seen | bounds | bad, from the lowest bit; honest ones and others.
+PARTS = (range(4), range(4), (0, 1, 2, 3, 4, 5, 15), (0, 1, 2, 1_024, 2_047))
+STATES = [n | s << 2 | b << 4 | bad << 8 for n, s, b, bad in itertools.product(*PARTS)]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 700, 1_022, 1_023])
+def test_any_byte_leads_from_any_state_where_it_does_in_python(at: int) -> None:
+    """Rule: FRAME-14, FRAME-15"""
+    missing, draw = b"\x85\xa0\xc3\xe1\xf4\xff", random.Random(at)
+    wild = [draw.randrange(-(1 << 31), 1 << 31) for _ in range(20)] + [-1, -(1 << 31), 1 << 19]
+    for state in [0, *draw.sample(STATES, 60), *wild]:
+        expected = [step_entry.scan_byte(state, at, byte, missing) for byte in range(256)]
+        assert list(scanner(missing).scanned(state, at)) == expected, state
+        assert scanner(missing).fault(state, at + 1) == step_entry.find_fault(state, at + 1)
