@@ -97,7 +97,7 @@ def recompute(
     f: frame_path.Found = empty(frame_path.Found)
     if has_gate:
         entry: uint256 = frame._first(step.record, frame.ENTRY)
-        f = frame_path._begin(step, frame._chunk(0, entry, 0, c.CHUNK_INT32))
+        f = frame_path._begin(frame._chunk(0, entry, 0, c.CHUNK_INT32))
     if not has_gate or (len(opened.leaves) > 0 and len(opened.leaves[0].data) > 0):
         given: Given = empty(Given)
         first: uint256 = 1 if has_gate else 0

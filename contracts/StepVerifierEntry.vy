@@ -113,7 +113,7 @@ def recompute(
     has_gate: bool = step.lane == 0 and step.op != ALIVE
     f: frame_path.Found = empty(frame_path.Found)
     if has_gate:
-        f = frame_path._begin(step, frame._leaf(0, ALIVE_AT, c.CHUNK_INT32))
+        f = frame_path._begin(frame._leaf(0, ALIVE_AT, c.CHUNK_INT32))
     if not has_gate or (len(opened.leaves) > 0 and len(opened.leaves[0].data) > 0):
         given: Given = empty(Given)
         first: uint256 = 1 if has_gate else 0

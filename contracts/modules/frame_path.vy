@@ -37,13 +37,11 @@ struct Way:
 
 @internal
 @pure
-def _begin(step: IStepVerifier.Step, gate: uint256) -> Found:
+def _begin(gate: uint256) -> Found:
     """
     @dev Lane 0 of a leaf reads its gate first. Whatever the type, a lane 0 without a value is dead.
          # rule: FRAME-10, FRAME-70
     """
-    if step.lane > 0:
-        return Found(wanted=0, asked=0, answer=0)
     return Found(wanted=gate, asked=0, answer=lanes.PAD)
 
 
