@@ -93,7 +93,8 @@ TESTS: dict[str, tuple[str, ...]] = {
             ),
             "State": _STATE,
             "Json": _STATE,
-            **dict.fromkeys(("Entry", "Cell", "Roots"), _ENDS),
+            "Cell": (*_ENDS, "contracts/test_published_fields"),
+            **dict.fromkeys(("Entry", "Roots"), _ENDS),
         }.items()
     },
     "ManifestGate": (
