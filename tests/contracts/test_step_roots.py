@@ -15,7 +15,7 @@ from oyez.dispute.step_proof import FRAME_TYPES
 from oyez.engines.exact.inner_leaves import LANES
 from oyez.protocol import codec, trace
 from oyez.protocol.inner import DEAD
-from oyez.protocol.inner_frame import Frame, get_record
+from oyez.protocol.inner_frame import Frame, get_record, layout_frame
 from oyez.protocol.manifest import encode_manifest
 from oyez.protocol.step import Address
 from oyez.protocol.trace import PAD_CHUNK, Chunk
@@ -236,6 +236,30 @@ def test_a_way_without_a_node_has_no_depth() -> None:
     """Rule: FRAME-75"""
     raw, path = trace.encode_int32([3, 5]), trace.encode_words([0] * 32)
     assert ask_both(Frame.ROOTS, 14, 2, raw, {7: path}) == 5
+
+
+@pytest.mark.parametrize("bit", [0, 1, 63, 64, 65, 127, 128, 129, 191, 192, 193, 254, 255])
+@pytest.mark.parametrize("rest", [0, 1, 2])
+def test_a_new_way_goes_down_to_the_first_bit_that_differs(bit: int, rest: int) -> None:
+    """Whatever the keys' later bits are: the same, others, all others.
+
+    Rule: FRAME-75
+    """
+    layout = layout_frame(Frame.ROOTS, 12)
+    key = random.Random(bit).getrandbits(256)
+    apart = 1 << bit | (0, random.Random(-bit).getrandbits(bit), (1 << bit) - 1)[rest]
+    leaf = codec.tag("CELL_LEAF") + (key ^ apart).to_bytes(32)
+    met = int.from_bytes(codec.keccak(leaf))
+    entry = trace.encode_words([0] * 9 + [key])
+    world = World(
+        {layout.get("path_end").start: trace.encode_words([met, met ^ 1])}.__getitem__,
+        lambda *at: entry if at == (get_record(1, Frame.ENTRY), 1) else PAD_CHUNK,
+        lambda *_: b"",
+        preimages={codec.keccak(leaf): leaf},
+    )
+    address = Address(get_record(1, Frame.ROOTS), layout.get("depth").start, 8)
+    case = frame_steps.build_case(random.Random(bit), address, bytes(1_024), world)
+    assert case.ask() == case.value == 256 - bit
 
 
 @functools.cache

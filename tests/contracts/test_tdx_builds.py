@@ -146,6 +146,7 @@ def test_a_chain_without_the_precompile_is_refused() -> None:
         refused(missing, node, "TdxCollateralSim", encode_root(ROOT))
         node.request("anvil_setCode", P256, YES)
         refused(false, node, "TdxCollateralIntel")
+        refused(false, node, "TdxCollateralSim", encode_root(ROOT))
 
 
 def test_without_the_precompile_nothing_is_verified() -> None:
