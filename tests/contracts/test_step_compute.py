@@ -110,6 +110,21 @@ def test_ops_are_exact_at_the_ends_of_their_range(rank: int) -> None:
             assert found == evaluate(code, values)
 
 
+@pytest.mark.parametrize("size", [15, 16, 17, 31, 32, 33, 48, 49, 63, 64])
+def test_ops_are_read_up_to_the_manifests_last_byte(size: int) -> None:
+    """Sixteen at once, of the last expression what is left.
+
+    Rule: FRAME-61, EXPR-1
+    """
+    program = [Op(OpCode.CONST), *[Op(OpCode.NEG)] * (size - 1)]
+    world = build_world(publish(bench(), build_manifest([FLAG], [(None, program)])))
+    values = encode_words(range(100, 132))
+    for number in range(1, 64):
+        if number % 32:
+            found = ask(world, "op", number, values)
+            assert found == (-100 - (number - 1) % 32 if number < size else 0), number
+
+
 def evaluate(code: OpCode, values: Sequence[int]) -> int:
     """Return what execution makes of an op on these values, 0 if it fails."""
     constants = [Op(OpCode.CONST, at) for at in range(len(values))]

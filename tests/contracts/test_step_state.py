@@ -17,7 +17,7 @@ from oyez.protocol.inner import DEAD
 from oyez.protocol.inner_frame import Frame, get_record
 from oyez.protocol.manifest import encode_manifest, parse_manifest
 from oyez.protocol.step import Address
-from oyez.protocol.trace import PAD_INT32, Chunk
+from oyez.protocol.trace import PAD_CHUNK, PAD_INT32, Chunk
 from oyez.protocol.types import Field, FieldType, Role, Value
 from tests import machine_fuzz as fuzz
 from tests import state_steps
@@ -242,6 +242,26 @@ def test_negative_and_huge_numbers_make_no_end_overflow() -> None:
     assert ask(89, 64, end=trace.encode_int32([-9] * 256)) == len(', "f0": true')
     assert ask(89, 64, length=trace.encode_int32([-9] * 256)) > 0
     assert ask(91, 1) > 0
+
+
+def test_a_json_without_ends_has_no_length() -> None:
+    """Rule: FRAME-30
+
+    What says where the last value ends is dead.
+    """
+    region = next(region for region in layout().regions if region.op == 91)
+    address = Address(get_record(0, Frame.STATE), region.start, 1)
+    found = []
+    for is_dead in (False, True):
+        world = list_dear()[3].open_world()
+        own = world.get_inner(region.start)
+        if is_dead:
+            world.inner[layout().get("owner").start - 1] = PAD_CHUNK
+        case = state_steps.build_case(random.Random(1), address, own.data, world)
+        assert case.ask() == case.value
+        found.append(case.value)
+    assert found[0] > 0
+    assert found[1] == PAD_INT32
 
 
 @pytest.mark.parametrize(("size", "items"), [(2_048, 64), (2_016, 63), (32, 1), (0, 0), (2_047, 0)])
