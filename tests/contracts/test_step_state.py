@@ -244,6 +244,16 @@ def test_negative_and_huge_numbers_make_no_end_overflow() -> None:
     assert ask(91, 1) > 0
 
 
+def test_of_dead_values_no_preimage_is_asked() -> None:
+    """Rule: FRAME-25, FRAME-26
+
+    Field 31 is an array; its first items stand in leaf 62.
+    """
+    for lane in (0, 1, 31):
+        assert ask(86, lane, leaf=62, value=PAD_CHUNK) == (0 if lane else DEAD)
+    assert ask(87, 31, value=PAD_CHUNK) == PAD_INT32
+
+
 def test_a_json_without_ends_has_no_length() -> None:
     """Rule: FRAME-30
 
