@@ -210,3 +210,15 @@ def run(service: Any) -> None:
             if failures == 5:
                 raise
     raise AssertionError("the service never comes to rest")
+
+
+def run_through(actor: SequencerActor | ChallengerActor) -> None:
+    """Run to rest, again after a kill or a passing trouble."""
+    try:
+        actor.run()
+    except KilledError:
+        actor.store.close()
+        actor.restart()
+        actor.run()
+    except Temporary:
+        actor.run()

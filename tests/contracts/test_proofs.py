@@ -19,24 +19,16 @@ from oyez.protocol.types import (
     CallId,
     Cell,
     Code,
-    Field,
-    FieldType,
     Hash32,
     Outcome,
     Receipt,
-    Role,
 )
 from tests.contracts.conftest import publish
 from tests.contracts.harness import ETHER, World, settings
 from tests.contracts.manifests import BALLOT
 from tests.contracts.proposals import ZERO, finalize_one, make_proposal, noise, propose, stake
+from tests.proof_worlds import FIELDS
 
-FIELDS = (
-    Field(b"mood", FieldType.ENUM, Role.WRITES, b"bad", options=(b"bad", b"good"), biases=(0, 0)),
-    Field(b"count", FieldType.INTEGER, Role.COMPUTE, 0, low=-5, high=10**9, digits=10),
-    Field(b"note", FieldType.STRING, Role.WRITES, b"", limit=40),
-    Field(b"open", FieldType.BOOLEAN, Role.KEPT, True, biases=(0, 0)),
-)
 ACTION = Hash32(noise("action"))
 MANIFEST = Hash32(noise("manifest"))
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from oyez.derivation import history
-from oyez.protocol.errors import Temporary
 from oyez.protocol.types import Hash32, Status
 from tests.actors.liar import Liar
 from tests.lies import FALSE, challenger, close, honest_ids, read, status
 from tests.local_rollup import LocalRollup, build_counter
-from tests.services import ChallengerActor, Cut, KilledError, kill
+from tests.services import Cut, KilledError, kill, run_through
 
 
 @pytest.fixture
@@ -162,15 +161,3 @@ def build_reorg(rollup: LocalRollup, action: Hash32, *, dies: bool) -> Callable[
             kill()
 
     return reorganise
-
-
-def run_through(actor: ChallengerActor) -> None:
-    """Run to rest, again after a kill."""
-    try:
-        actor.run()
-    except KilledError:
-        actor.store.close()
-        actor.restart()
-        actor.run()
-    except Temporary:
-        actor.run()

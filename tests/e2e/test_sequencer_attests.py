@@ -19,7 +19,7 @@ from tests.actors.liar import Liar
 from tests.enclave_world import EnclaveWorld, open_world, register_key, register_signer
 from tests.lies import FALSE, honest_ids
 from tests.local_rollup import build_counter
-from tests.services import ChallengerActor, Cut, KilledError, SequencerActor, kill
+from tests.services import ChallengerActor, Cut, KilledError, SequencerActor, kill, run_through
 from tests.tdx_keys import new_key
 
 OTHER = new_key("another enclave")
@@ -377,15 +377,3 @@ def build_reorg(
             kill()
 
     return reorganise
-
-
-def run_through(actor: SequencerActor) -> None:
-    """Run to rest, again after a kill."""
-    try:
-        actor.run()
-    except KilledError:
-        actor.store.close()
-        actor.restart()
-        actor.run()
-    except Temporary:
-        actor.run()

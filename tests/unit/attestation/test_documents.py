@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,31 +18,12 @@ from oyez.attestation.collateral import (
 from oyez.attestation.documents import Status, parse_qe_identity, parse_tcb_info
 from oyez.protocol.errors import Invalid
 from tests import tdx_samples, tdx_world
+from tests.tdx_judging import changed, refused, written
 
 SETS = sorted(path.stem for path in (tdx_samples.ROOT / "collateral").glob("tdx_*-??.json"))
 REAL = {name: json.loads(tdx_samples.collateral(name)) for name in SETS}
 TEXT = REAL["tdx_90c06f000000_2026-02"]["tcb_info"]
 QE_TEXT = REAL["tdx_90c06f000000_2026-02"]["qe_identity"]
-
-
-def refused(rule: str, what: str, act: Callable[..., object], *inputs: object) -> None:
-    with pytest.raises(Invalid, match=what) as caught:
-        act(*inputs)
-    assert caught.value.rule == rule
-
-
-def written(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def put(text: str, value: object, *path: str | int) -> str:
-    """Return the document with one member replaced, the order kept."""
-    whole = json.loads(text)
-    place: Any = whole
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    return written(whole)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -170,7 +150,7 @@ def test_each_wrong_member_of_a_tcb_info_is_named(
     what: str, value: object, path: tuple[str | int, ...]
 ) -> None:
     """Rule: ATTEST-9"""
-    refused("ATTEST-9", what, parse_tcb_info, put(TEXT, value, *path))
+    refused("ATTEST-9", what, parse_tcb_info, changed(TEXT, value, *path))
 
 
 @pytest.mark.parametrize(("what", "value", "path"), IN_QE)
@@ -178,12 +158,12 @@ def test_each_wrong_member_of_a_qe_identity_is_named(
     what: str, value: object, path: tuple[str | int, ...]
 ) -> None:
     """Rule: ATTEST-10"""
-    refused("ATTEST-10", what, parse_qe_identity, put(QE_TEXT, value, *path))
+    refused("ATTEST-10", what, parse_qe_identity, changed(QE_TEXT, value, *path))
 
 
 def test_hex_is_of_either_case_and_optional_members_may_be_absent() -> None:
     """Rule: ATTEST-8, ATTEST-9"""
-    assert parse_tcb_info(put(TEXT, "90c06f000000", "fmspc")) == parse_tcb_info(TEXT)
+    assert parse_tcb_info(changed(TEXT, "90c06f000000", "fmspc")) == parse_tcb_info(TEXT)
     bare = json.loads(TEXT)
     del bare["tdxModuleIdentities"]
     for component in bare["tcbLevels"][0]["tcb"]["sgxtcbcomponents"]:
@@ -265,11 +245,11 @@ def test_only_a_later_document_replaces_one() -> None:
     )
     assert later.tcb_info.evaluation == same.tcb_info.evaluation
     check_follows(later.tcb_info, same.tcb_info)
-    lower = parse_tcb_info(put(TEXT, 16, "tcbEvaluationDataNumber"))
+    lower = parse_tcb_info(changed(TEXT, 16, "tcbEvaluationDataNumber"))
     refused("ATTEST-17", "lower evaluation", check_follows, lower, old.tcb_info)
-    lower_qe = parse_qe_identity(put(QE_TEXT, 16, "tcbEvaluationDataNumber"))
+    lower_qe = parse_qe_identity(changed(QE_TEXT, 16, "tcbEvaluationDataNumber"))
     refused("ATTEST-17", "lower evaluation", check_follows, lower_qe, old.qe_identity)
-    other = parse_tcb_info(put(TEXT, "90c06f000001", "fmspc"))
+    other = parse_tcb_info(changed(TEXT, "90c06f000001", "fmspc"))
     refused("ATTEST-17", "FMSPC", check_follows, other, old.tcb_info)
     refused("ATTEST-17", "another kind", check_follows, new.qe_identity, old.tcb_info)
     refused("ATTEST-17", "issuer", check_list_follows, new.root_revoked, old.pck_revoked)
