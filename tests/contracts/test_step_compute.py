@@ -176,6 +176,27 @@ def test_a_failure_is_an_ops_own_or_that_of_one_it_takes_from() -> None:
         assert ask(world, "fail", 64 * rank + 2, encode_int32(lanes)) == expected
 
 
+@pytest.mark.parametrize("number", [0, 1, 30, 31])
+def test_a_fields_items_are_counted_by_its_last_one(number: int) -> None:
+    """Rule: FRAME-55
+
+    A link of the chain names field and item, the last written first.
+    """
+    digest = publish_arithmetic()
+    for first, item, stated in (
+        *((0, 0, 0), (0, 63, 0), (127, 5, 0), (200, 7, 0)),
+        *((3, 9, 1), (-1, 4, 0), (2_048, 4, 0)),
+    ):
+        link = (31 - number + stated) << 8 | item
+        links = encode_int32([7, link] * 128)
+        world = build_world(digest, chain=links)
+        if 128 <= first < 2_048:
+            world.inner[bench().layout.get("chain").start + first // 128] = links
+        own = [0] * (2 * number) + [first, 0]
+        found = ask(world, "place", 2 * number + 1, encode_int32(own))
+        assert found == (item + 1 if not stated and 0 <= first < 2_048 else 0)
+
+
 def list_options(count: int, start: bytes = b"") -> tuple[bytes, ...]:
     """Return so many options, ascending."""
     return tuple(start + b"%02d" % number for number in range(count))

@@ -254,24 +254,40 @@ def test_of_dead_values_no_preimage_is_asked() -> None:
     assert ask(87, 31, value=PAD_CHUNK) == PAD_INT32
 
 
-def test_a_json_without_ends_has_no_length() -> None:
+LARGEST = 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("ends", "length"),
+    [
+        (trace.encode_int32([5] * 256), 7),
+        (trace.encode_int32([-7] * 256), 2),
+        (trace.encode_int32([LARGEST - 3] * 256), LARGEST - 1),
+        (trace.encode_int32([LARGEST - 2] * 256), LARGEST),
+        (trace.encode_int32([LARGEST] * 256), LARGEST),
+        (PAD_CHUNK, PAD_INT32),
+    ],
+)
+def test_a_json_ends_behind_its_last_value(ends: Chunk, length: int) -> None:
     """Rule: FRAME-30
 
-    What says where the last value ends is dead.
+    By the last lane of the leaf that says where values end, dead or not. Here it is an array.
     """
     region = next(region for region in layout().regions if region.op == 91)
     address = Address(get_record(0, Frame.STATE), region.start, 1)
-    found = []
-    for is_dead in (False, True):
-        world = list_dear()[3].open_world()
-        own = world.get_inner(region.start)
-        if is_dead:
-            world.inner[layout().get("owner").start - 1] = PAD_CHUNK
-        case = state_steps.build_case(random.Random(1), address, own.data, world)
-        assert case.ask() == case.value
-        found.append(case.value)
-    assert found[0] > 0
-    assert found[1] == PAD_INT32
+    world = list_dear()[3].open_world()
+    own = world.get_inner(region.start)
+    world.inner[layout().get("owner").start - 1] = ends
+    case = state_steps.build_case(random.Random(1), address, own.data, world)
+    assert case.ask() == case.value == length
+
+
+@pytest.mark.parametrize(("offset", "byte"), [(-1, b" "), (-2, b","), (-3, b"\0")])
+def test_items_stand_apart_by_a_comma_and_a_space(offset: int, byte: bytes) -> None:
+    """Rule: FRAME-32"""
+    begin = trace.encode_int32([40 + 10 - offset] * 256)
+    json = {"owner": trace.encode_int32([1] * 256), "length": trace.encode_int32([10] * 256)}
+    assert ask(93, 40, end=begin, **json) == byte[0]
 
 
 @pytest.mark.parametrize(("size", "items"), [(2_048, 64), (2_016, 63), (32, 1), (0, 0), (2_047, 0)])
