@@ -302,6 +302,45 @@ def test_an_array_is_a_run_of_words(size: int, items: int) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("place", "count", "after"),
+    [
+        *((0, 2, 1), (5, 64, 6), (62, 64, 63), (64, 3, 65), (31 * 64, 2, 31 * 64 + 1)),
+        *((0, 1, 64), (63, 64, 64), (63, 200, 64), (5, 6, 64), (3, 0, 64), (9, -5, -1)),
+        # behind the last field, whatever stands where a further one had its count
+        *((31 * 64 + 63, 64, -2), (31 * 64, 1, -2)),
+    ],
+)
+def test_an_item_is_followed_by_the_next_or_by_the_next_field(
+    place: int, count: int, after: int
+) -> None:
+    """Rule: FRAME-29"""
+    region, index = layout().get("end"), place // 64
+    counts = [7] * 256
+    counts[index] = count
+    if count < 0:
+        counts[index + 1] = -1
+    met = list_dear()[3]
+    world = met.open_world()
+    world.inner[layout().get("count").start] = trace.encode_int32(counts)
+    world.inner[region.start + place // 256] = trace.encode_int32([9] * 256)
+    owner = layout().get("owner").start
+    raw = trace.encode_int32([place] * 256)
+    for lane, expected in ((5, place), (9, after), (200, after)):
+        address = Address(get_record(0, Frame.STATE), owner, lane)
+        case = state_steps.build_case(random.Random(1), address, raw.data, world)
+        assert case.ask() == case.value == expected
+
+
+def test_a_scalar_that_is_dead_is_not_spelt() -> None:
+    """Rule: FRAME-32"""
+    at = {"end": trace.encode_int32([50] * 256), "length": trace.encode_int32([10] * 256)}
+    at["owner"] = trace.encode_int32([0] * 256)
+    one = trace.encode_words([1] * 32)
+    assert [ask(93, lane, item=one, **at) for lane in range(40, 45)] == [*b"true\0"]
+    assert [ask(93, lane, item=PAD_CHUNK, **at) for lane in range(40, 45)] == [0] * 5
+
+
 def test_what_is_no_leaf_of_a_cell_or_field_gives_nothing() -> None:
     """Rule: FRAME-21, FRAME-22, FRAME-23"""
     for digest, text in state_steps.TEXTS.items():
