@@ -113,6 +113,20 @@ def test_no_output_token_stands_behind_the_last_position(before: int, lane: int)
     assert case.ask() == case.value == 0
 
 
+def test_every_token_of_the_model_has_its_bytes_and_no_other_number_has() -> None:
+    """Rule: FRAME-48"""
+    tokens = prompt_steps.build_vocabulary().tokens
+    found = {at: tokens[at] for at in (0, 1, len(tokens) - 1)}
+    for token in (*found, -(2**31), -1, len(tokens), 2**31 - 1):
+        data = found.get(token) or b""
+        ends = trace.encode_int32([len(data) or 9] * 256)
+        inner = {("output_owner", 0): trace.encode_int32([0] * 256), ("ends", 0): ends}
+        outer = {PROMPT: trace.encode_int32([BEFORE, 1]), (BEFORE, 31, 0): sampler(1, token, 9)}
+        for lane in (0, max(len(data) - 1, 0), len(data)):
+            case = prompt_steps.ask(114, 0, lane, inner=inner, outer=outer)
+            assert case.ask() == case.value == (data[lane] if lane < len(data) else 0)
+
+
 def test_an_owner_of_a_later_leaf_goes_on() -> None:
     """Rule: FRAME-47"""
     head = {PROMPT: trace.encode_int32([BEFORE, 1])}

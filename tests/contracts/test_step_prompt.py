@@ -122,6 +122,20 @@ def test_what_has_no_token_is_passed_over(state: bytes) -> None:
         assert len(case.read.chunks) == 4
 
 
+@pytest.mark.parametrize("offset", [1_023, 1_024, 1_025, 2_047, 65_535])
+def test_a_place_behind_a_text_s_last_chunk_reads_none(offset: int) -> None:
+    """What comes next is read in its stead.
+
+    Rule: FRAME-38
+    """
+    outer = build_outer(b"", b"{}", manifest=emptied())
+    outer[0, 0, 3] = trace.encode_bytes(b"")
+    token = prompt_steps.build_vocabulary().greedy(b"{}")[0]
+    case = ask_after(1 << 16 | offset, 2, outer)
+    assert case.ask() == case.value == token
+    assert len(case.read.chunks) == 2 + (offset < 1_024)
+
+
 def test_a_literal_s_tokens_stand_behind_those_that_are_passed_over() -> None:
     """Rule: FRAME-37"""
     segments = (SEGMENTS[0], Segment(SegmentKind.INPUT), SEGMENTS[3], SEGMENTS[4], SEGMENTS[0])
