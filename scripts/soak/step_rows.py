@@ -15,21 +15,26 @@ from tests.row_cases import Plan
 DAMAGED = 5
 
 
-def draw_plan(rng: random.Random, in_parts: bool) -> Plan:
-    """Return a shape whose inner traces fit."""
+def draw_plan(rng: random.Random, in_parts: bool, is_attended: bool) -> Plan:
+    """Return a shape whose inner traces fit; which products are cut into parts is given."""
     while True:
         plan = row_cases.draw_plan(rng, in_parts)
         try:
             inner.layout_layer(row_cases.build_model(rng, plan).shape)
         except Invalid:
             continue
-        return plan
+        if ("attention_part" in row_cases.list_names(plan)) == is_attended:
+            return plan
 
 
 def run(block: Block) -> Result:
-    """Make up a model; run so many lanes of each kind on it. Every second one is cut into parts."""
+    """Make up a model; run so many lanes of each kind on it.
+
+    Every second model's product with ffn_down is cut into parts, and that with attn_output of half
+    of these and half of the others.
+    """
     rng = block.rng()
-    plan = draw_plan(rng, in_parts=block.number % 2 == 1)
+    plan = draw_plan(rng, block.number % 2 == 1, block.number % 4 in (1, 2))
     setup = row_cases.build_setup(f"{block.seed} {block.number}", plan)
     counts: Counter[str] = Counter({"models": 1})
     for name in row_cases.list_names(plan):
