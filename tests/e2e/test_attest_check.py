@@ -72,7 +72,9 @@ def test_published_quotes_are_judged_as_their_files_say(case: tdx_samples.Case) 
         assert 100_000 < found["gas"] <= FULL_VERIFICATION_GAS
 
 
-@pytest.mark.parametrize("case", tdx_samples.cases()[2:6], ids=lambda case: case.quote)
+@pytest.mark.parametrize(
+    "case", tdx_samples.cases(), ids=lambda case: f"{case.quote}-{case.collateral}"
+)
 def test_answers_are_the_same_without_dcap_qvl(
     case: tdx_samples.Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
