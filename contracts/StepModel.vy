@@ -22,6 +22,8 @@ MAX_HEADS: constant(uint256) = 32
 # what the steps are written for: log2(e) in Q16, and the cubic of 2**-x in Q30
 LOG2E: constant(uint256) = 94_548
 EXPONENTIAL: constant(int256[4]) = [1_073_682_383, -742_320_854, 247_912_732, -42_458_813]
+# above every score scale, that of the smallest head, and low enough for the steps' arithmetic
+SCORE_SCALES: constant(uint256) = 2**20
 # leaves of a walk over the most bytes of an output, two words a byte
 WALK_LEAVES: constant(uint256) = 64
 MAX_CHOICES: constant(uint256) = c.MAX_OPTIONS + 1
@@ -135,6 +137,7 @@ def _check_formats(words: uint256[FORMATS_WORDS], shape: IModelRegistry.Shape):
     ]
     for i: uint256 in range(9):
         assert words[i] == stated[i], "model: row and shape differ"
+    assert words[14] < SCORE_SCALES, "model: no score scale"
     assert words[15] == LOG2E, "model: another log2(e)"
     for i: uint256 in range(4):
         value: int256 = convert(convert(words[16 + i], bytes32), int256)

@@ -161,13 +161,14 @@ def make_case(
     op: int,
     draw: random.Random,
     at: tuple[int, int, int] | None = None,
-    fixed: Mapping[str, Chunk] = MappingProxyType({}),
+    fixed: Mapping[str, Chunk | Sequence[Chunk]] = MappingProxyType({}),
     slot: int | None = None,
 ) -> Case:
     """Draw a lane of an op, and what it reads.
 
     `at` gives the position, the leaf in the region and the lane; then all that is read lives.
-    `fixed` gives leaves by their region's name, the op's own included, and "outer" chunks.
+    `fixed` gives leaves by their region's name, the op's own included, and "outer" chunks: one for
+    all of them, or as many as there are.
     """
     here = place(name)
     model = here.model
@@ -183,7 +184,9 @@ def make_case(
     if at:
         _, leaf, lane = at
     address = Address(record, region.start + leaf, lane)
-    raw = fixed.get(region.name) or make_chunk(draw, region.type, 0.2)
+    raw = make_chunk(draw, region.type, 0.2)
+    if region.name in fixed:
+        raw = pick(fixed[region.name], leaf)
     dead = 0.0 if at else draw.choice((0.0, 0.0, 0.0, 0.3))
     types = {region.start + i: region for region in layout.regions for i in range(region.leaves)}
 
@@ -191,7 +194,7 @@ def make_case(
         if draw.random() < dead:
             return trace.PAD_CHUNK
         if types[at].name in fixed:
-            return fixed[types[at].name]
+            return pick(fixed[types[at].name], at - types[at].start)
         chunk = make_chunk(draw, types[at].type, 0.2)
         return set_first(draw, types[at], chunk, -(-model.shape.width // 256))
 
@@ -199,7 +202,7 @@ def make_case(
         if draw.random() < dead:
             return trace.PAD_CHUNK
         if "outer" in fixed:
-            return fixed["outer"]
+            return pick(fixed["outer"], chunk)
         if op == 0:
             return make_told(draw, position, at, chunk)
         keys = op in (7, 11)
@@ -306,6 +309,10 @@ def set_first(draw: random.Random, region: Region, chunk: Chunk, chunks: int) ->
             [hole if draw.random() < rare else draw.randrange(1 << 17) for _ in lanes]
         )
     return chunk
+
+
+def pick(given: Chunk | Sequence[Chunk], at: int) -> Chunk:
+    return given if isinstance(given, Chunk) else given[at]
 
 
 def make_told(draw: random.Random, position: int, record: int, chunk: int) -> Chunk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -117,7 +118,12 @@ def answer(op: int, lane: int, position: int = 300, leaf: int = 0, **fixed: Chun
 
 
 def answer_of(
-    shape: str, op: int, lane: int, position: int = 300, leaf: int = 0, **fixed: Chunk
+    shape: str,
+    op: int,
+    lane: int,
+    position: int = 300,
+    leaf: int = 0,
+    **fixed: Chunk | Sequence[Chunk],
 ) -> int:
     slot = {0: 0, 40: 31, 41: 31}.get(op, 1)
     at = (position, leaf, lane)
@@ -219,14 +225,15 @@ def test_each_head_scores_its_own_lanes(shape: str) -> None:
 
     In whatever leaves they lie, of an earlier position's and of its own.
     """
-    heads, found = layer_steps.SHAPES[shape].heads, set()
-    numbers = random.Random(shape)
-    query, key = ([numbers.randrange(-60, 60) for _ in range(512)] for _ in range(2))
-    given = {"query": trace.encode_int16(query)}
-    keys = trace.encode_int16_reversed(key)
+    heads, found, numbers = layer_steps.SHAPES[shape].heads, set(), random.Random(shape)
+
+    def draw(encode: Callable[[list[int]], Chunk], leaves: int) -> list[Chunk]:
+        return [encode([numbers.randrange(-60, 60) for _ in range(512)]) for _ in range(leaves)]
+
+    keys = draw(trace.encode_int16_reversed, 16)
+    given = {"query": draw(trace.encode_int16, 4), "key_value": keys, "outer": keys[::-1]}
     for head in range(heads):
         for lane in (0, 299 - 256):
-            given |= {"key_value": keys, "outer": keys}
             found.add(answer_of(shape, 7, lane, 300, 8 * head + (lane > 0), **given))
     assert len(found) >= min(heads, 3)
 

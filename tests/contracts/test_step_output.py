@@ -116,8 +116,11 @@ def test_no_output_token_stands_behind_the_last_position(before: int, lane: int)
 def test_every_token_of_the_model_has_its_bytes_and_no_other_number_has() -> None:
     """Rule: FRAME-48"""
     tokens = prompt_steps.build_vocabulary().tokens
-    found = {at: tokens[at] for at in (0, 1, len(tokens) - 1)}
-    for token in (*found, -(2**31), -1, len(tokens), 2**31 - 1):
+    spelt = [at for at, data in enumerate(tokens) if data]
+    assert tokens[0] is None
+    assert spelt[-1] == len(tokens) - 1
+    found = {at: tokens[at] for at in (spelt[0], spelt[1], spelt[-1])}
+    for token in (*found, 0, -(2**31), -1, len(tokens), 2**31 - 1):
         data = found.get(token) or b""
         ends = trace.encode_int32([len(data) or 9] * 256)
         inner = {("output_owner", 0): trace.encode_int32([0] * 256), ("ends", 0): ends}
@@ -125,6 +128,8 @@ def test_every_token_of_the_model_has_its_bytes_and_no_other_number_has() -> Non
         for lane in (0, max(len(data) - 1, 0), len(data)):
             case = prompt_steps.ask(114, 0, lane, inner=inner, outer=outer)
             assert case.ask() == case.value == (data[lane] if lane < len(data) else 0)
+            is_read = 0 <= token < len(tokens) and lane < (len(data) or 9)
+            assert len(case.read.rows) == is_read
 
 
 def test_an_owner_of_a_later_leaf_goes_on() -> None:

@@ -95,9 +95,10 @@ def test_a_prompt_is_its_segments_tokens(text: bytes) -> None:
 
 
 @cache
-def emptied() -> Manifest:
-    """An action whose input and state stand between a literal and a number."""
+def emptied(first: SegmentKind = SegmentKind.INPUT) -> Manifest:
+    """An action whose input and state, or state and input, stand between a literal and a number."""
     kinds = (SegmentKind.INPUT, SegmentKind.STATE, SegmentKind.TIME)
+    kinds = kinds if first is SegmentKind.INPUT else (kinds[1], kinds[0], kinds[2])
     segments = (SEGMENTS[0], *map(Segment, kinds), SEGMENTS[0])
     return prompt_steps.publish(
         replace(SMALLEST, segments=segments, output_tokens=20, fixed_positions=300)
@@ -122,18 +123,22 @@ def test_what_has_no_token_is_passed_over(state: bytes) -> None:
         assert len(case.read.chunks) == 4
 
 
-@pytest.mark.parametrize("offset", [1_023, 1_024, 1_025, 2_047, 65_535])
-def test_a_place_behind_a_text_s_last_chunk_reads_none(offset: int) -> None:
+@pytest.mark.parametrize(
+    ("first", "chunks"), [(SegmentKind.INPUT, 1), (SegmentKind.STATE, 4)], ids=["input", "state"]
+)
+@pytest.mark.parametrize("beyond", [0, 1, 1_023, 1_024, 50_000])
+def test_a_place_behind_a_text_s_last_chunk_reads_none(
+    first: SegmentKind, chunks: int, beyond: int
+) -> None:
     """What comes next is read in its stead.
 
     Rule: FRAME-38
     """
-    outer = build_outer(b"", b"{}", manifest=emptied())
-    outer[0, 0, 3] = trace.encode_bytes(b"")
+    outer = build_outer(b"{}", b"{}", manifest=emptied(first))
     token = prompt_steps.build_vocabulary().greedy(b"{}")[0]
-    case = ask_after(1 << 16 | offset, 2, outer)
+    case = ask_after(1 << 16 | 1_024 * chunks + beyond, 2, outer)
     assert case.ask() == case.value == token
-    assert len(case.read.chunks) == 2 + (offset < 1_024)
+    assert len(case.read.chunks) == 2
 
 
 def test_a_literal_s_tokens_stand_behind_those_that_are_passed_over() -> None:

@@ -239,16 +239,17 @@ def test_a_way_without_a_node_has_no_depth() -> None:
 
 
 @pytest.mark.parametrize("bit", [0, 1, 63, 64, 65, 127, 128, 129, 191, 192, 193, 254, 255])
-@pytest.mark.parametrize("rest", [0, 1, 2])
-def test_a_new_way_goes_down_to_the_first_bit_that_differs(bit: int, rest: int) -> None:
-    """Whatever the keys' later bits are: the same, others, all others.
+@pytest.mark.parametrize("rest", ["the same", "any", "all others"])
+def test_a_new_way_goes_down_to_the_first_bit_that_differs(bit: int, rest: str) -> None:
+    """Whatever the keys' later bits are.
 
     Rule: FRAME-75
     """
     layout = layout_frame(Frame.ROOTS, 12)
     key = random.Random(bit).getrandbits(256)
-    apart = 1 << bit | (0, random.Random(-bit).getrandbits(bit), (1 << bit) - 1)[rest]
-    leaf = codec.tag("CELL_LEAF") + (key ^ apart).to_bytes(32)
+    later = {"the same": 0, "any": random.Random(-bit).getrandbits(bit), "all others": -1}[rest]
+    apart = 1 << bit | later % (1 << bit)
+    leaf = codec.tag("CELL") + (key ^ apart).to_bytes(32) + bytes(3 * 32)
     met = int.from_bytes(codec.keccak(leaf))
     entry = trace.encode_words([0] * 9 + [key])
     world = World(

@@ -260,11 +260,11 @@ LARGEST = 2**31 - 1
 @pytest.mark.parametrize(
     ("ends", "length"),
     [
-        (trace.encode_int32([5] * 256), 7),
-        (trace.encode_int32([-7] * 256), 2),
-        (trace.encode_int32([LARGEST - 3] * 256), LARGEST - 1),
-        (trace.encode_int32([LARGEST - 2] * 256), LARGEST),
-        (trace.encode_int32([LARGEST] * 256), LARGEST),
+        (trace.encode_int32([9] * 255 + [5]), 7),
+        (trace.encode_int32([9] * 255 + [-7]), 2),
+        (trace.encode_int32([9] * 255 + [LARGEST - 3]), LARGEST - 1),
+        (trace.encode_int32([9] * 255 + [LARGEST - 2]), LARGEST),
+        (trace.encode_int32([9] * 255 + [LARGEST]), LARGEST),
         (PAD_CHUNK, PAD_INT32),
     ],
 )
