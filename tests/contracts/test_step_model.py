@@ -114,11 +114,13 @@ def test_a_row_of_another_model_is_refused() -> None:
     refuse("model: wrong leaves beside", beside=(bytes(32),) * 32)
     with pytest.raises(harness.Reverted, match=r"^no reason"):  # more than the argument holds
         create(world, dataclasses.replace(good, beside=(Hash32(bytes(32)),) * 33))
-    scaled = bytearray(good.formats)
-    scaled[32 * 14 + 29] |= 16  # 2^20
-    refuse("model: no score scale", formats=bytes(scaled))
-    scaled[32 * 14 : 32 * 15] = ((1 << 20) - 1).to_bytes(32)
-    refuse("model: not under the root", formats=bytes(scaled))
+    for scale, reason in (
+        ((1 << 20) - 1, "model: not under the root"),
+        (1 << 20, "model: no score scale"),
+        (1 << 250, "model: no score scale"),
+    ):
+        scaled = good.formats[: 32 * 14] + scale.to_bytes(32) + good.formats[32 * 15 :]
+        refuse(reason, formats=scaled)
     for word, reason in (
         (0, "model: row and shape differ"),
         (2, "model: row and shape differ"),
