@@ -12,7 +12,7 @@ import pytest
 from tests import layer_steps
 from tests.layer_steps import SHAPES
 
-CASES = 12
+CASES = 40
 
 
 @pytest.mark.parametrize("op", layer_steps.LAYER_OPS)

@@ -29,7 +29,7 @@ from tests.contracts.harness import Reverted
 from tests.machine_steps import Walked
 from tests.steps import World
 
-#: Different lanes of 150 random steps of each op, at least.
+#: Different lanes of 200 random steps of each op, at least.
 KINDS = {34: 8, 35: 15, 36: 50, 43: 10, 49: 15}
 
 
@@ -38,7 +38,7 @@ def test_a_lane_is_worth_the_same_on_chain(op: int) -> None:
     """Rule: INNER-40, INNER-41, INNER-42, INNER-43, INNER-44, INNER-45, INNER-46"""
     draw = random.Random(op)
     seen: Counter[int] = Counter()
-    for number in range(150):
+    for number in range(200):
         case = machine_steps.make_case(draw, op)
         seen[machine_steps.check(case, number)] += 1
     assert len(seen) >= KINDS[op]
