@@ -1,4 +1,4 @@
-"""The real model, loaded once, and tiny models written once."""
+"""Kernels compiled once, the real model loaded once, and tiny models written once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from pathlib import Path
 import pytest
 
 from oyez.engines.exact.gguf import open_gguf
+from oyez.engines.exact.library import Library
 from oyez.engines.exact.locate import find_model
 from oyez.engines.exact.weights import Model, load_model
 from tests.unit.engine import tiny
+from tests.unit.engine.compiled import open_library
+
+
+@pytest.fixture(scope="session")
+def library() -> Library:
+    return open_library()
 
 
 @pytest.fixture(scope="session")

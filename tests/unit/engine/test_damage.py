@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oyez.engines.exact import build
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.engine import verify_vocabulary
 from oyez.engines.exact.gguf import parse_gguf
@@ -59,11 +58,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         name: tiny.write_model(folder / f"{index}.gguf", sizes).read_bytes()
         for index, (name, sizes) in enumerate(FILES.items())
     }
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return Library(build.build_library())
 
 
 @st.composite

@@ -25,11 +25,6 @@ from tests.kernel_driver.rows import KINDS
 
 
 @pytest.fixture(scope="module")
-def library() -> Library:
-    return Library(build.build_library())
-
-
-@pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("driver")
     return str(build_driver(folder / "driver", build.find_compiler(), ["-O1"]))

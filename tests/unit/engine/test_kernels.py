@@ -33,11 +33,6 @@ TEXT = (
 TEXT_LOGITS = "aef1b231cac96d7c9c08452cb89a9046e341c6b10766237d2eb14c3a30fae235"
 
 
-@pytest.fixture(scope="session")
-def library() -> Library:
-    return Library(build.build_library())
-
-
 def paths(library: Library) -> tuple[int, ...]:
     return library.paths
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oyez.engines.exact import build, kernels, spec
+from oyez.engines.exact import kernels, spec
 from oyez.engines.exact.backend import Backend, Reference
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.library import PATHS, Library
@@ -18,11 +18,6 @@ from oyez.engines.exact.prefix_cache import PrefixCache
 from oyez.engines.exact.weights import Model, load_model
 from oyez.protocol.errors import Fatal, Invalid
 from tests.unit.engine import tiny
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return Library(build.build_library())
 
 
 def digest_of(model: Model, tokens: list[int]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oyez.engines.exact import build, find_model, known
+from oyez.engines.exact import find_model, known
 from oyez.engines.exact.backend import Backend, Reference
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.kernels import Kernels
@@ -23,11 +23,6 @@ from tests.unit.engine import floating
 FOLDER = Path(__file__).parents[2] / "vectors" / "models"
 ANSWERS: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text())
 MODELS: list[dict[str, Any]] = ANSWERS["models"]
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return Library(build.build_library())
 
 
 @pytest.mark.parametrize("plan", model_vectors.PLANS, ids=lambda plan: plan.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
 import os
@@ -15,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oyez.engines.exact import ExactEngine, build, engine, load_engine, packed_files, sources
+from oyez.engines.exact import ExactEngine, engine, load_engine, packed_files, sources
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.kernels import Kernels
-from oyez.engines.exact.library import Library
 from oyez.engines.exact.packed_files import PackedFiles
 from oyez.engines.exact.packed_layout import Loaded
 from oyez.engines.exact.tokens import build_vocabulary, parse_tokenizer_metadata
 from oyez.engines.exact.weights import Model, load_model
 from oyez.protocol.errors import Fatal, Invalid
 from tests.unit.engine import tiny
+from tests.unit.engine.compiled import open_library
 
 TOKENS = [(31 * i * i) % 256 for i in range(37)]
 
@@ -34,12 +33,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     open_library()
     monkeypatch.setenv("OYEZ_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "models"
-
-
-@functools.cache
-def open_library() -> Library:
-    path = sources.get_library_path()
-    return Library(path if path.exists() else build.build_library())
 
 
 def observe(loaded: ExactEngine) -> tuple[object, ...]:

@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oyez.engines.exact import ExactEngine, build, known, load_engine
+from oyez.engines.exact import ExactEngine, known, load_engine
 from oyez.engines.exact.backend import Backend, Reference
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.kernels import Kernels
-from oyez.engines.exact.library import Library
 from oyez.engines.exact.prefix_cache import PrefixCache
 from oyez.engines.exact.prefix_files import PrefixFiles
 from oyez.engines.exact.tokens import TokenizerMetadata, parse_tokenizer_metadata
 from oyez.engines.exact.weights import Model, load_model
 from oyez.protocol.types import Hash32
 from tests.unit.engine import tiny
+from tests.unit.engine.compiled import open_library
 
 PREFIX = tuple((7 * i * i + i) % 256 for i in range(20))
 SAMPLER = Hash32(b"\x05" * 32)
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 @functools.cache
 def read(path: Path) -> tuple[Kernels, TokenizerMetadata]:
     file = open_gguf(path)
-    return Kernels(Library(build.build_library()), load_model(file)), parse_tokenizer_metadata(file)
+    return Kernels(open_library(), load_model(file)), parse_tokenizer_metadata(file)
 
 
 def load(tiny_paths: dict[str, Path], folder: Path | None) -> ExactEngine:
@@ -108,7 +108,7 @@ def test_caches_give_their_lanes_and_take_them_back(
     Rule: ENGINE-33
     """
     model = tiny_models[name]
-    library = Library(build.build_library())
+    library = open_library()
     tokens = [(31 * i * i) % model.vocabulary for i in range(37)]
     backends: list[Backend] = [
         Reference(model),
@@ -270,7 +270,7 @@ print(found)
 
 def test_an_engine_is_loaded_with_a_folder(tiny_paths: dict[str, Path], folder: Path) -> None:
     """Rule: ENGINE-33."""
-    build.build_library()
+    open_library()
     load_engine(tiny_paths["plain"], sha256=None, prefixes=folder).open(PREFIX).settle()
     assert only_file(folder).exists()
     later = load_engine(tiny_paths["plain"], sha256=None, prefixes=folder)

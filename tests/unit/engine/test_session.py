@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oyez.engines.base import Engine
-from oyez.engines.exact import ExactEngine, build, known, load_engine, selftest, trace
+from oyez.engines.exact import ExactEngine, known, load_engine, selftest, trace
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.kernels import Kernels
-from oyez.engines.exact.library import Library
 from oyez.engines.exact.tokens import parse_tokenizer_metadata
 from oyez.engines.exact.weights import load_model
 from oyez.protocol import decoding, masks
@@ -24,6 +23,7 @@ from oyez.protocol.errors import Fatal
 from oyez.protocol.machine import Machine
 from oyez.protocol.types import Field, FieldType, Hash32, Role
 from oyez.protocol.vocabulary import Vocabulary
+from tests.unit.engine.compiled import open_library
 
 TOKENS = [72, 105, 299, 44, 32, 280, 120, 99, 0, 255]
 
@@ -181,7 +181,7 @@ def test_layer_roots_are_those_of_the_reference(
 @functools.cache
 def hashers() -> list[Kernels]:
     """Kernels with every kind of SHA-256 that this machine has."""
-    library, model = Library(build.build_library()), next(iter(selftest.build_models()))
+    library, model = open_library(), next(iter(selftest.build_models()))
     return [
         Kernels(library, model, threads=threads, sha=kind)
         for kind in library.sha_kinds

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oyez.engines.exact import build, shape, spec, tables
+from oyez.engines.exact import shape, spec, tables
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.gguf import open_gguf, parse_gguf
 from oyez.engines.exact.kernels import Kernels
@@ -26,11 +26,6 @@ SMALL = tiny.Shape(layers=1, vocabulary=280, mix=(TYPES.Q5_0, TYPES.F16, TYPES.Q
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return tiny.write_model(tmp_path_factory.mktemp("shape") / "m.gguf", SMALL).read_bytes()
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return Library(build.build_library())
 
 
 def parse(data: bytes) -> object:

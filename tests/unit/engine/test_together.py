@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 from oyez.derivation import calls, replay
 from oyez.derivation.calls import Calls
 from oyez.engines import base
-from oyez.engines.exact import ExactEngine, build
+from oyez.engines.exact import ExactEngine
 from oyez.engines.exact.gguf import open_gguf
 from oyez.engines.exact.kernels import Kernels
-from oyez.engines.exact.library import Library
 from oyez.engines.exact.prefix_cache import PrefixCache
 from oyez.engines.exact.session import BLOCK, FEW_TOKENS, share_out
 from oyez.engines.exact.tokens import parse_tokenizer_metadata
@@ -48,6 +47,7 @@ from oyez.testing.scripted import Mode, ScriptedEngine
 from tests import call_fuzz
 from tests.call_fuzz import World
 from tests.unit.engine import tiny
+from tests.unit.engine.compiled import open_library
 from tests.unit.protocol.actions import build_header
 
 CONTEXT = 900
@@ -63,7 +63,7 @@ def model_file() -> Path:
 @functools.cache
 def kernels(threads: int = 1) -> Kernels:
     model = load_model(open_gguf(model_file()))
-    return Kernels(Library(build.build_library()), model, threads=threads)
+    return Kernels(open_library(), model, threads=threads)
 
 
 @functools.cache

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oyez.engines.exact import build, load_engine, spec
+from oyez.engines.exact import load_engine, spec
 from oyez.engines.exact.backend import Reference
 from oyez.engines.exact.engine import ExactEngine, build_shape
 from oyez.engines.exact.gguf import open_gguf, parse_gguf
 from oyez.engines.exact.kernels import Kernels
-from oyez.engines.exact.library import Library
 from oyez.engines.exact.model_store import ModelStore, inspect_model
 from oyez.engines.exact.tokens import build_vocabulary, parse_tokenizer_metadata
 from oyez.engines.exact.traceable import verify_traceable
 from oyez.engines.exact.weights import load_model
 from oyez.protocol.errors import Invalid
 from tests.unit.engine import tiny
+from tests.unit.engine.compiled import open_library
 
 DEEP = tiny.Shape(layers=40, width=32, feed_forward=32, heads=2, kv_heads=1, vocabulary=280)
 WIDE = replace(DEEP, layers=1, heads=16, kv_heads=16, head_size=256)
@@ -36,7 +36,7 @@ def test_deep_and_wide_models_run(tmp_path: Path, sizes: tiny.Shape, message: st
     reference = Reference(model)
     residuals, lanes = reference.run(reference.new_cache(), tokens)
     logits = spec.compute_logits(model, residuals[-1, -1].astype(np.int64))
-    library = Library(build.build_library())
+    library = open_library()
     for kernel in library.paths:
         backend = Kernels(library, model, kernel)
         found = backend.run(backend.new_cache(), tokens)
