@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-import click
-
 from oyez.chain.deploy import ROOT
+from scripts.pages import build_command
 from tests.contracts.named_mutants import NAMED, Named
 from tests.contracts.step_mutants import STEPS
 
@@ -100,16 +99,7 @@ def _describe(mutant: Named) -> str:
     return f"- Mutant: `{mutant.path}`{target}, {change}; killed by `{mutant.test}`"
 
 
-@click.command(help=__doc__)
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is not current.")
-def main(check: bool) -> None:
-    """Write the page, or check it."""
-    text = build_page()
-    if check:
-        raise SystemExit(0 if PAGE.read_text("utf-8") == text else 1)
-    PAGE.write_text(text, encoding="utf-8")
-    click.echo(PAGE.relative_to(ROOT))
-
+main = build_command(PAGE, build_page, __doc__)
 
 if __name__ == "__main__":
     main()

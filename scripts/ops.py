@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from oyez.chain.deploy import ROOT
 from oyez.chain.step_contracts import VERIFIERS
 from oyez.protocol import inner, inner_frame
@@ -11,6 +9,7 @@ from oyez.protocol.constants import INNER_HEIGHT
 from oyez.protocol.inner import Layout, Region
 from oyez.protocol.inner_frame import Frame
 from oyez.protocol.types import ModelShape
+from scripts.pages import build_command
 
 PAGE = ROOT / "docs" / "spec" / "ops.md"
 HEAD = """# The ops of inner traces
@@ -85,16 +84,7 @@ def _build_row(index: int, layouts: list[Layout]) -> str:
     return f"| {first.op} | {first.name} | {first.type.name} | {places} | {kinds} | {verifier} |"
 
 
-@click.command(help=__doc__)
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is not current.")
-def main(check: bool) -> None:
-    """Write the page, or check it."""
-    text = build_page()
-    if check:
-        raise SystemExit(0 if PAGE.read_text("utf-8") == text else 1)
-    PAGE.write_text(text, encoding="utf-8")
-    click.echo(PAGE.relative_to(ROOT))
-
+main = build_command(PAGE, build_page, __doc__)
 
 if __name__ == "__main__":
     main()

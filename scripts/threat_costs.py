@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import click
-
 from oyez.chain.deploy import ROOT
+from scripts.pages import build_command
 
 PAGE = ROOT / "docs" / "threat-model.md"
 BEGIN, END = "<!-- costs -->\n", "<!-- end of costs -->\n"
@@ -61,16 +60,7 @@ def build_page(page: str) -> str:
     return before + BEGIN + build_table() + END + after
 
 
-@click.command(help=__doc__)
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is not current.")
-def main(check: bool) -> None:
-    """Write the page's table, or check it."""
-    page = PAGE.read_text(encoding="utf-8")
-    if check:
-        raise SystemExit(0 if build_page(page) == page else 1)
-    PAGE.write_text(build_page(page), encoding="utf-8")
-    click.echo(PAGE.relative_to(ROOT))
-
+main = build_command(PAGE, lambda: build_page(PAGE.read_text(encoding="utf-8")), __doc__)
 
 if __name__ == "__main__":
     main()

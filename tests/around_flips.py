@@ -6,12 +6,10 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from oyez.chain.devnet import Devnet
 from oyez.dispute.choosing import Spot
 from oyez.dispute.machine import RealMachine
-from oyez.dispute.trial import Trial
 from oyez.engines.exact.engine import ExactEngine
 from oyez.gas.disputes import DisputeWorld
 from oyez.protocol import inner, inner_kinds
@@ -86,15 +84,7 @@ def play_around(
         world = DisputeWorld(devnet, engine, action, inputs, HOUR)
         truth = world.derive()
         assert len(truth.executions) == len(inputs)
-        trial = Trial(
-            devnet,
-            world.chain,
-            world.deployment,
-            engine,
-            truth,
-            Path(home),
-            lambda _event, /, **_facts: None,
-        )
+        trial = world.open_trial(truth, home)
         if place is None:
             assert rng is not None
             spots = list(list_ends(rng, trial.machine, len(inputs)))

@@ -35,7 +35,7 @@ def damage_part(draw: random.Random, part: list[list[Any]]) -> None:
             part.remove(opening)
         case "dead":
             opening[0] = bytes(1_024) if not opening[0] else b""
-        case "swap" if len(part) > 1:
+        case "swap" if len(part) > 1 and part[0] != part[1]:
             part[0], part[1] = part[1], part[0]
         case _:
             part.append(opening)

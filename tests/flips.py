@@ -6,7 +6,6 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from oyez.chain.devnet import Devnet
 from oyez.dispute.choosing import Spot, Wish, find_spot
@@ -97,15 +96,7 @@ def count_flips(
     with Devnet(accounts=100) as devnet, tempfile.TemporaryDirectory(prefix="oyez-flips-") as home:
         world = DisputeWorld(devnet, engine, action, (data,))
         truth = world.derive()
-        trial = Trial(
-            devnet,
-            world.chain,
-            world.deployment,
-            engine,
-            truth,
-            Path(home),
-            lambda _event, /, **_facts: None,
-        )
+        trial = world.open_trial(truth, home)
         wanted = list_wanted(engine) if kinds is None else kinds
         spots = list(list_spots(trial.machine, truth.executions[0], prefix, place, wanted))
         counts = Counter[str]()

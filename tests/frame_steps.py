@@ -29,7 +29,7 @@ from tests import given_models
 from tests.contracts import harness
 from tests.contracts.harness import Contract, Reverted
 from tests.contracts.harness import World as Chain
-from tests.damage import flip
+from tests.damage import WAYS, damage_part, flip
 from tests.frame_calls import OPS
 from tests.frame_digests import Digests, Unknown
 from tests.manifests import random_manifest
@@ -292,10 +292,9 @@ def damage(draw: random.Random, case: Case) -> bytes:
     opened: list[list[Any]] = [[data, list(siblings)] for data, siblings in leaves]
     brought = list(preimages)
     ways = ["row", "another preimage"]
-    ways += ["bit", "node", "cut", "more", "missing", "twice", "dead"] if opened else []
+    ways += ["opening"] * len(WAYS) if opened else []
     ways += ["bits of a preimage", "no preimage", "cut preimage"] if brought else []
     way = draw.choice(ways)
-    one: list[Any] = draw.choice(opened) if opened else [b"", []]
     at = draw.randrange(len(brought)) if brought else 0
     match way:
         case "row":
@@ -308,21 +307,8 @@ def damage(draw: random.Random, case: Case) -> bytes:
             brought[at] = brought[at][:-1]
         case "no preimage" | "bits of a preimage" | "cut preimage":
             brought.pop(at)
-        case "bit" if one[0]:
-            one[0] = flip(draw, one[0])
-        case "node" if one[1]:
-            level = draw.randrange(len(one[1]))
-            one[1][level] = flip(draw, one[1][level])
-        case "cut" if one[1]:
-            one[1].pop()
-        case "more":
-            one[1].append(draw.randbytes(32))
-        case "missing":
-            opened.remove(one)
-        case "dead":
-            one[0] = bytes(1_024) if not one[0] else b""
         case _:
-            opened.append(one)
+            damage_part(draw, opened)
     return encode(step_proof.FRAME_TYPES, (opened, rows, hint, brought))
 
 

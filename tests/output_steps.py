@@ -24,7 +24,7 @@ from oyez.protocol.step import Address, ChunkLanes
 from oyez.protocol.trace import PAD_INT32, Chunk
 from tests.contracts import harness
 from tests.contracts.harness import Reverted
-from tests.damage import flip
+from tests.damage import WAYS, damage_part
 from tests.output_calls import HEIGHT, OPS
 from tests.output_chunks import Chunks, bench, is_read
 from tests.steps import Rows, SparseTree, World
@@ -188,31 +188,13 @@ def damage(draw: random.Random, case: Case) -> bytes:
     """Return a proof that opens something else than the step reads."""
     leaves, _, hint, _ = decode(_OUTPUT_TYPES, case.proof)
     part: list[list[Any]] = [[data, list(siblings)] for data, siblings in leaves]
-    kinds = ("bit", "node", "cut", "more", "missing", "extra", "dead", "swap", "row", "preimage")
-    kind = draw.choice(kinds)
+    kind = draw.choice((*WAYS, "row", "preimage"))
     rows: list[Any] = [(b"", [])] if kind == "row" else []
     preimages = [b"x"] if kind == "preimage" else []
-    opening: list[Any] = draw.choice(part) if part else [b"", []]
-    match kind:
-        case "row" | "preimage":
-            pass
-        case "bit" if opening[0]:
-            opening[0] = flip(draw, opening[0])
-        case "node" if opening[1]:
-            at = draw.randrange(len(opening[1]))
-            opening[1][at] = flip(draw, opening[1][at])
-        case "cut" if opening[1]:
-            opening[1].pop()
-        case "more" if part:
-            opening[1].append(draw.randbytes(32))
-        case "missing" if part:
-            part.remove(opening)
-        case "dead" if part:
-            opening[0] = bytes(1_024) if not opening[0] else b""
-        case "swap" if len(part) > 1 and part[0] != part[1]:
-            part[0], part[1] = part[1], part[0]
-        case _:
-            part.append(opening if part else [bytes(1_024), [bytes(32)] * HEIGHT])
+    if kind in WAYS and part:
+        damage_part(draw, part)
+    elif kind in WAYS:
+        part.append([bytes(1_024), [bytes(32)] * HEIGHT])
     return encode(_OUTPUT_TYPES, (part, rows, hint, preimages))
 
 

@@ -177,6 +177,21 @@ class DisputeWorld(MeteredChain):
         found = history.fetch_history(self.chain, self.deployment)
         return derive(reader, found, found.batches[0], self.engine)
 
+    def open_trial(
+        self, truth: Truth, home: str, report: Callable[[str], None] = lambda _: None
+    ) -> Trial:
+        """Return the trial of lies about the batch; `home` keeps what is signed, no log is."""
+        return Trial(
+            self.devnet,
+            self.chain,
+            self.deployment,
+            self.engine,
+            truth,
+            Path(home),
+            lambda _event, /, **_facts: None,
+            report,
+        )
+
 
 def build_action(prefix: int = PREFIX, words: int = WORDS, size: int = INPUT) -> Manifest:
     """Return an action whose one call is long and decides in every way there is.
@@ -339,16 +354,7 @@ def play(
         report("running the call")
         world = DisputeWorld(devnet, engine, action, inputs)
         truth = world.derive()
-        trial = Trial(
-            devnet,
-            world.chain,
-            world.deployment,
-            engine,
-            truth,
-            Path(home),
-            lambda _event, /, **_facts: None,
-            report,
-        )
+        trial = world.open_trial(truth, home, report)
         number = truth.batch.number
         last, execution = len(truth.executions) - 1, truth.executions[-1]
         spots = [find_spot(trial.machine, number, last, execution, Wish(kind)) for kind in kinds]

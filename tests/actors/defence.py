@@ -8,6 +8,7 @@ end: so the duel comes down to one lane of the output matrix.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 from oyez.dispute.falsify import FalseInner
 from oyez.dispute.machine import RealMachine
@@ -76,7 +77,8 @@ class Defence:
 def defend(engine: ExactEngine, truth: Truth, lie: FalseRun) -> tuple[Defence, Truth]:
     """Return the lie's traces, and its result as one that a player may hold."""
     held = replace(truth, executions=lie.executions, result=lie.result)
-    contrary: ExactEngine = lie.engine  # type: ignore[assignment]  # it passes on all that an ExactEngine has
+    # it passes on all that an ExactEngine has
+    contrary = cast(ExactEngine, lie.engine)
     outer = OuterTraces(contrary, held)
     true_outer = OuterTraces(engine, truth)
     number = truth.batch.number
