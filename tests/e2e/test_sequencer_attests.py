@@ -261,6 +261,23 @@ def test_where_it_is_needed_it_comes_before_the_proposal(
     assert actor.log.named("refused") == []
 
 
+def test_of_several_closed_batches_the_next_alone_is_attested(
+    strict: EnclaveWorld, tmp_path: Path
+) -> None:
+    """Rule: SEQ-34
+
+    A later one's parent is not there yet.
+    """
+    action, actor = publish(strict), start(strict, tmp_path)
+    for text in (b"one", b"two"):
+        call(strict, action, text)
+        strict.rollup.close_batch()
+    actor.run()
+    told = [(e, f["batch"]) for e, f in actor.log.lines if e in ("attested", "proposed")]
+    assert told == [("attested", 1), ("proposed", 1), ("attested", 2), ("proposed", 2)]
+    assert flags(strict) == [True, True]
+
+
 def test_where_it_is_needed_and_missing_the_sequencer_waits_for_its_time(
     strict: EnclaveWorld, tmp_path: Path
 ) -> None:

@@ -11,8 +11,9 @@ from oyez.chain.duel_states import Leaf
 from oyez.dispute import choosing, lanes
 from oyez.dispute.choosing import Spot, Wish
 from oyez.dispute.falsify import PatchedTree, falsify, falsify_record, flip_lane
+from oyez.dispute.trial import FIRST_MARK
 from oyez.protocol import inner, inner_kinds, trace
-from oyez.protocol.constants import LAST_SLOT, RECORD_HEIGHT
+from oyez.protocol.constants import CHUNKS_PER_RECORD, LAST_SLOT, RECORD_HEIGHT
 from oyez.protocol.errors import Invalid
 from oyez.protocol.inner_frame import Frame, get_record, layout_frame
 from oyez.protocol.step import FILLER, read_lane
@@ -52,6 +53,19 @@ def test_one_lane_and_no_other_changes(kind: ChunkType, seed: int) -> None:
     assert lanes.find_first_lane(Leaf(int(kind), raw), Leaf(int(kind), chunk.data)) == lane
     others = [i for i in range(KINDS[kind]) if i != lane]
     assert all(read_lane(kind, raw, i) == read_lane(kind, chunk.data, i) for i in others)
+
+
+def test_lies_about_one_record_are_several_records() -> None:
+    """Rule: INNER-81
+
+    One about a number that it hashes marks a lane behind those that lies may be about themselves.
+    """
+    tree = batch().machine.open_inner(1, get_record(0, Frame.ENTRY))
+    first = (1 << tree.height) - CHUNKS_PER_RECORD
+    direct = [falsify_record(tree, first, lane)[0] for lane in range(16)]
+    deeper = [falsify_record(tree, 1, 0, mark=FIRST_MARK + at)[0] for at in range(16)]
+    roots = {lie.record_root for lie in (*direct, *deeper)}
+    assert len(roots) == 32
 
 
 @pytest.mark.parametrize("kind", KINDS)
