@@ -369,6 +369,7 @@ def meet(
 
     The older side is the sequencer's, the newer HONEST's or LIAR's; `liars` is LIAR's inner tree.
     """
+    assert lie.proposal != truth.proposal, "the lie says what is true of this batch"
     older, newer = (lie, truth) if liar_first else (truth, lie)
     arena.pass_time(100)
     post(arena, older, SEQUENCER)

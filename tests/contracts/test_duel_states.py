@@ -29,8 +29,8 @@ from tests.contracts.harness import SEQUENCER, encode_call
 from tests.contracts.on_chain import OnChain
 from tests.devnet import Anvil
 
-#: A byte that the toy never comes to, whatever the node's batch hash is.
-FALSE = (2, 3, 1_000, 255)
+#: A number that the toy never comes to, in the chunk that is part of a record.
+FALSE = (4_080, 9, 40_000)
 
 
 class NodeArena(OnChain, Arena):
@@ -57,10 +57,7 @@ def content_of(side: Side) -> Content:
 
 @pytest.fixture
 def fight() -> tuple[Play, Bout]:
-    arena = make_arena(HONEST, LIAR)
-    truth = make_side(toy.run(arena.batch_hash, 6))
-    lie = make_side(toy.run(arena.batch_hash, 6, FALSE))
-    return meet(arena, truth, lie, liar_first=True)
+    return meet_in(make_arena(HONEST, LIAR), record=2)
 
 
 def test_hashes_are_those_that_the_game_keeps(fight: tuple[Play, Bout]) -> None:
@@ -190,8 +187,14 @@ def test_what_stands_is_read_at_a_block(node: Anvil) -> None:
 
 
 def meet_on(node: Anvil) -> tuple[Play, Bout]:
+    """Each time over another batch hash; every one makes a first record."""
     arena = NodeArena(node)
     arena.staked(SEQUENCER, HONEST, LIAR)
+    return meet_in(arena, record=0)
+
+
+def meet_in(arena: Arena, record: int) -> tuple[Play, Bout]:
+    """A lie of the sequencer's in this record."""
     truth = make_side(toy.run(arena.batch_hash, 6))
-    lie = make_side(toy.run(arena.batch_hash, 6, FALSE))
+    lie = make_side(toy.run(arena.batch_hash, 6, (record, *FALSE)))
     return meet(arena, truth, lie, liar_first=True)
