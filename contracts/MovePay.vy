@@ -3,7 +3,7 @@
 """
 @title MovePay
 @notice Pays those who moved against a loser: a fixed amount a move, at most a quarter of the loser's
-        slashed stake in all. The rest of the stake was burned. Anyone claims for the movers; the
+        slashed stake in all. The rest of the stake is lost. Anyone claims for the movers; the
         winner's proposer gets nothing as such, so a liar who plays both sides loses three quarters.
 @dev Rollup credits each quarter to DuelGame once, at the slash; DuelGame sends it here.
 """

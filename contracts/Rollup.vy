@@ -5,7 +5,8 @@
 @notice Assertions about batches, the stakes behind them, and the append-only log of final roots.
         The sequencer proposes; anyone finalizes what stood undisputed for the challenge window;
         anyone reads fields and receipts by proof. Nobody owns a parameter, nothing is paused.
-@dev Balance >= stakes + credits always, equal unless ether was forced in. Trusts Inbox for batches.
+@dev Balance >= stakes + credits always; what exceeds them (slashed, or forced in) anyone may burn.
+     Trusts Inbox for batches.
      Any staker may post a sibling of a living child; which of them lies only DuelGame decides.
      It is the zero address until duels exist: then nothing is defeated, and a fork stays open.
 """
@@ -26,8 +27,8 @@ implements: IRollup
 initializes: forks
 initializes: assertions[forks := forks]
 initializes: attestations[assertions := assertions]
-initializes: credits
 initializes: stakes
+initializes: credits[stakes := stakes]
 initializes: trace
 # the log of final roots
 exports: (
@@ -51,10 +52,9 @@ exports: (
 )
 # who stands behind it
 exports: (stakes.stake, stakes.total_stakes)
-# what it owes
-exports: (credits.credit, credits.total_credits, credits.withdraw)
+# what it owes, and what it owes nobody
+exports: (credits.credit, credits.total_credits, credits.withdraw, credits.burn)
 
-GAME: immutable(address)
 SEQUENCER_GRACE: immutable(uint256)
 # seconds after its opening in which only the sequencer may propose a batch first
 FIRST_CHILD_SECONDS: immutable(uint256)
@@ -96,10 +96,10 @@ def __init__(
         staticcall IModelRegistry(models).curator() == empty(address)
         or staticcall IModelRegistry(models).delay() >= challenge_window
     ), "rollup: models change too fast"
-    GAME = game
     SEQUENCER_GRACE = sequencer_grace
     FIRST_CHILD_SECONDS = staticcall IInbox(inbox).max_batch_seconds() + sequencer_grace
     stakes.__init__(stake, response_window)
+    credits.__init__(game)
     trace.__init__()
     assertions.__init__(inbox)
     attestations.__init__(enclave_registry, needs_enclave)
@@ -310,11 +310,11 @@ def mark_void(id: bytes32):
 def defeat(id: bytes32):
     """
     @notice Strike an assertion that lost, and slash its proposer once: a quarter is credited to the
-            game for move pay, the rest is burned. Its descendants can never be final.
+            game for move pay, the rest is left to `burn`. Its descendants can never be final.
     @custom:rule ROLLUP-11
     @param id A PENDING assertion; a moot duel defeats nobody.
     """
-    assert msg.sender == GAME, "rollup: game only"
+    assert msg.sender == credits.GAME, "rollup: game only"
     word: uint256 = assertions.records[id].word
     assert word & c.M8 == c.STATUS_PENDING, "rollup: nothing to defeat"
 
@@ -334,7 +334,7 @@ def lock(staker: address, id: bytes32):
     @param staker The champion.
     @param id A PENDING assertion; of a fork a stake champions no other.
     """
-    assert msg.sender == GAME, "rollup: only the game locks"
+    assert msg.sender == credits.GAME, "rollup: only the game locks"
     assert assertions.records[id].word & c.M8 == c.STATUS_PENDING, "rollup: nothing to champion"
 
     stakes._lock(staker, assertions.records[id].parent, id)
@@ -346,7 +346,7 @@ def unlock(staker: address):
     @notice Take a stake back from a duel that is over; never reverts for a slashed one.
     @param staker The champion.
     """
-    assert msg.sender == GAME, "rollup: only the game unlocks"
+    assert msg.sender == credits.GAME, "rollup: only the game unlocks"
 
     stakes._unlock(staker)
 
@@ -358,7 +358,7 @@ def slash(staker: address):
     @custom:rule ROLLUP-7
     @param staker The champion; one slashed before loses nothing more.
     """
-    assert msg.sender == GAME, "rollup: only the game slashes"
+    assert msg.sender == credits.GAME, "rollup: only the game slashes"
 
     self._slash(staker)
 
@@ -399,7 +399,7 @@ def settings() -> IRollup.Settings:
     """
     return IRollup.Settings(
         inbox=assertions.INBOX.address,
-        game=GAME,
+        game=credits.GAME,
         challenge_window=forks.WINDOW,
         response_window=stakes.DELAY,
         sequencer_grace=SEQUENCER_GRACE,
@@ -433,16 +433,14 @@ def _check_first(parent: bytes32, opened_at: uint256) -> bool:
 @internal
 def _slash(staker: address):
     """
-    @dev Slash once: a quarter is credited to the game, which pays the moves of duels from it, the
-         rest is burned.
+    @dev Slash once: a quarter is credited to the game, which pays the moves of duels from it; the
+         rest belongs to nobody from now on.
     """
     taken: uint256 = stakes._slash(staker)
     if taken == 0:
         return
     pay: uint256 = taken // c.MOVE_PAY_SHARE
 
-    credits._add(GAME, pay)
+    credits._add(pay)
 
     log IRollup.StakeSlashed(staker=staker, amount=taken, burned=taken - pay)
-
-    raw_call(c.GRAVE, b"", value=taken - pay, max_outsize=0)

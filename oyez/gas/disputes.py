@@ -8,10 +8,9 @@ tree heights. The same again over a random model of a billion weights (`random_m
 
 from __future__ import annotations
 
-import random
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from oyez.chain import contracts, deploy
@@ -25,29 +24,14 @@ from oyez.engines import exact
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.step_rows import prove_engine
 from oyez.gas import detection, random_model
+from oyez.gas.long_calls import AROUND_INPUTS, build_action, build_around, build_input
 from oyez.gas.metered import MeteredChain
 from oyez.protocol import inner, inner_kinds
-from oyez.protocol.constants import INNER_HEIGHT, MAX_LITERAL_TOKENS, UPGRADE_IMMUTABLE
+from oyez.protocol.constants import INNER_HEIGHT, MAX_LITERAL_TOKENS
 from oyez.protocol.errors import Fatal
 from oyez.protocol.inner_frame import Frame, layout_frame
-from oyez.protocol.manifest import build_constants, encode_manifest
-from oyez.protocol.manifest_layout import GUARD_TARGET, OpCode, compute_json_bytes
-from oyez.protocol.types import (
-    ZERO_HASH,
-    BatchNumber,
-    CellKind,
-    Expression,
-    Field,
-    FieldType,
-    Hash32,
-    Manifest,
-    Op,
-    Role,
-    SeedRule,
-    Segment,
-    SegmentKind,
-    Status,
-)
+from oyez.protocol.manifest import encode_manifest
+from oyez.protocol.types import BatchNumber, Hash32, Manifest, Status
 from oyez.reader import Reader
 
 #: What each may cost at most.
@@ -58,16 +42,8 @@ BUDGETS = {
     "openings_max": 16_384,
     "detect_ratio": 1.5,
 }
-#: Constant tokens of the long call's prompt, bytes of its input, most output tokens, and how many
-#: tokens the constant ones are drawn from.
-PREFIX, INPUT, OUTPUT, WORDS = 1_500, 400, 40, 40_000
 #: What the result says of a random model.
 SHAPE = ("layers", "width", "feed_forward", "heads", "kv_heads", "head_size", "vocabulary")
-#: Of the calls of which the last one's ends are disputed, and their most output tokens.
-AROUND_INPUTS = (b"good: ~^ 7?",) * 2
-MAX_OUTPUT = 80
-#: 0.8 in Q16: at a temperature every kind lives.
-TEMPERATURE = 52_429
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,88 +169,6 @@ class DisputeWorld(MeteredChain):
         )
 
 
-def build_action(prefix: int = PREFIX, words: int = WORDS, size: int = INPUT) -> Manifest:
-    """Return an action whose one call is long and decides in every way there is.
-
-    Args:
-        prefix: constant tokens of its prompt, drawn from those below `words`.
-        words: at least 301.
-        size: bytes of its input.
-    """
-    fields = (
-        Field(
-            b"mood",
-            FieldType.ENUM,
-            Role.WRITES,
-            b"bad",
-            options=(b"bad", b"good", b"goodish"),
-            biases=(0, 0, 1 << 16),
-        ),
-        Field(b"note", FieldType.STRING, Role.WRITES, b"", limit=12),
-        Field(b"score", FieldType.INTEGER, Role.WRITES, 0, low=-9_000, high=9_000, digits=5),
-    )
-    draw = random.Random(1)
-    literals = tuple(draw.randrange(300, words) for _ in range(prefix))
-    return Manifest(
-        model=0,
-        cell_kind=CellKind.SHARED,
-        upgrade_delay=UPGRADE_IMMUTABLE,
-        temperature=TEMPERATURE,
-        seed_rule=SeedRule.BATCH,
-        seed=ZERO_HASH,
-        max_input=size,
-        output_tokens=OUTPUT,
-        fixed_positions=prefix + OUTPUT,
-        fields=fields,
-        segments=(Segment(SegmentKind.LITERAL, literals), Segment(SegmentKind.INPUT)),
-        constants=build_constants(fields, []),
-        expressions=(),
-        name=b"dispute",
-        description=b"",
-        state_bytes=compute_json_bytes(fields),
-        output_bytes=0,
-        hash=ZERO_HASH,
-    )
-
-
-def build_input(size: int = INPUT) -> bytes:
-    """Return bytes that make about as many tokens."""
-    draw = random.Random(2)
-    return bytes(draw.choice(b"~^`|@#%&*+=?/<>$!;") for _ in range(size))
-
-
-def build_around() -> Manifest:
-    """Return an action whose call, on a cell that was stored, has every kind around its tokens."""
-    draft = build_action(prefix=8)
-    tags = Field(
-        b"tags", FieldType.ARRAY, Role.WRITES, (), element=FieldType.BOOLEAN, limit=0, items=3
-    )
-    total = Field(b"total", FieldType.INTEGER, Role.COMPUTE, 0, low=0, high=10**6, digits=7)
-    fields = (*draft.fields, tags, total)
-    constants = build_constants(fields, [1])
-    one = constants.index(1)
-    grow = (Op(OpCode.OLD, 4), Op(OpCode.CONST, one), Op(OpCode.ADD))
-    grows = (Op(OpCode.NEW, 4), Op(OpCode.OLD, 4), Op(OpCode.GT))
-    segments = (
-        *draft.segments[:1],
-        Segment(SegmentKind.STATE),
-        Segment(SegmentKind.INPUT),
-        Segment(SegmentKind.CALLER),
-    )
-    state = compute_json_bytes(fields)
-    return replace(
-        draft,
-        temperature=0,
-        fields=fields,
-        constants=constants,
-        expressions=(Expression(4, grow), Expression(GUARD_TARGET, grows)),
-        segments=segments,
-        output_tokens=MAX_OUTPUT,
-        fixed_positions=8 + state + 42 + MAX_OUTPUT,
-        state_bytes=state,
-    )
-
-
 def list_around() -> list[str]:
     """Return every kind of the records around a call's tokens."""
     layouts = [layout_frame(frame, INNER_HEIGHT) for frame in Frame]
@@ -297,8 +191,8 @@ def measure(report: Callable[[str], None] = lambda _: None) -> Measured:
     if not isinstance(engine, ExactEngine):
         raise Fatal("the exact engine is needed")
     played = merge(
-        play(engine, list_wanted(engine), report=report),
-        play(engine, list_around(), build_around(), AROUND_INPUTS, report=report),
+        play_all(engine, list_wanted(engine), report=report),
+        play_all(engine, list_around(), build_around(), AROUND_INPUTS, report=report),
     )
     ratio = detection.measure_ratio(engine, report)
     return Measured(**asdict(played), detect_ratio=ratio, wide=measure_wide(report=report))
@@ -318,7 +212,7 @@ def measure_wide(
     prefix = min(plan.position // 2, MAX_LITERAL_TOKENS)
     action = build_action(prefix, plan.vocabulary, plan.position - prefix)
     inputs = (build_input(plan.position - prefix),)
-    played = play(engine, list_wanted(engine), action, inputs, report=report)
+    played = play_all(engine, list_wanted(engine), action, inputs, report=report)
     stated = {name: value for name, value in asdict(engine.shape).items() if name in SHAPE}
     report("timing detection beside the random model")
     ratio = detection.estimate_ratio(engine, backend.time_block())
@@ -326,16 +220,37 @@ def measure_wide(
 
 
 def merge(first: Played, second: Played) -> Played:
-    """Return what two plays over different kinds take together."""
+    """Return what two plays take together; of a kind in both the dearer one counts."""
+    resolve = first.gas_resolve | second.gas_resolve
     return Played(
         moves_max=max(first.moves_max, second.moves_max),
         gas_move_max=max(first.gas_move_max, second.gas_move_max),
-        gas_resolve=first.gas_resolve | second.gas_resolve,
+        gas_resolve={
+            kind: max(gas, first.gas_resolve.get(kind, 0)) for kind, gas in resolve.items()
+        },
         gas_duel_honest=max(first.gas_duel_honest, second.gas_duel_honest),
-        op_kinds=[*first.op_kinds, *second.op_kinds],
+        op_kinds=list(dict.fromkeys([*first.op_kinds, *second.op_kinds])),
         op_kinds_proven=first.op_kinds_proven | second.op_kinds_proven,
         openings_max=max(first.openings_max, second.openings_max),
     )
+
+
+def play_all(
+    engine: ExactEngine,
+    kinds: list[str],
+    action: Manifest | None = None,
+    inputs: Sequence[bytes] | None = None,
+    *,
+    report: Callable[[str], None] = lambda _: None,
+) -> Played:
+    """Play all of these kinds beside each other, then the dearest as the only lie of its fork.
+
+    Beside others a lie is not the first to make what duels of one fork share.
+    """
+    together = play(engine, kinds, action, inputs, report=report)
+    dearest = max(together.gas_resolve, key=lambda kind: together.gas_resolve[kind])
+    report(f"{dearest} once more, as the only lie")
+    return merge(together, play(engine, [dearest], action, inputs, report=report))
 
 
 def play(

@@ -170,7 +170,7 @@ class Match:
         a, b = self.champions[0], self.champions[1]
         return "inner", self.game.build_inner(self.duel, a, b, choice, below)
 
-    def resolve(self, side: int, kind: str) -> int:
+    def resolve(self, side: int) -> int:
         """Have the lane recomputed, with a side's own trees; return the lane."""
         shown = [(leaf.type, leaf.raw) for leaf in self.leaves]
         lane = toy.find_lane(shown[0], shown[1])
@@ -185,7 +185,7 @@ class Match:
             self.open_inputs(lane),
         )
         who = self.sides[side].champion
-        event = self._move(kind, build, who)
+        event = self._move("resolve", build, who)
         assert isinstance(event, game_events.Resolved)
         self.bout = event.state
         self.bout_movers.append(self.address(who))

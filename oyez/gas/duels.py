@@ -173,9 +173,9 @@ def measure(devnet: Devnet) -> Measured:
     second = world.post(-2, SECOND, KNIGHTS[SECOND], genesis)
     third = world.post(-3, THIRD, KNIGHTS[THIRD], genesis)
     beaten = [(world.match(first, truth), 1), (world.match(truth, second), 0)]
-    for kind, (match, mine) in zip(("resolve, first slash of all", "resolve"), beaten, strict=True):
+    for match, mine in beaten:
         world.rival = match.sides[1 - mine].proposer
-        check = beat(world, match, mine, kind)
+        check = beat(world, match, mine)
     silent = world.match(truth, third)
     silence(world, silent)
     world.pass_time(WINDOW_SECONDS)
@@ -207,7 +207,7 @@ def measure(devnet: Devnet) -> Measured:
     )
 
 
-def beat(world: DuelWorld, match: Match, mine: int, kind: str) -> int:
+def beat(world: DuelWorld, match: Match, mine: int) -> int:
     """Play until the lie's champion is out; return what the step's own check costs."""
     match.open(HONEST)
     match.descend()
@@ -215,7 +215,7 @@ def beat(world: DuelWorld, match: Match, mine: int, kind: str) -> int:
     match.commit(1, world.fetch_time)
     match.fight()
     check, _ = world.measure_call(duelling.build_check(world.toy, match, mine, LANE), ANYONE)
-    if match.resolve(mine, kind) != LANE:
+    if match.resolve(mine) != LANE:
         raise Fatal("the measured lie is in another lane than was meant")
     return check
 

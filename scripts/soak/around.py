@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oyez.engines.exact.loading import load_engine
-from oyez.gas.disputes import AROUND_INPUTS, build_around
+from oyez.gas.long_calls import AROUND_INPUTS, build_around
 from scripts.soak.part import Block, Part, Result
 from tests.around_flips import play_around
 from tests.contracts.test_step_model import tiny

@@ -1,8 +1,7 @@
 """For each invariant a change that breaks it, and the one test that must notice.
 
 `make soak PART=invariants` applies each alone, compiles, and runs that test; `make test` holds the
-texts to the contracts and the tests to their tags (tests/contracts/test_named_mutants.py). Those
-of one-step proofs are in step_mutants.py.
+texts to the contracts, the tests to their tags. Those of one-step proofs are in step_mutants.py.
 """
 
 from __future__ import annotations
@@ -258,6 +257,13 @@ NAMED = (
         "amount: uint256 = self.balance - books.escrow - books.credits",
         "amount: uint256 = self.balance - books.credits",
         f"{HERE}test_money.py::test_forced_ether_is_burned_and_books_stay",
+    ),
+    rollup(
+        "Invariant 33",
+        "credits",
+        "amount: uint256 = self.balance - stakes.total - self._credit(GAME)",
+        "amount: uint256 = self.balance - stakes.total",
+        f"{HERE}test_stakes.py::test_the_rest_of_a_slashed_stake_is_burned_by_anyone_whenever",
     ),
     rollup(
         "Invariant 34",

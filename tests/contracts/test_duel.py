@@ -245,6 +245,6 @@ def test_a_resolution_with_too_little_gas_decides_nothing() -> None:
             assert arena.game.alive(play.key) == (1, 1)
         else:
             break
-    assert given[20] < gas < 400_000
+    assert given[10] < gas < 400_000
     assert arena.rollup.stake(LIAR).status == 2
     assert arena.rollup.stake(HONEST).status == 1

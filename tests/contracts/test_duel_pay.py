@@ -155,6 +155,7 @@ def test_one_stake_pays_a_quarter_at_most(arena: Arena) -> None:
         arena.check_solvent()
     assert arena.pay.credit(WORKER) == QUARTER
     assert arena.pay.drawn(LIAR) == QUARTER
+    arena.rollup.burn()
     assert arena.balance(GRAVE) - grave == ETHER - QUARTER
     arena.pay.withdraw(WORKER, sender=WORKER)
     assert arena.balance(arena.pay.address) == 0

@@ -203,6 +203,7 @@ def see_fork(bench: EntryBench, action_id: bytes, head: bytes) -> None:
     bench.see(rollup, "lock", bench.address(GUEST), truth, who=GAME)
     bench.see(rollup, "unlock", bench.address(GUEST), who=GAME)
     bench.see(rollup, "defeat", lie, who=GAME)
+    bench.see(rollup, "burn")
     bench.see(rollup, "mark_void", child)
     bench.see(rollup, "slash", bench.address(GUEST), who=GAME)
     bench.see(rollup, "stake", bench.address(GUEST))

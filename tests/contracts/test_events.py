@@ -58,13 +58,14 @@ def test_every_declared_event_is_logged() -> None:
     world.rollup.defeat(lie, sender=GAME)
     world.rollup.mark_void(above)
     world.rollup.withdraw(GAME, sender=GAME)
+    world.rollup.burn()
     world.rollup.transfer_sequencer(STRANGER, sender=SEQUENCER)
 
     declared = {
         entry["name"] for abi in world.abis.values() for entry in abi if entry["type"] == "event"
     }
     assert declared - world.seen == set()
-    assert len(declared) == 20
+    assert len(declared) == 21
 
 
 def test_the_consumers_event_is_logged() -> None:

@@ -59,7 +59,7 @@ class Forks(RuleBasedStateMachine):
         self.rollup = self.world.rollup
         self.wallet = self.world.deploy("tests/contracts/Attacker.vy")
         assert self.wallet.address == WALLET
-        self.forced = self.drawn = 0
+        self.forced = self.drawn = self.burned = 0
         genesis = Node(self.rollup.final_id(0), None, 0, bytes(20), 0, 0, 0, 0, FINAL)
         self.model = Model([genesis], finals=[genesis])
         self.grave = self.world.balance(GRAVE)
@@ -245,6 +245,7 @@ class Forks(RuleBasedStateMachine):
             [
                 "withdraw_stake",
                 "withdraw",
+                "burn",
                 "deposit_stake",
                 "cancel_withdrawal",
                 "request_withdrawal",
@@ -276,6 +277,18 @@ class Forks(RuleBasedStateMachine):
         if self.attempt(reason, "withdraw", STRANGER, sender=GAME):
             self.drawn += owed
 
+    @rule()
+    def burn(self) -> None:
+        """Anyone burns what slashes left, and what was forced in."""
+        rest = self.rest()
+        reason = None if rest else "rollup: nothing to burn"
+        if self.attempt(reason, "burn", sender=STRANGER):
+            assert self.world.event("SlashedBurned") == {"amount": rest}
+            self.burned += rest
+
+    def rest(self) -> int:
+        return self.model.slashes * ETHER * 3 // 4 + self.forced - self.burned
+
     @rule(who=st.sampled_from(ACTORS), rest=st.sampled_from([0, D - 1]))
     def withdraw_before_the_slash(self, who: bytes, rest: int) -> None:
         """A liar asks for his stake in the very block of a lie, or before: he is held or idle."""
@@ -293,7 +306,7 @@ class Forks(RuleBasedStateMachine):
     def reorg(self, moves: list[tuple[bytes, int]], seconds: int) -> None:
         """What was proposed, slashed and final is undone; the same moves come in another order."""
         mark = self.world.evm.snapshot()
-        kept = copy.deepcopy(self.model), self.forced, self.drawn
+        kept = copy.deepcopy(self.model), self.forced, self.drawn, self.burned
         clock = self.world.now, self.world.block, self.world.prevrandao
         for who, content in moves:
             self.extend(who, content)
@@ -301,7 +314,7 @@ class Forks(RuleBasedStateMachine):
         self.finalize_next()
         self.assertions_and_log_agree()
         self.world.evm.revert(mark)
-        self.model, self.forced, self.drawn = kept
+        self.model, self.forced, self.drawn, self.burned = kept
         self.world.now, self.world.block, self.world.prevrandao = clock
         self.world.pass_time(seconds)
         for who, content in moves[::-1]:
@@ -361,9 +374,8 @@ class Forks(RuleBasedStateMachine):
         assert self.rollup.total_stakes() == live * ETHER
         assert self.rollup.credit(GAME) == self.model.slashes * ETHER // 4 - self.drawn
         owed = self.rollup.total_stakes() + self.rollup.total_credits()
-        assert self.world.balance(self.rollup.address) == owed + self.forced
-        burned = self.world.balance(GRAVE) - self.grave
-        assert burned == self.model.slashes * ETHER * 3 // 4
+        assert self.world.balance(self.rollup.address) == owed + self.rest()
+        assert self.world.balance(GRAVE) - self.grave == self.burned
         self.world.solvent()
 
 

@@ -169,7 +169,7 @@ def test_a_defeat_strikes_the_assertion_and_takes_the_stake_once(
         "amount": ETHER,
         "burned": ETHER * 3 // 4,
     }
-    assert world.balance(GRAVE) - grave == ETHER * 3 // 4
+    assert world.balance(GRAVE) == grave
     assert world.rollup.credit(GAME) == world.rollup.total_credits() == ETHER // 4
     assert world.rollup.total_stakes() == 0
     assert world.rollup.status(lie) == 3
@@ -247,17 +247,51 @@ def test_an_empty_fork_opens_again(world: World, ballot: bytes) -> None:
     assert world.rollup.final_id(1) == truth
 
 
+def test_the_rest_of_a_slashed_stake_is_burned_by_anyone_whenever(
+    world: World, ballot: bytes
+) -> None:
+    """Invariant 33: the game's quarter stays, and so do stakes. Rule: ROLLUP-29"""
+    rollup, grave = world.rollup, world.balance(GRAVE)
+    with reverts("rollup: nothing to burn"):
+        rollup.burn(sender=STRANGER)
+    stake(world)
+    stake(world, STRANGER)
+    close_batch_of(world, ballot)
+    with reverts("rollup: nothing to burn"):
+        rollup.burn(sender=STRANGER)
+    rollup.defeat(propose(world, rollup.final_id(0), make_proposal()), sender=GAME)
+    rollup.burn(sender=STRANGER)
+
+    assert world.event("SlashedBurned") == {"amount": ETHER * 3 // 4}
+    assert world.balance(GRAVE) - grave == ETHER * 3 // 4
+    assert world.balance(rollup.address) == ETHER + ETHER // 4
+    with reverts("rollup: nothing to burn"):
+        rollup.burn(sender=STRANGER)
+    rollup.slash(STRANGER, sender=GAME)
+    assert rollup.credit(GAME) == ETHER // 2
+    rollup.withdraw(AUTHOR, sender=GAME)
+    assert world.balance(rollup.address) == ETHER * 3 // 4
+    rollup.burn(sender=AUTHOR)
+    assert world.balance(GRAVE) - grave == ETHER * 3 // 2
+    assert world.balance(rollup.address) == 0
+
+
 def test_the_game_draws_its_credit(world: World, ballot: bytes) -> None:
     """Rule: ROLLUP-14"""
     stake(world)
     close_batch_of(world, ballot)
+    assert world.rollup.credit(GAME) == world.rollup.total_credits() == 0
+    with reverts("rollup: no credit"):
+        world.rollup.withdraw(AUTHOR, sender=GAME)
     world.rollup.defeat(propose(world, world.rollup.final_id(0), make_proposal()), sender=GAME)
     before = world.balance(AUTHOR)
     world.rollup.withdraw(AUTHOR, sender=GAME)
 
     assert world.event("CreditWithdrawn") == {"owner": GAME, "to": AUTHOR, "amount": ETHER // 4}
     assert world.balance(AUTHOR) - before == ETHER // 4
-    assert world.rollup.total_credits() == world.balance(world.rollup.address) == 0
+    assert world.rollup.total_credits() == world.rollup.credit(GAME) == 0
+    assert world.rollup.credit(CALLER) == 0
+    assert world.balance(world.rollup.address) == ETHER * 3 // 4
     for who in (GAME, CALLER):
         with reverts("rollup: no credit"):
             world.rollup.withdraw(AUTHOR, sender=who)

@@ -248,6 +248,7 @@ def test_both_sides_cost_three_quarters_of_a_stake() -> None:
     assert stage.board.slashed == [stage.adversaries[0].stakes[0]]
     assert stage.report.done[accomplice, "pay_duel"] == 1
     assert 0 < arena.pay.credit(accomplice) <= ETHER // 4
+    arena.rollup.burn()
     assert arena.balance(GRAVE) == ETHER - ETHER // 4
 
 

@@ -34,7 +34,7 @@ class OutOfGasCaller(Liar):
         for act in pending:
             if act.contract == "game" and act.name != "commit":
                 for _ in range(3):
-                    gas = self.rng.randrange(25_000, 300_000)
+                    gas = self.rng.randrange(25_000, 150_000)
                     yield replace(act, sender=self.stakes[0], gas=gas)
 
 
