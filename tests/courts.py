@@ -91,7 +91,8 @@ def open_batch(batch: RealBatch) -> Court:
     engine = batch.engine
     listed = deploy.ListedModel(engine.model_root, engine.shape)
     world = World(harness.settings(models=(listed,), proof=prove_engine(engine)))
-    world.actions.publish(encode_manifest(batch.action), sender=AUTHOR)
+    for manifest in batch.manifests.values():
+        world.actions.publish(encode_manifest(manifest), sender=AUTHOR)
     return Court(batch, world, world.parts["StepTable"])
 
 

@@ -7,7 +7,7 @@ lie comes in; a duel ends there.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,10 +20,12 @@ from oyez.protocol.codec import keccak
 from oyez.protocol.inner_frame import Frame, get_record, layout_frame
 from oyez.protocol.manifest_encode import build_constants
 from oyez.protocol.manifest_layout import GUARD_TARGET, OpCode
+from oyez.protocol.schema import encode_type
 from oyez.protocol.state import State
 from oyez.protocol.types import (
     ZERO_HASH,
     Cell,
+    CellKind,
     Code,
     Expression,
     Field,
@@ -35,6 +37,7 @@ from oyez.protocol.types import (
     Role,
     Segment,
     SegmentKind,
+    Value,
 )
 from tests.contracts.test_step_model import tiny
 from tests.courts import Court, open_batch
@@ -45,6 +48,8 @@ OTHER = Hash32(keccak(b"another"))
 STEP = 60
 #: What the total may be at most; then the second call overflows, or its guard does not hold.
 OVERFLOWS, GUARDED = 2 * STEP - 1, 10 * STEP
+#: Seconds from the announcement of an upgrade to it.
+DELAY = 86_400
 NOTE = Field(b"note", FieldType.STRING, Role.WRITES, b"none", limit=4)
 
 
@@ -71,14 +76,64 @@ def build_action(engine: Any, most: int) -> Manifest:  # Any: an engine
     )
 
 
-@functools.cache
-def open_court(most: int) -> Court:
-    """Return the court of four calls on one cell: accepted, not accepted, refused, not accepted."""
+def build_versions(engine: Any) -> tuple[Manifest, Manifest]:  # Any: an engine
+    """Return an action on named cells before and after an upgrade.
+
+    A field goes and one comes; the one that moves has the type of that which goes, and its place.
+    """
+    first = Field(b"first", FieldType.INTEGER, Role.COMPUTE, 0, low=0, high=999, digits=3)
+    second = replace(first, name=b"second")
+    came = Field(b"came", FieldType.BOOLEAN, Role.KEPT, False)
+    kept = replace(first, role=Role.KEPT, initial=7)
+    constants = build_constants((first, second, NOTE), [1, STEP])
+    build = functools.partial(
+        build_short_action,
+        engine,
+        cell_kind=CellKind.NAMED,
+        upgrade_delay=DELAY,
+        output_tokens=18,
+        fixed_positions=3 + 18,
+    )
+    old = build(
+        fields=(first, second, NOTE),
+        constants=constants,
+        expressions=tuple(
+            Expression(at, (Op(OpCode.OLD, at), Op(OpCode.CONST, one), Op(OpCode.ADD)))
+            for at, one in enumerate(map(constants.index, (1, STEP)))
+        ),
+    )
+    return old, build(fields=(came, kept, NOTE))
+
+
+def run_mixed(most: int) -> RealBatch:
+    """Run four calls on one cell: accepted, not accepted, refused, not accepted."""
     engine = tiny("mixed")[0]
     # a text that greedy tokens do not spell byte by byte
     long = next(t for t in engine.vocabulary.tokens if t is not None and len(t) > 1 and t.isalnum())
     inputs = [long, b"and more", b"\n", b"a third"]
-    return open_batch(RealBatch(engine, build_action(engine, most), inputs))
+    return RealBatch(engine, build_action(engine, most), inputs)
+
+
+def run_upgraded() -> RealBatch:
+    """Run a call on each of two cells, and one on the first of them after an upgrade."""
+    engine = tiny("mixed")[0]
+    old, new = build_versions(engine)
+    cells, versions = [b"one", b"two", b"one"], [old, old, new]
+    return RealBatch(engine, old, [b"a day"] * 3, cells=cells, versions=versions)
+
+
+@functools.cache
+def open_court(name: str) -> Court:
+    """Return the court of one of `COURTS`."""
+    return open_batch(COURTS[name]())
+
+
+#: What each court is about.
+COURTS: Mapping[str, Callable[[], RealBatch]] = {
+    "overflows": functools.partial(run_mixed, OVERFLOWS),
+    "guarded": functools.partial(run_mixed, GUARDED),
+    "upgraded": run_upgraded,
+}
 
 
 @dataclass(frozen=True)
@@ -93,12 +148,12 @@ class Liar:
     region: str
     make: Callable[[CallFacts, Court], CallFacts | InnerLeaves]
     call: int = 0
-    most: int = GUARDED
+    court: str = "guarded"
 
 
 def write_false(liar: Liar) -> InnerLeaves:
     """Return the inner trace as the liar has it."""
-    here = open_court(liar.most)
+    here = open_court(liar.court)
     machine = here.batch.machine
     index = min(liar.call, len(here.batch.executions) - 1)
     facts = machine.open_call(1, index).facts
@@ -175,9 +230,39 @@ def _cut_input(facts: CallFacts, here: Court) -> InnerLeaves:
 
 
 def _drop_neighbours(facts: CallFacts, here: Court) -> CallFacts:
-    """Write the state as if the call's cell had been alone before, and another had come."""
-    after = _build_other(facts)
+    """Write the state as if the call's cell were alone in it."""
+    key = facts.prologue.cell_key
+    cell = facts.after.get(key)
+    assert cell is not None
+    after = State.empty().with_cell(key, cell, facts.manifest.fields)
     return replace(_epilogue(facts, state_root=after.root), after=after)
+
+
+def _keep_nothing(facts: CallFacts, here: Court) -> CallFacts:
+    return _prologue(facts, values=tuple(field.initial for field in facts.manifest.fields))
+
+
+def _forget_migration(facts: CallFacts, here: Court) -> CallFacts:
+    """Read the stored values as if the new manifest's fields stood there."""
+    came, *rest = _get_stored(facts)
+    return _prologue(facts, values=(bool(came), *rest))
+
+
+def _migrate_by_place(facts: CallFacts, here: Court) -> CallFacts:
+    """Keep what has a field of its type in its place, whatever that is called."""
+    assert facts.previous is not None
+    old, new = facts.previous.fields, facts.manifest.fields
+    values = tuple(
+        value if encode_type(was) == encode_type(field) else field.initial
+        for value, was, field in zip(_get_stored(facts), old, new, strict=True)
+    )
+    return _prologue(facts, values=values)
+
+
+def _get_stored(facts: CallFacts) -> tuple[Value, ...]:
+    cell = facts.before.get(facts.prologue.cell_key)
+    assert cell is not None
+    return cell.values
 
 
 def _read_other(facts: CallFacts, here: Court) -> CallFacts:
@@ -223,9 +308,12 @@ LIARS = (
         "migration that keeps nothing",
         Frame.STATE,
         "value",
-        lambda facts, _: _forget(facts),
-        call=1,
+        _keep_nothing,
+        call=2,
+        court="upgraded",
     ),
+    Liar("forgotten migration", Frame.STATE, "value", _forget_migration, call=2, court="upgraded"),
+    Liar("migration by place", Frame.STATE, "value", _migrate_by_place, call=2, court="upgraded"),
     Liar("valid tokens that are not greedy", Frame.PROMPT, "cursor", _spell),
     Liar("cut input", Frame.ENTRY, "input", _cut_input),
     Liar(
@@ -247,7 +335,7 @@ LIARS = (
         "cell_after",
         lambda facts, _: _receipt(facts, fee=facts.epilogue.receipt.fee + 1),
     ),
-    Liar("overflow accepted", Frame.OUTPUT, "output_head", _accept, call=1, most=OVERFLOWS),
+    Liar("overflow accepted", Frame.OUTPUT, "output_head", _accept, call=1, court="overflows"),
     Liar("guard ignored", Frame.OUTPUT, "output_head", _accept, call=1),
     Liar(
         "path of another cell",
@@ -263,7 +351,7 @@ LIARS = (
         _read_other,
         call=1,
     ),
-    Liar("dropped neighbour", Frame.ROOTS, "path_end", _drop_neighbours),
+    Liar("dropped neighbour", Frame.ROOTS, "depth", _drop_neighbours, call=1, court="upgraded"),
     Liar(
         "receipts of another batch",
         Frame.ROOTS,
@@ -291,8 +379,3 @@ LIARS = (
         lambda facts, _: _epilogue(facts, state_root=OTHER),
     ),
 )
-
-
-def _forget(facts: CallFacts) -> CallFacts:
-    initial = tuple(field.initial for field in facts.manifest.fields)
-    return _prologue(replace(facts, previous=facts.manifest), values=initial)

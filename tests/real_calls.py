@@ -55,7 +55,12 @@ PARENT = codec.keccak(GENESIS)
 
 
 class RealBatch:
-    """Batch 1 of calls of one action, run by a real engine: results, outer trees, machine."""
+    """Batch 1 of calls of one action, run by a real engine: results, outer trees, machine.
+
+    Attributes:
+        action: that was published first.
+        manifests: of all its versions, by their hashes.
+    """
 
     def __init__(
         self,
@@ -64,14 +69,26 @@ class RealBatch:
         inputs: Sequence[bytes],
         prevrandao: int = 7,
         cells: Sequence[bytes] = (),
+        versions: Sequence[Manifest] = (),
     ) -> None:
-        """Run the calls; `cells` names the cell of each, of an action whose cells have names."""
+        """Run the calls.
+
+        Args:
+            engine: of the model.
+            action: whose calls they are.
+            inputs: one a call.
+            prevrandao: of the batch.
+            cells: the name of each call's cell, of an action whose cells have names.
+            versions: what each call runs under, of an action that is upgraded between them.
+        """
         self.engine = engine
         self.action = action
         names = cells or [b""] * len(inputs)
+        versions = versions or [action] * len(inputs)
+        self.manifests = {manifest.hash: manifest for manifest in (action, *versions)}
         entries = [
-            build_entry(action, at, input=data, cell=name)
-            for at, (data, name) in enumerate(zip(inputs, names, strict=True))
+            build_entry(action, at, input=data, cell=name, manifest_hash=version.hash)
+            for at, (data, name, version) in enumerate(zip(inputs, names, versions, strict=True))
         ]
         header = build_header(entries, prevrandao=prevrandao)
         self.batch = Batch(header, codec.compute_batch_hash(header), tuple(entries))
@@ -87,7 +104,7 @@ class RealBatch:
             state=State.empty(),
             header=header,
             executions=self.executions,
-            manifests={action.hash: action},
+            manifests=self.manifests,
             outbox_root=assertions.compute_empty_outbox_root(),
         )
         self.traces = OuterTraces(engine, self)
@@ -102,11 +119,10 @@ class RealBatch:
         return State.empty(), self.batch, self.executions
 
     def collect(self, entries: Sequence[Entry]) -> dict[Hash32, Manifest]:
-        return {self.action.hash: self.action}
+        return dict(self.manifests)
 
     def fetch_manifest(self, manifest_hash: Hash32) -> Manifest:
-        assert manifest_hash == self.action.hash
-        return self.action
+        return self.manifests[manifest_hash]
 
     def list_records(self, call: int) -> Iterator[int]:
         """Yield the records of layers and samplers of a call, in order."""
