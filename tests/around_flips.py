@@ -14,11 +14,69 @@ from oyez.engines.exact.engine import ExactEngine
 from oyez.gas.disputes import DisputeWorld
 from oyez.protocol import inner, inner_kinds
 from oyez.protocol.inner_frame import Frame, get_record, layout_frame
-from oyez.protocol.types import Manifest
+from oyez.protocol.manifest import build_constants
+from oyez.protocol.manifest_layout import GUARD_TARGET, OpCode, compute_json_bytes
+from oyez.protocol.types import (
+    Code,
+    Expression,
+    Field,
+    FieldType,
+    Manifest,
+    Op,
+    Role,
+    Segment,
+    SegmentKind,
+)
 from tests.flips import check
+from tests.real_calls import build_short_action
 
 #: Seconds in which all calls of a batch are sent.
 HOUR = 3_600
+#: What a tiny model's calls of `build_ends` end in, by the inputs that make it so.
+ENDS = {
+    Code.NONE: b"a day",
+    Code.COMPUTE: b"far",
+    Code.GUARD: b"worker",
+    Code.OUT_OF_TOKENS: b"the end",
+    Code.BAD_INPUT: b"\n",
+    Code.CONTEXT_OVERFLOW: b"x" * 40,
+}
+#: Most tokens of an output: enough for a number of three digits.
+OUTPUT = 10
+
+
+def build_ends(engine: ExactEngine) -> Manifest:
+    """Return an action on one cell whose calls end in all ways that there are, by their inputs.
+
+    The model writes a number of days: 0 does not pass the guard, three digits are too many weeks,
+    and four do not end in time.
+    """
+    days = Field(b"n", FieldType.INTEGER, Role.WRITES, 7, low=0, high=9_999, digits=4)
+    weeks = Field(b"part", FieldType.INTEGER, Role.COMPUTE, 0, low=0, high=99, digits=2)
+    fields = days, weeks
+    constants = build_constants(fields, [7])
+    divide = (Op(OpCode.NEW, 0), Op(OpCode.CONST, constants.index(7)), Op(OpCode.DIV))
+    literals = (65, 66, 67)
+    return build_short_action(
+        engine,
+        fields=fields,
+        constants=constants,
+        expressions=(Expression(1, divide), Expression(GUARD_TARGET, (Op(OpCode.NEW, 0),))),
+        segments=(
+            Segment(SegmentKind.LITERAL, literals),
+            Segment(SegmentKind.STATE),
+            Segment(SegmentKind.INPUT),
+        ),
+        max_input=40,
+        output_tokens=OUTPUT,
+        fixed_positions=len(literals) + compute_json_bytes(fields) + OUTPUT,
+    )
+
+
+def list_inputs(count: int) -> list[bytes]:
+    """Return inputs of calls that end in all ways by turns; the last call is accepted."""
+    inputs = tuple(ENDS.values())
+    return [inputs[at % len(inputs)] for at in reversed(range(count))]
 
 
 def list_living(machine: RealMachine, call: int, frame: Frame) -> dict[str, list[Spot]]:

@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from oyez.protocol.types import Code
+from scripts.soak import around
 from scripts.soak.part import Block, Part, Result
 from scripts.soak.progress import run_part
 from scripts.soak.registry import PARTS
+from tests import around_flips
+from tests.contracts.test_step_model import tiny
+from tests.real_calls import RealBatch
 
 ROOT = Path(__file__).resolve().parents[3]
+#: Ends that only calls of the attested profile come to.
+ATTESTED = ("BUSY", "NONDETERMINISTIC")
 TINY = {"calls": 30, "manifests": 40, "trees": 2, "adversaries": 2}
 
 
@@ -27,6 +34,18 @@ def test_the_same_seed_gives_the_same_counts(name: str, tmp_path: Path) -> None:
     first = run_tiny(name, 7, tmp_path / "a")
     assert run_tiny(name, 7, tmp_path / "b") == first
     assert run_tiny(name, 8, tmp_path / "a") != first
+
+
+def test_a_full_batch_ends_in_all_ways_and_its_last_call_is_accepted() -> None:
+    engine = tiny("mixed")[0]
+    inputs = around_flips.list_inputs(around.FULL)
+
+    executions = RealBatch(engine, around_flips.build_ends(engine), inputs).executions
+
+    met = Counter(execution.code for execution in executions)
+    assert {code for code in met if met[code] >= 40} == set(around_flips.ENDS)
+    assert executions[-1].code is Code.NONE
+    assert set(met) == {code for code in Code if code.name not in ATTESTED}
 
 
 class Cut(Exception):
