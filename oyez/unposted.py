@@ -97,7 +97,8 @@ def _fetch(url: str, asked: dict[str, str]) -> dict[str, Any] | str:  # Any: JSO
             f"the sequencer's service does not answer at {url} ({type(error).__name__}): "
             "leave --sequencer out, or correct it"
         ) from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        # a ValueError: a number of more digits than Python reads
         raise _malformed(url) from error
     if not isinstance(document, dict):
         raise _malformed(url)

@@ -16,6 +16,8 @@ from typing import Any
 #: exit codes of docs/spec/cli.md without interruptions, which nobody sends here
 CODES = {0, 1, 2, 3, 4}
 
+#: More digits than Python reads as a number.
+LONG = "9" * 4_301
 TEXTS = (
     *("", " ", "-", "--", "0", "-1", "1", "2", "1.5", "1e9", "nan", "inf", "0x", "0xzz", "one"),
     *(
@@ -30,6 +32,7 @@ TEXTS = (
         "x" * 5_000,
     ),
     *("99999999999999999999999", "18446744073709551615", "18446744073709551616", "../..", "/", "."),
+    *("9" * 21, "9" * 4_300, LONG, f"-{LONG}", f"token:{LONG}", f"logit-row:1:{LONG}"),
     *("0x" + "00" * 32, "0x" + "ff" * 32, "0x" + "ab" * 20, "0x" + "aB" * 20, "ff" * 32, "null"),
 )
 URLS = (
@@ -49,6 +52,7 @@ URLS = (
         "http://127.0.0.1:9\n",
         "//x",
         "http:x",
+        f"http://127.0.0.1:{LONG}",
     ),
 )
 JSON_VALUES: tuple[Any, ...] = (  # Any: JSON
@@ -70,6 +74,7 @@ JSON_VALUES: tuple[Any, ...] = (  # Any: JSON
         {},
     ),
     *("0x" + "f" * 80, "0x" + "00" * 32, "0x" + "00" * 319, [None], {"code": 3}, [[]], "\ud800"),
+    *("0x" + "f" * 5_000, 10**4_000),
     *("0x" + "ff" * 1_000, {"number": "0x1"}, [{"topics": []}], "latest"),
 )
 ERRORS: tuple[Any, ...] = (  # Any: JSON
@@ -84,6 +89,7 @@ ERRORS: tuple[Any, ...] = (  # Any: JSON
 )
 BODIES = (
     *(b"", b"null", b"[]", b"{}", b"7", b'"x"', b"{", b"\xff\xfe", b"<html>", b"[" * 5_000, b"NaN"),
+    *(LONG.encode(), f'{{"result": {LONG}}}'.encode()),
     *(b'{"result": NaN}', b'{"jsonrpc": "2.0"}', b'{"result": {"a": ' * 3_000, b"\0" * 100),
 )
 
@@ -177,6 +183,10 @@ class Drawer:
             lambda: ["engine", "run", "--tokens", file()],
             lambda: ["attest", "check", file(), "--collateral", file(), "--at", text()],
             lambda: ["enclave", rng.choice(["list", "workload", "register"])],
+            lambda: ["enclave", "register", "--model-index", text()],
+            lambda: ["enclave", "keep", "--once", "--collateral", file(), "--margin", text()],
+            lambda: ["dispute", "sim", "--call", call, "--flip", text()],
+            lambda: ["engine", "run", "--tokens", file(), "--threads", text(), "--batch", text()],
             lambda: ["enclave", rng.choice(["verify", "revoke", "allow", "forbid"]), text()],
             lambda: ["enclave", "keep", "--once", "--collateral", file(), "--fmspc", text()],
             lambda: ["key", "show"],

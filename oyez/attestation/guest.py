@@ -71,6 +71,20 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def _is_socket(endpoint: str) -> bool:
+    """Tell a socket's path from an http URL; anything else is Fatal."""
+    wrong = f"{endpoint} is no address of an agent: give a socket's path or http://..."
+    try:
+        parts = urlsplit(endpoint)
+        # a port may be no number, or have more digits than Python reads
+        is_usable = parts.scheme == "" or (parts.scheme == "http" and parts.port != 0)
+    except ValueError as error:
+        raise Fatal(wrong) from error
+    if not is_usable or (parts.scheme and not parts.hostname):
+        raise Fatal(wrong)
+    return parts.scheme == ""
+
+
 class DstackGuest:
     """A guest of dstack, or the simulated platform's agent.
 
@@ -80,10 +94,7 @@ class DstackGuest:
     def __init__(self, endpoint: str) -> None:
         """Take the agent's address: a socket's path or an http URL of this machine."""
         self._endpoint = endpoint
-        parts = urlsplit(endpoint)
-        self._is_socket = parts.scheme == ""
-        if not self._is_socket and (parts.scheme != "http" or not parts.hostname):
-            raise Fatal(f"{endpoint} is no address of an agent: give a socket's path or http://...")
+        self._is_socket = _is_socket(endpoint)
 
     def fetch_quote(self, report_data: bytes) -> bytes:
         """Return a quote over 64 bytes; see `Guest`."""

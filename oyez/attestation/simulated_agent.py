@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from oyez import decimals
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.simulated_quote import (
     COMPOSE,
@@ -207,12 +208,12 @@ def _build_handler(
             if method is None:
                 self._answer(404, {"error": f"no {self.path} here: GetQuote and Info alone"})
                 return
-            size = self.headers.get("Content-Length", "")
-            if not (size.isascii() and size.isdigit() and int(size) <= MAX_BODY):
+            size = decimals.decode_decimal(self.headers.get("Content-Length", ""))
+            if size is None or size > MAX_BODY:
                 self._answer(413, {"error": f"a body of at most {MAX_BODY} bytes"})
                 return
             try:
-                request = json.loads(self.rfile.read(int(size)) or b"{}")
+                request = json.loads(self.rfile.read(size) or b"{}")
                 if not isinstance(request, dict):
                     raise Invalid("ENCLAVE-2", "the body is no JSON object")
                 found = method(request)

@@ -37,6 +37,8 @@ UNUSABLE = (
     UnicodeError,
 )
 
+#: Characters of the longest quantity: 0x and 32 bytes.
+MAX_QUANTITY = 66
 _ERROR = bytes.fromhex("08c379a0")
 _PANIC = bytes.fromhex("4e487b71")
 
@@ -141,6 +143,8 @@ class Chain:
             except OSError as error:
                 # requests' own errors are OSErrors; others are of files it is told to read
                 raise self._down(error) from error
+            except ValueError as error:
+                raise Temporary(f"{self.rpc} answered a number too long: use another") from error
             else:
                 break
         if not isinstance(answer, dict):
@@ -329,6 +333,8 @@ def _parse(reader: Callable[[Any], T], answer: Any) -> T:  # Any: JSON
 
 
 def _quantity(text: str) -> int:
+    if len(text) > MAX_QUANTITY:
+        raise ValueError("more than 32 bytes")
     return int(text, 16)
 
 

@@ -129,7 +129,14 @@ def _read_keystore(
             document,
             _encode_password(password),  # type: ignore[arg-type]  # a str would be taken as Latin-1
         )
-    except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        NotImplementedError,
+        OverflowError,  # more rounds than the hash counts
+    ):
         raise Fatal(
             f"cannot open the keystore {path}: wrong password, or the file is damaged"
         ) from None

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from oyez import decimals
 from oyez.protocol.errors import Invalid
 from oyez.protocol.types import CallId, Hash32
 
@@ -101,9 +102,8 @@ def decode_hex(text: str) -> bytes | None:
 
 def decode_call_id(text: str) -> CallId | None:
     """Return a call id, None when the text is none."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 20:
-        return None
-    return CallId(int(text)) if int(text) <= MAX_CALL_ID else None
+    number = decimals.decode_decimal(text)
+    return CallId(number) if number is not None and number <= MAX_CALL_ID else None
 
 
 def read_file(path: Path) -> bytes:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from oyez.chain.deployment import Deployment
     from oyez.chain.tdx import Registered, TdxRegistry
 
+#: A manifest names its model in 16 bits.
+MAX_MODEL_INDEX = 65_535
+
 
 @click.group()
 def enclave() -> None:
@@ -69,7 +72,7 @@ def _find_registered(registry: TdxRegistry, deployment: Deployment, signer: Addr
 )
 @click.option(
     "--model-index",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MAX_MODEL_INDEX),
     default=0,
     show_default=True,
     help="Which of the deployment's models the enclave runs.",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from oyez import decimals
 from oyez.dispute.traces import InnerTree
 from oyez.protocol import inner, inner_kinds, trace
 from oyez.protocol.constants import LAST_SLOT
@@ -55,6 +56,8 @@ class Traces(Protocol):
         ...
 
 
+#: Characters of a text that is no wish which are told.
+SHOWN = 80
 #: Kinds of records that a number may stand in.
 What = Literal["layer", "sampler"] | Frame
 
@@ -67,10 +70,12 @@ def parse_wish(text: str) -> Wish:
 
     Rule: INNER-83
     """
-    kind, *numbers = text.split(":")
-    if len(numbers) > 2 or not all(part.isdecimal() and part.isascii() for part in numbers):
-        raise Invalid("INNER-83", f"{text!r} is not OP[:POSITION[:LANE]]: such as query-row:12:0")
-    position, lane, *_ = (*(int(part) for part in numbers), None, None)
+    kind, *parts = text.split(":")
+    numbers = [decimals.decode_decimal(part) for part in parts]
+    if len(numbers) > 2 or None in numbers:
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+        raise Invalid("INNER-83", f"{shown!r} is not OP[:POSITION[:LANE]]: such as query-row:12:0")
+    position, lane, *_ = (*numbers, None, None)
     return Wish(kind.lower().replace("-", " ").replace("_", " "), position, lane)
 
 

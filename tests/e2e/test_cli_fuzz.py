@@ -19,7 +19,7 @@ from oyez.chain import keys
 from oyez.chain.delivery import Delivery
 from oyez.client import Client
 from oyez.protocol.types import Hash32
-from tests.cli_fuzz import CODES, Case, Changer, Drawer
+from tests.cli_fuzz import CODES, LONG, Case, Changer, Drawer
 from tests.local_rollup import LocalRollup, build_counter
 from tests.rpc_proxy import RpcProxy
 
@@ -75,6 +75,8 @@ def build_files(folder: Path, rollup: LocalRollup, rpc: str) -> list[Path]:
         "other.bin": build_counter(name=b"other"),
         "text.yaml": b"action: [",
         "key.json": b'{"crypto": {"kdf": "scrypt"}, "version": 3}',
+        "long.json": f"[{LONG}]".encode(),
+        "long.yaml": f"limits: {{input_bytes: {LONG}}}".encode(),
     }
     for name, data in texts.items():
         (folder / name).write_bytes(data)
@@ -84,6 +86,7 @@ def build_files(folder: Path, rollup: LocalRollup, rpc: str) -> list[Path]:
         "rpc": {"rpc": "x"},
         "chain": {"chain_id": 5},
         "late": {"deployment_block": 10**30},
+        "later": {"deployment_block": 10**4_000},
         "swapped": {
             "contracts": {**document["contracts"], "Inbox": document["contracts"]["Rollup"]}
         },

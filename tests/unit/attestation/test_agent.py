@@ -99,8 +99,8 @@ def test_nothing_else_is_answered(loopback: str) -> None:
     ):  # fmt: skip
         status, answer = post(loopback, "/GetQuote", body)
         assert (status, list(answer)) == (400, ["error"]), body
-    assert post(loopback, "/GetQuote", b"", **{"Content-Length": "4097"})[0] == 413
-    assert post(loopback, "/GetQuote", b"", **{"Content-Length": "-1"})[0] == 413
+    for size in ("4097", "-1", "9" * 4_301):
+        assert post(loopback, "/GetQuote", b"", **{"Content-Length": size})[0] == 413
     assert len(DstackGuest(loopback).fetch_quote(DATA)) > 4_000
 
 
@@ -180,7 +180,8 @@ def test_an_agent_that_is_not_there_is_waited_for(tmp_path: Path, loopback: str)
             DstackGuest(address).fetch_quote(DATA)
     with pytest.raises(Temporary, match=r"refused GetQuote \(404\)"):
         DstackGuest(f"{loopback}/elsewhere").fetch_quote(DATA)
-    for address in ("https://127.0.0.1", "ftp://x", "http://"):
+    ports = [f"http://127.0.0.1:{port}" for port in ("x", "0", "65536", "9" * 4_301)]
+    for address in ("https://127.0.0.1", "ftp://x", "http://", "http://[", *ports):
         with pytest.raises(Fatal, match="no address of an agent"):
             DstackGuest(address)
 

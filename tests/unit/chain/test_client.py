@@ -84,6 +84,14 @@ def test_an_answer_that_is_no_json_is_temporary() -> None:
         chain.fetch_block()
 
 
+def test_a_quantity_has_at_most_32_bytes() -> None:
+    chain, _ = build_chain(lambda _method, _params: "0x" + "f" * 64)
+    assert chain.fetch_balance(SOMEONE) == 2**256 - 1
+    chain, _ = build_chain(lambda _method, _params: "0x1" + "0" * 64)
+    with pytest.raises(Temporary, match="malformed"):
+        chain.fetch_balance(SOMEONE)
+
+
 def test_a_revert_carries_the_contracts_words() -> None:
     data = "0x08c379a0" + eth_abi.abi.encode(["string"], ["inbox: fee too low"]).hex()
 

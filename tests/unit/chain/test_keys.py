@@ -61,8 +61,18 @@ def test_a_keystore_opens_with_its_password_alone(tmp_path: Path) -> None:
         write_keystore(path, SECRET, "another", iterations=2)
 
 
+LONG = f"""{{"version": 3, "crypto": {{
+    "cipher": "aes-128-ctr", "cipherparams": {{"iv": "{"00" * 16}"}}, "ciphertext": "00",
+    "kdf": "pbkdf2", "kdfparams":
+        {{"c": {"9" * 21}, "dklen": 32, "prf": "hmac-sha256", "salt": "00"}}, "mac": "00"}}}}"""
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "7", "null", "{}", '{"version": 3}', '{"version": 3, "crypto": {}}']
+    "text",
+    [
+        *("", "{", "[]", "7", "null", "{}", '{"version": 3}', '{"version": 3, "crypto": {}}'),
+        *(LONG, "9" * 4_301),
+    ],
 )
 def test_a_damaged_keystore_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "key.json"
