@@ -13,7 +13,7 @@ from pathlib import Path
 _INBOX = ("test_queue", "test_inbox", "test_batches", "test_inbox_edges", "test_inbox_machine")
 _ROLLUP = (
     *("test_rollup", "test_branches", "test_forks", "test_stakes", "test_proofs"),
-    *("test_rollup_edges", "test_rollup_machine"),
+    *("test_rollup_edges", "test_attestations", "test_rollup_machine"),
 )
 _DUEL = (
     *("test_duel_deploy", "test_duel_rules", "test_duel_clock", "test_duel_phases"),

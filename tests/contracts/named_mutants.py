@@ -311,7 +311,7 @@ NAMED = (
         '        abi_encode(staker, method_id=method_id("slash(address)")),\n'
         "        revert_on_failure=False,\n"
         "    )",
-        f"{HERE}test_duel.py::test_a_resolution_with_too_little_gas_decides_nothing",
+        f"{HERE}test_duel_starved.py::test_a_resolution_with_too_little_gas_decides_nothing",
     ),
     game(
         "Invariant 40",

@@ -8,6 +8,7 @@ from eth_utils.address import to_canonical_address
 
 from oyez.protocol.errors import Fatal
 from oyez.protocol.types import Address
+from tests.contracts.duelling import Arena
 from tests.contracts.harness import Reverted, World, decode_event
 from tests.devnet import Anvil
 
@@ -50,7 +51,7 @@ class OnChain(World):
         except Fatal as error:
             raise Reverted(read_reason(error)) from error
         if not view:
-            receipt = self._send(call, sender)
+            receipt = self._send(call, sender, gas or GAS)
             assert receipt["status"] == "0x1"
         return bytes.fromhex(output[2:])
 
@@ -62,11 +63,11 @@ class OnChain(World):
     def _set_block(self) -> None:
         """The node keeps its own."""
 
-    def _send(self, transaction: dict[str, str], sender: Address) -> dict[str, Any]:
+    def _send(self, transaction: dict[str, str], sender: Address, gas: int = GAS) -> dict[str, Any]:
         self.node.request("anvil_impersonateAccount", show(sender))
         if self.balance(sender) < 10**20:
             self.fund(sender, 10**21)
-        receipt = self.node.send(**{**transaction, "from": show(sender), "gas": hex(GAS)})
+        receipt = self.node.send(**{**transaction, "from": show(sender), "gas": hex(gas)})
         self.gas = int(receipt["gasUsed"], 16)
         self._read_time(receipt["blockNumber"])
         self.logs = []
@@ -83,6 +84,14 @@ class OnChain(World):
     def _read_time(self, block: str) -> None:
         found = self.node.request("eth_getBlockByNumber", block, False)
         self.now = int(found["timestamp"], 16)
+
+
+class NodeArena(OnChain, Arena):
+    """A world with a game over the toy machine, on a node."""
+
+    def __init__(self, node: Anvil) -> None:
+        self.node = node
+        super().__init__()
 
 
 def show(data: bytes) -> str:

@@ -222,29 +222,3 @@ def test_only_the_committed_leaf_is_shown(wrong: str) -> None:
     with reverts(reason):
         play.game.leaf(*bout.keys, bout.state, NO_MOVE, shown)
     play.leaf(bout)
-
-
-def test_a_resolution_with_too_little_gas_decides_nothing() -> None:
-    """Invariant 39: a call that runs out of its 63/64 reverts all, no other result is recorded."""
-    arena = make_arena(HONEST, LIAR)
-    truth = make_side(toy.run(arena.batch_hash, 6))
-    lie = make_side(toy.run(arena.batch_hash, 6, (2, 4_080, 0, 17)))
-    play, bout = meet(arena, truth, lie, liar_first=True)
-    play.fight(bout)
-    a, b = (champion.words for champion in bout.champions)
-    proof = play.open_inputs(bout, 0)
-    content, before = play.sides[0].content, arena.game.bout(*bout.keys)
-    given = [*range(60_000, 400_000, 4_000), 10**6]
-    for gas in given:
-        try:
-            play.game.resolve(
-                play.state, content, a, b, bout.state, *bout.leaves, 0, proof, gas=gas
-            )
-        except Reverted:
-            assert arena.game.bout(*bout.keys) == before
-            assert arena.game.alive(play.key) == (1, 1)
-        else:
-            break
-    assert given[10] < gas < 400_000
-    assert arena.rollup.stake(LIAR).status == 2
-    assert arena.rollup.stake(HONEST).status == 1

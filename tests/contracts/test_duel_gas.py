@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from oyez.testing import toy
-from tests.contracts.duelling import HONEST, LIAR, Arena, Bout, Play, Side, make_side, post
+from tests.contracts.duelling import HONEST, LIAR, Bout, Play, Side, make_side, post
 from tests.contracts.harness import SEQUENCER, STRANGER, actor
-from tests.contracts.on_chain import OnChain
+from tests.contracts.on_chain import NodeArena
 from tests.devnet import Anvil
 from tests.snapshots import check_snapshot
 
@@ -34,21 +34,13 @@ BUDGETS = {
 }
 
 
-class ReceiptArena(OnChain, Arena):
-    """An arena on anvil."""
-
-    def __init__(self, node: Anvil) -> None:
-        self.node = node
-        super().__init__()
-
-
 @pytest.fixture
-def arena() -> Iterator[ReceiptArena]:
+def arena() -> Iterator[NodeArena]:
     with Anvil() as node:
-        yield ReceiptArena(node)
+        yield NodeArena(node)
 
 
-def post_pair(arena: ReceiptArena) -> tuple[Side, Side]:
+def post_pair(arena: NodeArena) -> tuple[Side, Side]:
     """A lie, then the truth; they differ in record 5."""
     arena.staked(SEQUENCER, HONEST, LIAR)
     batch = arena.batch_hash
@@ -64,7 +56,7 @@ def post_pair(arena: ReceiptArena) -> tuple[Side, Side]:
     return lie, truth
 
 
-def test_gas_of_a_whole_duel(arena: ReceiptArena) -> None:
+def test_gas_of_a_whole_duel(arena: NodeArena) -> None:
     gas: dict[str, int] = {}
 
     def see(name: str) -> None:
@@ -112,7 +104,7 @@ def test_gas_of_a_whole_duel(arena: ReceiptArena) -> None:
     check_budgets("duel_gas", gas)
 
 
-def test_gas_of_champions_that_go_out(arena: ReceiptArena) -> None:
+def test_gas_of_champions_that_go_out(arena: NodeArena) -> None:
     """By time, and with their assertion; no slash makes a slot."""
     gas: dict[str, int] = {}
     lie, truth = post_pair(arena)

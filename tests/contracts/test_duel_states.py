@@ -26,19 +26,11 @@ from tests.contracts.duelling import (
     meet,
 )
 from tests.contracts.harness import SEQUENCER, encode_call
-from tests.contracts.on_chain import OnChain
+from tests.contracts.on_chain import NodeArena
 from tests.devnet import Anvil
 
 #: A number that the toy never comes to, in the chunk that is part of a record.
 FALSE = (4_080, 9, 40_000)
-
-
-class NodeArena(OnChain, Arena):
-    """An arena on anvil."""
-
-    def __init__(self, node: Anvil) -> None:
-        self.node = node
-        super().__init__()
 
 
 def descent_of(words: tuple[Any, ...]) -> Descent:
