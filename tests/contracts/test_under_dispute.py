@@ -88,6 +88,7 @@ def test_an_honest_stake_comes_back_whole(world: World, ballot: bytes) -> None:
     for who in (SEQUENCER, CALLER):
         assert world.rollup.stake(who).status == 2
     world.rollup.withdraw(GAME, sender=GAME)
+    world.rollup.burn()
     assert world.balance(world.rollup.address) == world.rollup.total_stakes() == 0
 
 
