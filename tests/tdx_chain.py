@@ -156,8 +156,12 @@ class TdxChain:
 
     def set_time(self, seconds: int) -> None:
         """Mine a block at a time, which must be later than the newest block's."""
-        self.node.request("evm_setNextBlockTimestamp", seconds)
+        self.set_next_time(seconds)
         self.node.request("evm_mine")
+
+    def set_next_time(self, seconds: int) -> None:
+        """Let the next transaction's block be of a time, later than the newest block's."""
+        self.node.request("evm_setNextBlockTimestamp", seconds)
 
 
 def encode_root(root: Certificate) -> tuple[bytes, bytes, bytes]:

@@ -250,10 +250,10 @@ def _fault(
     until: uint256 = (word >> 56) & c.M40
     if block.timestamp > until:
         return c.FAULT_ISSUER_EXPIRED, 0
-    until = min(until, min((word >> 8) & c.M40, (root_word >> 32) & c.M40))
-    if block.timestamp > until:
+    next_list: uint256 = min((word >> 8) & c.M40, (root_word >> 32) & c.M40)
+    if block.timestamp >= next_list:
         return c.FAULT_LIST_EXPIRED, 0
-    until = min(until, (info >> 72) & c.M40)
+    until = min(min(until, next_list - 1), (info >> 72) & c.M40)
     if block.timestamp > until:
         return c.FAULT_TCB_EXPIRED, 0
     until = min(until, (qe >> 152) & c.M40)

@@ -68,7 +68,7 @@ def submit_list(list: Bytes[c.MAX_LIST_BYTES], signature: Bytes[64]):
         last = issuer.dates & c.M40
     assert read.this_update > last, "issuers: list not newer"
     assert block.timestamp >= read.this_update, "issuers: list of later"
-    assert block.timestamp <= read.next_update, "issuers: list expired"
+    assert block.timestamp < read.next_update, "issuers: list expired"
     assert self._is_signed(sha256(list), signature, issuer), "issuers: list not signed"
 
     epoch: uint256 = self.root_word & c.M32
@@ -109,7 +109,7 @@ def submit_issuer(certificate: Bytes[c.MAX_CERTIFICATE_BYTES], signature: Bytes[
     assert read.issuer == ROOT_ID, "issuers: not issued by the root"
     assert block.timestamp >= read.not_before, "issuers: not valid yet"
     assert block.timestamp <= read.not_after, "issuers: expired"
-    assert block.timestamp <= (self.root_word >> 32) & c.M40, "issuers: root list expired"
+    assert block.timestamp < (self.root_word >> 32) & c.M40, "issuers: root list expired"
     assert not self.revoked[read.mark], "issuers: revoked"
     assert p256._is_signed(
         sha256(certificate), self._r(signature), self._s(signature), ROOT_X, ROOT_Y

@@ -101,7 +101,7 @@ def check_collateral(given: Collateral, root: bytes, now: int) -> int:
     check_revocations(given.root_revoked, given.issuers[1], now)
     check_revocations(given.pck_revoked, given.issuers[0], now)
     check_not_revoked(given.issuers[0], given.root_revoked)
-    until = [given.root_revoked.next_update, given.pck_revoked.next_update]
+    until = [given.root_revoked.next_update - 1, given.pck_revoked.next_update - 1]
     until += [one.not_after for one in given.issuers]
     documents = (
         ("TCB info", given.tcb_signed, given.tcb_info),

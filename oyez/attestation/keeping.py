@@ -124,7 +124,7 @@ def _plan_list(
         why = "missing"
     elif any(not _is_known(issuer, serial, kept) for serial in found.serials):
         why = "news"
-    elif clock.is_due(next_update, found.next_update):
+    elif clock.is_due(next_update - 1, found.next_update - 1):
         why = "expiring"
     if why is not None:
         yield Submission(what, why, kept.build_list(found.signed, found.signature))

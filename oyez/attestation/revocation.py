@@ -90,7 +90,7 @@ def check_revocations(revoked: RevocationList, issuer: Certificate, now: int) ->
         reason = "not signed by its issuer"
     elif now < revoked.this_update:
         reason = "not in force yet"
-    elif now > revoked.next_update:
+    elif now >= revoked.next_update:
         reason = "expired"
     if reason is not None:
         raise Invalid("ATTEST-7", f"revocation list: {reason}")

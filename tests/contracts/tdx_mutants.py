@@ -366,6 +366,14 @@ CHANGES = [
                "if word & 1 == 1 else", LEFT_OUT),
     collateral(23, "collateral", "if word >> 24 == info >> 24 and word & 1 == 1 else",
                "if word >> 56 == info >> 56 and word & 1 == 1 else", FORGED),
+    # a list's nextUpdate is too late
+    collateral(21, "issuers", "block.timestamp < read.next_update",
+               "block.timestamp <= read.next_update", LISTS),
+    collateral(22, "issuers", "block.timestamp < (self.root_word >> 32) & c.M40",
+               "block.timestamp <= (self.root_word >> 32) & c.M40", EXPIRED),
+    collateral(24, "collateral", "if block.timestamp >= next_list:",
+               "if block.timestamp > next_list:", EXPIRED),
+    collateral(24, "collateral", "min(until, next_list - 1)", "min(until, next_list)", EXPIRED),
     # who may be an issuer, a leaf, and of which machine
     collateral(6, "collateral", "if word & c.M8 != x509.ROLE_CA:", "if word & c.M8 == 0:",
                case("issued by signer")),

@@ -220,7 +220,7 @@ def test_a_module_that_a_newer_tcb_info_leaves_out_is_unknown(chain: TdxChain) -
 
 
 def test_what_has_expired_judges_nothing(chain: TdxChain) -> None:
-    """Rule: ATTEST-24, ATTEST-11"""
+    """Rule: ATTEST-24, ATTEST-22, ATTEST-11"""
     ca = replace(PLATFORM.ca_form, not_before=NOW - 100, not_after=NOW + DAY)
     chain.submit(issuer(ca))
     assert chain.verify(QUOTE)[2] == NOW + DAY
@@ -233,12 +233,14 @@ def test_what_has_expired_judges_nothing(chain: TdxChain) -> None:
     assert judged(chain) is None
 
     ends = NOW + 29 * DAY
-    assert chain.verify(QUOTE)[2] == ends
-    chain.set_time(ends)
+    assert chain.verify(QUOTE)[2] == ends - 1  # a list's nextUpdate is too late
+    chain.set_time(ends - 1)
     assert judged(chain) is None
-    chain.set_time(ends + 1)
+    chain.set_time(ends)
     assert judged(chain) == "tdx: revocation list expired"
     chain.submit(pck_list(at=ends, next_update=ends + 90 * DAY))
+    assert chain.verify(QUOTE)[2] == ends
+    chain.set_time(ends + 1)
     assert judged(chain) == "tdx: tcb info expired"
     chain.submit(document(TCB, tcb(ends)))
     assert judged(chain) == "tdx: qe identity expired"
@@ -249,9 +251,15 @@ def test_what_has_expired_judges_nothing(chain: TdxChain) -> None:
     chain.submit(document(TCB, tcb(ends + 1)))
     assert chain.verify(QUOTE)[2] == ends + 9 * DAY
     root_ends = PLATFORM.root_list_form(NOW).next_update
-    chain.set_time(root_ends + 1)
+    renewed = replace(PLATFORM.signer_form, not_before=root_ends - 1)
+    chain.set_time(root_ends - 2)
+    chain.set_next_time(root_ends - 1)
+    mark = chain.node.snapshot()
+    chain.submit(issuer(replace(renewed, not_before=root_ends - 2)))
+    assert chain.now == root_ends - 1
+    chain.node.restore(mark)
+    chain.set_time(root_ends)
     assert judged(chain) == "tdx: revocation list expired"
-    renewed = replace(PLATFORM.signer_form, not_before=root_ends)
     assert tried(chain, issuer(renewed)) == "issuers: root list expired"
 
 

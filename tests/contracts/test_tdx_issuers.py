@@ -42,21 +42,27 @@ from tests.tdx_submissions import (
 def test_lists_are_signed_in_force_and_newer(chain: TdxChain) -> None:
     """Rule: ATTEST-21, ATTEST-7, ATTEST-17"""
     day_ago = NOW - DAY
-    for make in (root_list, pck_list):
+    for make, ends in ((root_list, NOW + 1_000), (pck_list, NOW + 2_000)):
         assert tried(chain, make(at=day_ago)) == "issuers: list not newer"
         assert tried(chain, make(at=day_ago - 1)) == "issuers: list not newer"
-        assert tried(chain, make(at=NOW + 9_999)) == "issuers: list of later"
-        late = make(next_update=NOW - 50)
-        assert tried(chain, late) == "issuers: list expired"
+        chain.set_time(ends)
+        assert tried(chain, make(at=ends + 1)) == "issuers: list of later"
+        assert tried(chain, make(next_update=ends)) == "issuers: list expired"
+        chain.set_next_time(ends + 1)  # the last second
+        chain.submit(make(at=day_ago + 1, next_update=ends + 2))
+        assert chain.now == ends + 1
         right = make()
         unsigned = Submission("submit_list", (right.arguments[0], right.arguments[1][::-1]))
         assert tried(chain, unsigned) == "issuers: list not signed"
         short = Submission("submit_list", (right.arguments[0], right.arguments[1][:63]))
         assert tried(chain, short) == "issuers: signature length"
-        chain.submit(make(at=day_ago + 1))
         chain.submit(make(at=day_ago + 2))
+        chain.set_time(ends + 100)
+        chain.submit(make(at=ends + 100))  # the first second
+    chain.set_time(NOW + 3_000)
     for by in ("pck", "root", "signer"):
-        assert tried(chain, pck_list(by=by)) == "issuers: list not signed"
+        listed = pck_list(at=NOW + 3_000, by=by)
+        assert tried(chain, listed) == "issuers: list not signed"
 
 
 def test_only_a_stored_ca_issues_lists(chain: TdxChain) -> None:

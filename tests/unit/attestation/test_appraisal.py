@@ -54,7 +54,8 @@ def test_published_quotes_are_judged_as_their_files_say(case: tdx_samples.Case) 
         return
     found = appraise(raw, given, case.now)
     facts = tdx_samples.facts(case.quote)
-    start, until = tdx_samples.about(case.collateral)["window"]
+    start, end = tdx_samples.about(case.collateral)["window"]
+    until = end - 1  # a list's nextUpdate is too late
     assert found.until == until
     assert found.report.report_data.hex() == facts["td"]["report_data"]
     assert found.platform.fmspc.hex() == facts["fmspc"]

@@ -108,9 +108,10 @@ def test_every_published_collateral_has_its_chains_and_lists(name: str) -> None:
     for member, issuer in zip(("pck_crl", "root_ca_crl"), issuers, strict=True):
         listed = parse_revocations(bytes.fromhex(parts[member]))
         check_revocations(listed, issuer, now)
-        for when in (listed.this_update - 1, listed.next_update + 1):
+        for when in (listed.this_update - 1, listed.next_update):
             refused("ATTEST-7", "in force|expired", check_revocations, listed, issuer, when)
-        check_revocations(listed, issuer, listed.next_update)
+        check_revocations(listed, issuer, listed.this_update)
+        check_revocations(listed, issuer, listed.next_update - 1)
         assert len(listed.serials) == parts[member].count("0603551d1504030a01")
 
 

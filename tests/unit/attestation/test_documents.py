@@ -39,6 +39,8 @@ def test_every_published_set_reads_as_its_file_says(name: str) -> None:
     assert given.qe_identity.isv_prod_id == 2
     assert len(given.tcb_signed.text) == about["tcb_info_len"]
     start, end = about["window"]
+    if end in (given.root_revoked.next_update, given.pck_revoked.next_update):
+        end -= 1  # a list's nextUpdate is too late
     assert check_collateral(given, INTEL_ROOT, about["suggested_now"]) == end
     for now in (start, end):
         assert check_collateral(given, INTEL_ROOT, now) == end
