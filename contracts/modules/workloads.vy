@@ -18,9 +18,10 @@ starts: HashMap[bytes32, uint256]
 def __init__(curator: address, delay: uint256, workloads: DynArray[bytes32, c.MAX_WORKLOADS]):
     """
     @param curator May change the list; zero is nobody.
-    @param delay Seconds before an announced workload is allowed.
+    @param delay Seconds before an announced workload is allowed; above 0 with a curator.
     @param workloads Allowed at once.
     """
+    assert curator == empty(address) or delay != 0, "workloads: curator without delay"
     CURATOR = curator
     DELAY = delay
     for workload: bytes32 in workloads:

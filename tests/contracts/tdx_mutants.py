@@ -70,6 +70,7 @@ BEHIND = f"{HERE}registry.py::test_whoever_falls_behind_is_pruned"
 LISTED = f"{HERE}registry.py::test_only_a_listed_workload_registers"
 HOLDS = f"{HERE}registry.py::test_what_only_time_has_ended_is_not_pruned"
 CURATOR = f"{HERE}registry.py::test_the_curator_alone_changes_the_list"
+WITHOUT_DELAY = f"{HERE}registry.py::test_a_curator_has_a_delay"
 LOCAL = f"{HERE}builds.py::test_the_simulated_build_lives_on_local_chains_alone"
 NO_P256 = f"{HERE}builds.py::test_a_chain_without_the_precompile_is_refused"
 
@@ -159,6 +160,7 @@ CHECKS = [
         "workloads: already on the list": CURATOR,
         "workloads: not the curator": CURATOR,
         "workloads: not on the list": CURATOR,
+        "workloads: curator without delay": WITHOUT_DELAY,
     }),
     *without(COLLATERAL, "issuers", "21", {
         "issuers: list not newer": LISTS,

@@ -423,3 +423,12 @@ def test_without_a_curator_the_list_is_fixed() -> None:
             for name in ("announce_workload", "withdraw_workload"):
                 assert chain.why(chain.send, fixed, name, OTHER, who=who) is not None
         assert chain.read(fixed, "allowed_from", OTHER) == chain.now
+
+
+def test_a_curator_has_a_delay(chain: TdxChain) -> None:
+    """Rule: ATTEST-27"""
+    taken = (chain.collateral.address, LIFETIME)
+    refusal = chain.why(chain.deploy, "TdxRegistrySim", *taken, chain.account(CURATOR), 0, [])
+    assert refusal == "workloads: curator without delay"
+    for curator, delay in ((chain.account(CURATOR), 1), (bytes(20), 0)):
+        chain.deploy("TdxRegistrySim", *taken, curator, delay, [WORKLOAD])
