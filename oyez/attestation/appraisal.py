@@ -207,7 +207,7 @@ def appraise(raw: bytes, given: Collateral, now: int, root: bytes = INTEL_ROOT) 
     Rule: ATTEST-16
     """
     quote = parse_quote(raw)
-    chain = parse_pem(quote.chain)
+    chain = parse_pem(quote.chain) if given.pck_chain is None else given.pck_chain
     check_chain(chain, PCK, root, now)
     pck, issuer = chain[0], chain[1]
     _check_signatures(quote, pck)

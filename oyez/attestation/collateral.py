@@ -20,6 +20,8 @@ from oyez.attestation.signed_json import Reader, load
 from oyez.protocol.errors import Invalid
 
 MAX_COLLATERAL = 262_144
+#: The member that dcap-qvl adds where it knows the platform: its PCK and who issued it.
+PCK_CHAIN = "pck_certificate_chain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Collateral:
     """Everything beside a quote that judges it; read, not yet checked."""
 
     issuers: tuple[Certificate, ...]  # who issues PCKs, root
+    pck_chain: tuple[Certificate, ...] | None  # counts in place of the quote's; None: not given
     root_revoked: RevocationList
     pck_revoked: RevocationList
     tcb_signed: Signed
@@ -58,9 +61,12 @@ def parse_collateral(text: str) -> Collateral:
         "tcb_info_signature", "qe_identity_issuer_chain", "qe_identity", "qe_identity_signature",
     )  # fmt: skip
     value = load(text, MAX_COLLATERAL, False, "ATTEST-8", "collateral")
-    read.must(isinstance(value, dict) and set(value) == set(names), "not the nine members")
-    members = value if isinstance(value, dict) else {}
+    members = dict(value) if isinstance(value, dict) else {}
+    pck_chain = members.pop(PCK_CHAIN, None)
+    read.must(set(members) == set(names), "not the nine members")
     parts = {name: read.text(members[name], name) for name in names}
+    if pck_chain is not None:
+        parts[PCK_CHAIN] = read.text(pck_chain, PCK_CHAIN)
     read.must(all(part.isascii() for part in parts.values()), "a member that is not ASCII")
 
     for name in ("root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"):
@@ -75,6 +81,7 @@ def parse_collateral(text: str) -> Collateral:
 
     return Collateral(
         parse_pem(parts["pck_crl_issuer_chain"].encode()),
+        parse_pem(parts[PCK_CHAIN].encode()) if PCK_CHAIN in parts else None,
         parse_revocations(read.octets(parts["root_ca_crl"], None, "root_ca_crl")),
         parse_revocations(read.octets(parts["pck_crl"], None, "pck_crl")),
         signed("tcb_info"),

@@ -15,6 +15,7 @@ from typing import Any
 from eth_utils.crypto import keccak
 
 from oyez.attestation.certificates import BEGIN, Certificate, parse_certificate
+from oyez.attestation.collateral import PCK_CHAIN
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.slices import Piece, cut_pem, cut_signed
 from oyez.attestation.submissions import compute_subject_id, split_quote
@@ -61,6 +62,7 @@ class Given:
     """Collateral in the pieces that the contracts take, read and not judged."""
 
     issuers: tuple[bytes, ...]  # DER
+    pck_chain: list[bytes] | None  # DER; None: the quote's counts
     signers: tuple[bytes, ...]  # DER
     root_list: Piece
     pck_list: Piece
@@ -72,21 +74,28 @@ def read_collateral(text: str) -> Given:
     """Return the pieces of QuoteCollateralV3 JSON.
 
     Raises:
-        Invalid: CLI-12, it has not the nine texts, or hex that is none.
+        Invalid: CLI-12, it has not the nine texts, one twice, or hex that is none.
 
     Rule: CLI-12
     """
     try:
-        found = json.loads(text) if len(text) <= MAX_COLLATERAL else None
+        read = json.JSONDecoder(object_pairs_hook=_read_members).decode
+        found = read(text) if len(text) <= MAX_COLLATERAL else None
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Invalid("CLI-12", "the collateral is no JSON object: give QuoteCollateralV3 JSON")
+        raise Invalid(
+            "CLI-12",
+            "the collateral is no JSON object with each member once: give QuoteCollateralV3 JSON",
+        )
     for name in NAMES:
         if not isinstance(found.get(name), str):
             raise Invalid(
                 "CLI-12", f"the collateral has no text {name}: give QuoteCollateralV3 JSON"
             )
+    pck_chain = found.get(PCK_CHAIN)
+    if not isinstance(pck_chain, str | None):
+        raise Invalid("CLI-12", f"the collateral's {PCK_CHAIN} is no text")
     binary = {}
     for name in ("root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"):
         if not HEX.fullmatch(found[name]):
@@ -101,6 +110,7 @@ def read_collateral(text: str) -> Given:
     ]
     return Given(
         tuple(chains["pck_crl_issuer_chain"][:1] or [b""]),
+        None if pck_chain is None else _cut_all(pck_chain.encode("utf-8", "surrogatepass")),
         tuple(signers),
         cut_signed(binary["root_ca_crl"]),
         cut_signed(binary["pck_crl"]),
@@ -109,11 +119,24 @@ def read_collateral(text: str) -> Given:
     )
 
 
-def _cut_chain(raw: bytes, head: bytes) -> list[bytes]:
-    """Return the DER of the certificates that a quote says it has, none if they are not whole."""
+def _read_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object's members; one that is there twice is no object at all."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a member that is there twice")
+    return found
+
+
+def _cut_chain(raw: bytes, head: bytes, known: list[bytes] | None) -> list[bytes]:
+    """Return the DER of the PCK's chain: what is known of it, else what the quote says it has.
+
+    A quote that has not as many bytes of it as it says has none, whatever else is known.
+    """
     size = int.from_bytes(head[-4:], "little")
     text = raw[len(head) : len(head) + size]
-    return _cut_all(text) if len(text) == size else []
+    if len(text) != size:
+        return []
+    return _cut_all(text) if known is None else known
 
 
 def _cut_all(text: bytes) -> list[bytes]:
@@ -224,7 +247,7 @@ def try_quote(
     if not FIRST <= now <= LAST:
         raise Invalid("CLI-12", f"the time {now} is none from {FIRST} to {LAST}")
     given, head = read_collateral(collateral), split_quote(raw).quote
-    chain = _cut_chain(raw, head)
+    chain = _cut_chain(raw, head, given.pck_chain)
     pck, issuers = cut_signed(chain[0] if chain else b""), chain[1:2]
     with Devnet(accounts=1, timestamp=now - 1) as node:
         trial = Trial(node, "Intel" if platform is None else "Sim")

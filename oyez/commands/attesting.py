@@ -13,7 +13,7 @@ from oyez.commands.settings import Settings, pass_settings
 from oyez.protocol.errors import Invalid
 
 MAX_FILE = 1 << 20
-HEX = re.compile(rb"\s*(?:0x)?((?:[0-9a-fA-F]{2})+)\s*")
+HEX = re.compile(rb"(?:0[xX])?((?:[0-9a-fA-F]{2})+)")
 
 
 @click.group()
@@ -67,13 +67,13 @@ def check(settings: Settings, *, quote: Path, collateral: Path, at: int, simulat
 
 
 def read_quote(path: Path) -> bytes:
-    """Return a quote's bytes of a file that holds them or their hex.
+    """Return a quote's bytes of a file that holds them or their hex, in one line or in many.
 
     Raises:
         Invalid: the file cannot be read or is too large.
     """
     raw = _read(path)
-    found = HEX.fullmatch(raw)
+    found = HEX.fullmatch(b"".join(raw.split()))
     return bytes.fromhex(found.group(1).decode()) if found else raw
 
 

@@ -82,6 +82,19 @@ def test_everything_is_brought_once(world: EnclaveWorld) -> None:
     assert source.asked == 2
 
 
+def test_the_pcks_chain_may_stand_beside_the_nine_texts(world: EnclaveWorld) -> None:
+    """Rule: ATTEST-8, ENCLAVE-11"""
+    own = pem(PLATFORM.pck, PLATFORM.ca, PLATFORM.root).decode()
+    for chain in (own, None):
+        mark = world.rollup.anvil.snapshot()
+        given = json.loads(PLATFORM.collateral(world.now)) | {"pck_certificate_chain": chain}
+        assert told(world.keep(Given(json.dumps(given)))) == ALL
+        world.rollup.anvil.restore(mark)
+    given = json.loads(PLATFORM.collateral(world.now)) | {"pck_certificate_chain": 5}
+    (unusable,) = world.keep(Given(json.dumps(given))).named("unusable")
+    assert "pck_certificate_chain is no text" in str(unusable["reason"])
+
+
 def test_what_is_newer_waits_until_what_is_stored_nears_its_end(world: EnclaveWorld) -> None:
     """Rule: ENCLAVE-11"""
     world.keep()
