@@ -22,6 +22,7 @@ from oyez.attestation.simulated import SimulatedPlatform
 from oyez.attestation.simulated_agent import Agent, AgentServer
 from oyez.attestation.sources import CollateralSource, SimulatedSource
 from oyez.attestation.submissions import compute_workload, split_quote
+from oyez.chain.contracts import Transaction
 from oyez.chain.enclave_deploy import DAY, EnclaveSettings
 from oyez.chain.keys import Key
 from oyez.chain.sender import MemoryJournal, Sender
@@ -107,16 +108,20 @@ def open_world(*, needs_enclave: bool = False) -> Iterator[EnclaveWorld]:
         yield EnclaveWorld(rollup, Agent(PLATFORM), server.endpoint)
 
 
-def register_key(world: EnclaveWorld, key: EnclaveKey) -> None:
-    """Register a key that a test holds, as a guest would one of its own."""
+def build_registration(world: EnclaveWorld, key: EnclaveKey) -> Transaction:
+    """Return what registers a key that a test holds, as a guest would one of its own."""
     chain, registry = world.rollup.chain, world.registry
     block = chain.fetch_block(chain.fetch_block().number - 1)
     binding = compute_binding(
         chain.chain_id, registry.address, key.address, block.number, block.hash
     )
     parts = split_quote(PLATFORM.quote(compute_report_data(binding, APPLICATION)))
-    made = registry.build_register(parts, key.address, block.number, key.sign(binding))
-    world.rollup.act(5, made)
+    return registry.build_register(parts, key.address, block.number, key.sign(binding))
+
+
+def register_key(world: EnclaveWorld, key: EnclaveKey) -> None:
+    """Register a key that a test holds."""
+    world.rollup.act(5, build_registration(world, key))
 
 
 def register_signer(world: EnclaveWorld, signer: EnclaveSigner) -> None:

@@ -61,11 +61,18 @@ class Archive:
         """Return a registration's evidence.
 
         Raises:
-            Invalid: ENCLAVE-13, a part came through another contract, or is not there.
-            Temporary: the node does not have it.
+            Invalid: ENCLAVE-13, a part is not there.
+            Temporary: the node does not have it, or has no traces and a part came through another
+                contract.
         """
+        same = [
+            one.index
+            for one in self._registry.fetch_registered(registered.block, registered.block)
+            if one.transaction == registered.transaction
+        ]
+        place = sum(index < registered.index for index in same)
         head, certificate, signature, *_ = fetch_input(
-            self._registry, "register", registered.transaction
+            self._registry, "register", registered.transaction, place
         )
         logs = self._read_logs(registered)
         issuer = registered.evidence[0]
@@ -113,7 +120,11 @@ class Archive:
             if log.topics and log.topics[0] == topic:
                 facts = decode_log(self._kept.name, event, log)
                 if all(facts[name] == value for name, value in wanted.items()):
-                    return fetch_input(self._kept, function, log.transaction)
+                    place = sum(
+                        one.transaction == log.transaction and one.topics[:1] == (topic,)
+                        for one in logs[: logs.index(log)]
+                    )
+                    return fetch_input(self._kept, function, log.transaction, place)
         raise Invalid("ENCLAVE-13", f"the chain's logs have no {event} of it: use another RPC")
 
     def _certificate(self, logs: list[Log], id: bytes) -> bytes:

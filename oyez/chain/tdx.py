@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +13,18 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.abi import collapse_if_tuple, function_abi_to_4byte_selector
 
 from oyez.attestation.submissions import QuoteParts
-from oyez.chain.client import At, Chain, from_hex, to_hex
+from oyez.chain.client import At, Chain, RpcError, from_hex, to_hex
 from oyez.chain.contracts import Contract, Transaction, compute_topic, decode_log, find_abi
 from oyez.chain.deployment import Deployment
-from oyez.protocol.errors import Fatal, Invalid, Temporary
+from oyez.protocol.errors import Fatal, Temporary
 from oyez.protocol.types import Address, Hash32
 
 #: Real quotes, or those of the simulated platform on a local chain.
 BUILDS = ("Intel", "Sim")
 #: FAULT_SIGNER_REVOKED of the contracts: a stored document's signer is on a list.
 SIGNER_REVOKED = 8
+#: How deep the chain lets calls nest.
+MAX_CALL_DEPTH = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +191,25 @@ class TdxRegistry(Tdx):
         return self.build("withdraw_workload", workload)
 
 
-def fetch_input(contract: Contract, function: str, transaction: Hash32) -> tuple[Any, ...]:
+def fetch_input(
+    contract: Contract, function: str, transaction: Hash32, place: int = 0
+) -> tuple[Any, ...]:
     """Return the arguments of a call that a transaction made to a contract.
 
+    A transaction sent elsewhere may have made it from there, and several of them: then the node's
+    trace says what was handed over. Each that took effect logged one event of its own, in the same
+    order, so that an event's place among its like in the transaction is its call's place too.
+
+    Args:
+        contract: the one that was called.
+        function: its name.
+        transaction: which was mined.
+        place: which of the calls that took effect, from 0.
+
     Raises:
-        Temporary: the node has not the transaction.
-        Invalid: ENCLAVE-13, it was sent to another contract, which called this one.
+        Temporary: the node has not the transaction, or has no traces where one is needed.
+
+    Rule: ENCLAVE-13
     """
     found = contract.chain.request("eth_getTransactionByHash", to_hex(transaction))
     if found is None:
@@ -200,24 +217,59 @@ def fetch_input(contract: Contract, function: str, transaction: Hash32) -> tuple
     element = find_abi(contract.name, "function", function)
     try:
         data, to = from_hex(found["input"]), from_hex(found["to"] or "")
-        values = decode_call(element, data) if to == contract.address else None
-    except (KeyError, ValueError, TypeError, AttributeError, DecodingError) as error:
+        if to != contract.address or not is_call(element, data):
+            data = _trace_calls(contract, element, transaction)[place]
+        return decode_call(element, data)
+    except (LookupError, ValueError, TypeError, AttributeError, DecodingError) as error:
         raise Temporary("the node gave a damaged transaction: use another RPC") from error
-    if values is None:
-        raise Invalid(
-            "ENCLAVE-13",
-            f"transaction {to_hex(transaction)} called {function} from another contract: what it "
-            "handed over is not in the transaction",
-        )
-    return values
 
 
-def decode_call(element: Any, data: bytes) -> tuple[Any, ...] | None:  # Any: an ABI element
-    """Return a call's arguments; None for a call of another function.
+def _trace_calls(contract: Contract, element: Any, transaction: Hash32) -> list[bytes]:
+    """Return what each call of a function handed over, if it and all around it took effect."""
+    try:
+        with _deep_json():
+            trace = contract.chain.request(
+                "debug_traceTransaction", to_hex(transaction), {"tracer": "callTracer"}
+            )
+    except RpcError as error:
+        raise Temporary(
+            f"transaction {to_hex(transaction)} called {element['name']} from another contract, so "
+            "that only a trace has what it handed over, and this node gives none "
+            f"({error.reason}): use an archive node with the debug API (debug_traceTransaction)"
+        ) from error
+    found, left = [], [trace]
+    while left:
+        frame = left.pop()
+        if frame.get("error") is not None:
+            continue
+        data = from_hex(frame.get("input") or "")
+        to = from_hex(frame.get("to") or "")
+        if frame["type"] == "CALL" and to == contract.address and is_call(element, data):
+            found.append(data)
+        left += reversed(frame.get("calls") or [])
+    return found
+
+
+@contextmanager
+def _deep_json() -> Iterator[None]:
+    """Let JSON be read that is as deep as calls may nest, two levels each: the reader recurses."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + 4 * MAX_CALL_DEPTH)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def is_call(element: Any, data: bytes) -> bool:  # Any: an ABI element
+    """Tell whether data calls this function."""
+    return data[:4] == bytes(function_abi_to_4byte_selector(element))
+
+
+def decode_call(element: Any, data: bytes) -> tuple[Any, ...]:  # Any: an ABI element, its values
+    """Return a call's arguments.
 
     What fills up words may be anything, as to the contracts: its sender cannot hide what it sent.
     """
-    if data[:4] != bytes(function_abi_to_4byte_selector(element)):
-        return None
     types = [collapse_if_tuple(item) for item in element["inputs"]]
     return tuple(decode(types, data[4:], strict=False))

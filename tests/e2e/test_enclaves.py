@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from oyez.attestation import archive
 from oyez.attestation.audit import judge_evidence
+from oyez.attestation.collateral import parse_collateral
 from oyez.attestation.engine_build import compute_engine_build
 from oyez.attestation.simulated_agent import Agent, AgentServer
 from oyez.attestation.simulated_certificates import issue_list
 from oyez.attestation.simulated_documents import written
-from oyez.chain.contracts import ModelRegistry
+from oyez.attestation.submissions import list_submissions
+from oyez.chain import client, deploy
+from oyez.chain.contracts import ModelRegistry, Transaction, encode_call
 from oyez.chain.enclave_deploy import DAY
 from oyez.protocol import enclaves
 from oyez.protocol.errors import Invalid
@@ -28,9 +33,12 @@ from tests.enclave_world import (
     PLATFORM,
     WORKLOAD,
     Shell,
+    build_registration,
     read_signer,
 )
 from tests.services import Lines
+from tests.tdx_chain import find_entry
+from tests.tdx_keys import new_key
 
 
 def test_a_key_is_registered_listed_and_verified(shell: Shell) -> None:
@@ -82,6 +90,10 @@ def test_answers_are_the_same_without_dcap_qvl(
         importlib.import_module("dcap_qvl")
     assert shell("verify", made["signer"]) == found | {"dcap_qvl": None}
     assert "dcap-qvl: not installed" in shell.text("verify", made["signer"])
+    monkeypatch.setitem(sys.modules, "dcap_qvl", ModuleType("dcap_qvl"))  # a broken one
+    broken = shell("verify", made["signer"])
+    assert broken["dcap_qvl"].startswith("error: module 'dcap_qvl' has no attribute")
+    assert broken | {"dcap_qvl": found["dcap_qvl"]} == found
 
 
 def test_evidence_that_is_not_what_was_registered_does_not_match(
@@ -93,8 +105,8 @@ def test_evidence_that_is_not_what_was_registered_does_not_match(
     other = PLATFORM.quote(bytes(64))
     lies: list[Callable[[bytes], bytes]] = [bytes]
 
-    def lying(contract: Any, function: str, transaction: Any) -> tuple[Any, ...]:
-        values = original(contract, function, transaction)
+    def lying(contract: Any, function: str, transaction: Any, place: int) -> tuple[Any, ...]:
+        values = original(contract, function, transaction, place)
         if function == "register":
             return (lies[-1](values[0]), *values[1:])
         return values
@@ -131,6 +143,136 @@ def test_what_the_chain_took_in_an_odd_encoding_is_read_too(shell: Shell) -> Non
     assert receipt["status"] == "0x1"
     found = shell("verify", made["signer"])
     assert (found["match"], found["active"], found["dcap_qvl"]) == (True, True, "UpToDate")
+
+
+FORWARDER = "tests/contracts/Forwarder.vy"
+#: Creates a contract of nine bytes that calls itself as deep as the gas reaches.
+DIVER = "0x685f5f5f5f5f305af1005f5260096017f3"
+
+
+class Stranger:
+    """Has a contract of its own that calls others, several in one transaction."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.node, self.chain = shell.world.rollup.anvil, shell.world.rollup.chain
+        self.artifact = deploy.compile_contract(FORWARDER)
+        self.address = self._create("0x" + self.artifact.bytecode.hex())
+        self.dive = self._create(DIVER), b""
+
+    def _create(self, code: str) -> Address:
+        return Address(bytes.fromhex(self._send(data=code)["contractAddress"][2:]))
+
+    def _send(self, **fields: str) -> dict[str, Any]:
+        sender = self.node.accounts[7].address
+        receipt = self.node.send(**{"from": sender}, gas=hex(1 << 24), **fields)
+        assert receipt["status"] == "0x1"
+        return receipt
+
+    def encode(self, name: str, *arguments: Any) -> tuple[Address, bytes]:
+        return self.address, encode_call(find_entry(self.artifact.abi, name), arguments)
+
+    def undone(self, call: Transaction) -> tuple[Address, bytes]:
+        return self.encode("undo", call.to, call.data)
+
+    def forward(self, *calls: tuple[Address | None, bytes] | Transaction) -> dict[str, Any]:
+        pairs = [(one.to, one.data) if isinstance(one, Transaction) else one for one in calls]
+        to, data = self.encode("forward", pairs)
+        return self._send(to="0x" + to.hex(), data="0x" + data.hex())
+
+
+def build_parts(shell: Shell, text: str) -> list[Transaction]:
+    """Return what submits each part of a collateral."""
+    kept = shell.world.kept
+    return [
+        kept.build(one.name, *one.arguments) for one in list_submissions(parse_collateral(text))
+    ]
+
+
+def test_what_came_through_another_contract_is_read_from_the_nodes_trace(shell: Shell) -> None:
+    """Two in one transaction beside one undone, one refused, and calls as deep as gas reaches.
+
+    Rule: ENCLAVE-13
+    """
+    world = shell.world
+    world.rollup.anvil.advance(DAY)
+    stranger, now = Stranger(shell), world.now
+    first, second, third = (build_parts(shell, PLATFORM.collateral(now - ago)) for ago in (9, 8, 7))
+    undone = build_parts(shell, PLATFORM.collateral(now - 10))
+    # the root's list, the PCK's list, TCB info, QE identity: all four newer by seconds
+    for place in (0, 3, 4, 5):
+        refused = Transaction(first[place].to, first[place].data[:-64] + bytes(64))
+        receipt = stranger.forward(
+            stranger.dive,
+            refused,
+            stranger.undone(undone[place]),
+            stranger.encode("forward", [(first[place].to, first[place].data)]),
+            first[place],  # not newer
+            second[place],
+        )
+        stored = [
+            log for log in receipt["logs"] if log["address"] == "0x" + world.kept.address.hex()
+        ]
+        assert len(stored) == 2, place
+    made = shell("register")
+    for place in (0, 3, 4, 5):
+        stranger.forward(third[place])  # later than the key
+    found = shell("verify", made["signer"])
+    assert (found["match"], found["active"], found["dcap_qvl"]) == (True, True, "UpToDate")
+    rollup = world.rollup
+    (one,) = world.registry.fetch_registered(0, rollup.chain.fetch_block().number)
+    given = json.loads(archive.Archive(rollup.chain, rollup.deployment).read(one).collateral)
+    expected = json.loads(PLATFORM.collateral(now - 8))
+    names = ("root_ca_crl", "pck_crl", "tcb_info", "qe_identity")
+    assert {name: given[name] for name in names} == {name: expected[name] for name in names}
+
+
+def test_keys_registered_through_another_contract_each_have_their_own_quote(shell: Shell) -> None:
+    """Rule: ENCLAVE-13"""
+    world, stranger = shell.world, Stranger(shell)
+    keys = [new_key(name) for name in ("first", "second", "third")]
+    undone, *taken = (build_registration(world, key) for key in keys)
+    stranger.forward(stranger.undone(undone), *taken)
+    for key in keys[1:]:
+        found = shell("verify", "0x" + key.address.hex())
+        assert (found["match"], found["active"], found["dcap_qvl"]) == (True, True, "UpToDate")
+    assert "never registered" in shell.error("verify", "0x" + keys[0].address.hex())
+
+
+def test_a_node_without_traces_is_told_where_one_is_needed(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: ENCLAVE-13"""
+    world, stranger = shell.world, Stranger(shell)
+    key = new_key("forwarded")
+    stranger.forward(build_registration(world, key))
+    made = shell("register")
+    original = client.Chain.request
+    answers: list[Any] = []
+
+    def asked(self: client.Chain, method: str, *params: Any) -> Any:
+        if method != "debug_traceTransaction":
+            return original(self, method, *params)
+        if isinstance(answers[-1], Exception):
+            raise answers[-1]
+        return answers[-1]
+
+    monkeypatch.setattr(client.Chain, "request", asked)
+    signer = "0x" + key.address.hex()
+    answers.append(client.RpcError("debug_traceTransaction", -32601, "method not found"))
+    said = shell.error("verify", signer, code=3)
+    assert "archive node with the debug API (debug_traceTransaction)" in said
+    assert "(method not found)" in said
+    for damaged in (
+        None,
+        [],
+        {},
+        {"type": "CALL", "input": "0x1"},
+        {"type": "CREATE", "calls": [5]},
+    ):
+        answers.append(damaged)
+        assert "damaged transaction" in shell.error("verify", signer, code=3)
+    # what was sent to the contract itself needs no trace
+    assert shell("verify", made["signer"])["match"] is True
 
 
 def test_evidence_is_judged_by_the_collateral_of_its_time(shell: Shell) -> None:
