@@ -18,7 +18,7 @@ from oyez.attestation.collateral import MAX_COLLATERAL
 from oyez.attestation.simulated import SimulatedPlatform
 from oyez.chain.client import LOOPBACK
 from oyez.chain.urls import verify_url
-from oyez.protocol.errors import Fatal, Temporary
+from oyez.protocol.errors import Fatal, Invalid, Temporary
 
 TIMEOUT_SECONDS = (5, 30)
 #: Intel's own service has the root's list elsewhere; a PCCS has it beside the others.
@@ -155,9 +155,11 @@ def build_source(text: str, fmspcs: Sequence[bytes] = ()) -> CollateralSource:
     """Return the source that a user names: `simulated`, an http(s) address, a file or folder.
 
     Raises:
-        Invalid: CLI-11, an address that is none.
+        Invalid: ENCLAVE-10, nothing is named; CLI-11, an address that is none.
         Fatal: an address without families.
     """
+    if not text:
+        raise Invalid("ENCLAVE-10", "no collateral is named: give a file, a folder or an address")
     if text == "simulated":
         return SimulatedSource(SimulatedPlatform())
     if text.startswith(("http://", "https://")):

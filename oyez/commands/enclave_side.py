@@ -7,16 +7,17 @@ import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oyez.commands import arguments, output
 from oyez.commands.settings import Settings, get_home, load_deployment, load_key, pass_settings
 from oyez.protocol.errors import Invalid
-from oyez.protocol.types import Hash32
+from oyez.protocol.types import Address, Hash32
 
 if TYPE_CHECKING:
+    from oyez.attestation.keeper import Outcome
     from oyez.chain.client import Chain, Mined
     from oyez.chain.contracts import Transaction
     from oyez.chain.deployment import Deployment
@@ -84,9 +85,10 @@ def keep(
     """Keep the chain's collateral fresh, until stopped: without it no key can be registered.
 
     Any funded key may do it, from OYEZ_KEY or --keystore; the contract judges all that is sent.
+    With --once what was done is printed. Exit code 1: a part was refused, or is no collateral.
     """
     from oyez import service
-    from oyez.attestation.keeper import MARGIN, Keeper, Parts
+    from oyez.attestation.keeper import ASK_SECONDS, MARGIN, NEVER, Keeper, Parts
     from oyez.attestation.sources import build_source
     from oyez.chain.client import connect
     from oyez.chain.journal import SqlJournal, open_database
@@ -110,6 +112,7 @@ def keep(
             sender=Sender(chain, key, journal, pause=stop.wait),
             log=log,
             margin=MARGIN if margin is None else margin,
+            ask_every=NEVER if once else ASK_SECONDS,
         )
         keeper = Keeper(parts)
         log("keeping", collateral=parts.kept.address, key=key.address)
@@ -119,6 +122,37 @@ def keep(
         else:
             service.run(keeper, stop, log)
     log("stopped")
+    if once:
+        done = keeper.outcome
+        output.emit(*_describe_kept(parts.kept.address, done), as_json=settings.json)
+        if done.refused or done.unusable:
+            click.get_current_context().exit(output.Exit.NEGATIVE)
+
+
+def _describe_kept(address: Address, done: Outcome) -> tuple[dict[str, Any], list[str]]:
+    """Return what a keeper did as JSON and in words.
+
+    Rule: ENCLAVE-11
+    """
+    found = {
+        "collateral": output.format_hex(address),
+        "kept": [
+            {
+                "what": part.what,
+                "why": part.why,
+                "transaction": output.format_hex(mined.hash),
+                "block": mined.block,
+                "gas_used": mined.gas_used,
+            }
+            for part, mined in done.kept
+        ],
+        "refused": [{"what": part.what, "reason": reason} for part, reason in done.refused],
+        "unusable": done.unusable,
+    }
+    lines = [f"kept: {part.what} ({part.why}), gas {mined.gas_used}" for part, mined in done.kept]
+    lines += [f"refused: {part.what}: {reason}" for part, reason in done.refused]
+    lines += [f"unusable: {reason}" for reason in done.unusable]
+    return found, lines or ["nothing that the chain lacks"]
 
 
 def parse_fmspc(text: str) -> bytes:

@@ -113,13 +113,51 @@ def test_keep_once_brings_the_collateral_and_says_what_it_did(shell: Shell) -> N
     assert result.exit_code == 0, result.stderr
     assert 'kept what="PCK list" why=expiring' in result.stderr
     assert result.stderr.count("kept ") == 3
+    said = [line.partition(", gas")[0] for line in result.stdout.splitlines()]
+    names = ("PCK list", "TCB info 51d051d051d0", "QE identity")
+    assert said == [f"kept: {name} (expiring)" for name in names]
     again = CliRunner().invoke(cli.main, arguments)
     assert "kept " not in again.stderr
+    assert (again.exit_code, again.stdout) == (0, "nothing that the chain lacks\n")
     assert (shell.home / "keeper" / "keeper.db").exists()
     later = CliRunner().invoke(cli.main, [*arguments, "--margin", str(60 * DAY)])
     assert later.stderr.count("kept ") == 0  # nothing that lasts longer is to be had
     assert "12 hex digits" in shell.error("keep", "--collateral", "http://x", "--fmspc", "51d0")
     assert "--fmspc" in shell.error("keep", "--collateral", "http://127.0.0.1:9", code=4)
+
+
+def test_keep_once_says_in_json_what_was_kept_refused_or_no_collateral(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule: ENCLAVE-11, CLI-1"""
+    world = shell.world
+    world.rollup.anvil.advance(25 * DAY)
+    once = ("keep", "--once", "--collateral")
+    usual = PLATFORM.collateral(world.now)
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "a.json").write_text(json.dumps(json.loads(usual) | {"tcb_info_signature": "11" * 64}))
+    found = shell(*once, str(given), code=1)
+    assert found["collateral"] == "0x" + world.kept.address.hex()
+    assert [one["what"] for one in found["kept"]] == ["PCK list", "QE identity"]
+    refused = {"what": "TCB info 51d051d051d0", "reason": "collateral: not signed"}
+    assert (found["refused"], found["unusable"]) == ([refused], [])
+    (given / "b.json").write_text(usual)  # the same, and signed: the other is lacking no more
+    found = shell(*once, str(given))
+    (kept,) = found["kept"]
+    assert (kept["what"], kept["why"]) == ("TCB info 51d051d051d0", "expiring")
+    receipt = world.rollup.chain.find_mined(bytes.fromhex(kept["transaction"][2:]))
+    assert receipt is not None
+    assert (kept["block"], kept["gas_used"]) == (receipt.block, receipt.gas_used)
+    assert found["refused"] == []
+    assert shell(*once, str(given)) == found | {"kept": []}
+    (given / "c.json").write_text("{}")
+    (reason,) = shell(*once, str(given), code=1)["unusable"]
+    assert "not the nine members" in reason
+    text = shell.text(*once, str(given), code=1)
+    assert text == f"unusable: {reason}\n"
+    monkeypatch.chdir(given)
+    assert "no collateral is named" in shell.error(*once, "")
 
 
 def test_a_deployment_without_enclaves_says_so(shell: Shell) -> None:

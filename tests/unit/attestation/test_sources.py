@@ -132,6 +132,8 @@ def test_sources_that_cannot_be(tmp_path: Path) -> None:
         build_source("http://127.0.0.1:9")
     with pytest.raises(Invalid, match="address"):
         build_source("http://", [FMSPC])
+    with pytest.raises(Invalid, match="no collateral is named"):
+        build_source("")
     for path in (tmp_path, tmp_path / "none.json"):
         with pytest.raises(Temporary):
             FileSource(path).fetch(NOW)
