@@ -9,7 +9,7 @@ import pytest
 from oyez.attestation.submissions import split_quote
 from oyez.chain import deploy
 from oyez.gas.metered import METER
-from oyez.protocol.types import Address
+from oyez.protocol.types import Address, Hash32
 from tests import tdx_keys, tdx_rollup, tdx_samples
 from tests.contracts.harness import encode_call
 from tests.devnet import Anvil
@@ -38,6 +38,9 @@ MUST = {
     "is_active, as a call": 15_000,
     "attest": 45_000,
     "attest, once more": 45_000,
+    # opens a slot, which the proposal then reads
+    "attest, ahead of a proposal": 65_000,
+    "attest, ahead, once more": 45_000,
     # a transaction holds 2**24
     "PCK list of 300 new entries": 12_000_000,
 }
@@ -130,6 +133,11 @@ def see_attestations(chain: TdxChain, gas: dict[str, int]) -> None:
     attest = tdx_rollup.build_attest(rollup, key)
     gas["attest"] = tdx_rollup.send(chain, attest)
     gas["attest, once more"] = tdx_rollup.send(chain, attest)
+    registry = chain.registry.address
+    needing = tdx_rollup.deploy_over(chain.node, registry, needs_enclave=True)
+    attest = tdx_rollup.build_attest(needing, key, Hash32(b"\7" * 32))  # proposed by nobody yet
+    gas["attest, ahead of a proposal"] = tdx_rollup.send(chain, attest)
+    gas["attest, ahead, once more"] = tdx_rollup.send(chain, attest)
 
 
 def see_upkeep(chain: TdxChain, gas: dict[str, int]) -> None:
@@ -150,7 +158,7 @@ def see_the_longest_list(chain: TdxChain, gas: dict[str, int]) -> None:
 
 
 def test_quotes_and_keys_stay_within_their_budgets(chain: TdxChain) -> None:
-    """Rule: ATTEST-16, ATTEST-28, ATTEST-30, ROLLUP-26"""
+    """Rule: ATTEST-16, ATTEST-28, ATTEST-30, ROLLUP-26, ROLLUP-28"""
     gas: dict[str, int] = {}
     see_real_quotes(gas)
     see_attestations(chain, gas)
