@@ -42,12 +42,12 @@ def create_registry(world: World, is_simulated: bool = False) -> Contract:
 class Deployed:
     """A rollup whose registry knows one key, and a first batch that is closed."""
 
-    def __init__(self, *, is_simulated: bool = False, **changes: Any) -> None:
+    def __init__(self, *, is_simulated: bool = False, chain_id: int = 1, **changes: Any) -> None:
         def prepare(world: World) -> None:
             self.registry = create_registry(world, is_simulated)
 
         changes = {"enclaves": REGISTRY, "game": GAME} | changes
-        self.world = World(settings(**changes), prepare)
+        self.world = World(settings(**changes), prepare, chain_id)
         self.action = publish(self.world, manifests.BALLOT)
         stake(self.world)
         close_batch_of(self.world, self.action)

@@ -87,8 +87,10 @@ class World:
         self,
         settings: deploy.DeploySettings | None = None,
         prepare: Callable[[World], None] = lambda _: None,
+        chain_id: int = 1,
     ) -> None:
-        self.evm = pyrevm.EVM(spec_id="PRAGUE")
+        env = pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id))
+        self.evm = pyrevm.EVM(env=env, spec_id="PRAGUE")
         self.now = START
         self.block = 1
         self.prevrandao = bytes(32)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from eth_keys.datatypes import Signature
 
+from oyez.protocol import codec
 from oyez.protocol.types import Address
-from tests.contracts.attesting import KEY, ORDER, OTHER, Deployed, sign, signer_of
+from tests.contracts.attesting import KEY, ORDER, OTHER, REGISTRY, Deployed, sign, signer_of
 from tests.contracts.harness import CALLER, GAME, STRANGER, reverts
 from tests.contracts.proposals import make_proposal, stake
 
@@ -136,6 +138,29 @@ def test_the_constructor_refuses(reason: str, changes: dict[str, Any]) -> None:
     """On a chain of any id but the local ones. Rule: ROLLUP-27"""
     with reverts(reason):
         Deployed(**changes)
+
+
+@pytest.mark.parametrize("chain_id", [31_337, 1_337])
+def test_a_local_chain_takes_simulated_enclaves(chain_id: int) -> None:
+    """Rule: ROLLUP-27"""
+    assert Deployed(is_simulated=True, chain_id=chain_id).rollup.head() == 0
+    with reverts("rollup: simulated enclaves"):
+        Deployed(is_simulated=True, chain_id=chain_id + 1)
+
+
+def test_the_highest_s_is_half_the_order() -> None:
+    """A signature that no key was needed for: its key is the one that fits. Rule: ROLLUP-26"""
+    made = Deployed()
+    posted = made.propose()
+    r, digest = sign(posted)[:32], codec.H("ATTEST", REGISTRY, posted)
+    half = Signature(vrs=(0, int.from_bytes(r), ORDER // 2))
+    owner = Address(half.recover_public_key_from_msg_hash(digest).to_canonical_address())
+    made.registry.name(owner, True)
+    for v, s in ((28, ORDER // 2 + 1), (27, ORDER // 2 + 1)):
+        with reverts("rollup: higher s"):
+            made.rollup.attest(posted, r + s.to_bytes(32) + bytes([v]))
+    made.rollup.attest(posted, r + (ORDER // 2).to_bytes(32) + bytes([27]))
+    assert made.world.event("AssertionAttested") == {"assertion_id": posted, "signer": owner}
 
 
 def test_a_sequencer_that_needs_an_enclave_is_first_only_with_its_word() -> None:

@@ -147,8 +147,12 @@ def test_a_proof_256_levels_deep() -> None:
     assert not ask_field(world, 1, 0, 1, replace(shallow, siblings=siblings[:-1]))
 
 
-def test_an_index_beyond_the_tree_is_no_field_even_if_a_root_held_it() -> None:
-    place, index = 1, 33
+@pytest.mark.parametrize(("index", "is_field"), [(31, True), (32, False), (33, False)])
+def test_an_index_beyond_the_tree_is_no_field_even_if_a_root_held_it(
+    index: int, is_field: bool
+) -> None:
+    """The last one of the tree is. Rule: ROLLUP-12"""
+    place = index % 32
     type_hash = schema.compute_type_hash(FIELDS[1])
     leaf = codec.compute_field_leaf(index, b"count", type_hash, 7)
     beside = (Hash32(noise("beside")),) * 5
@@ -156,7 +160,8 @@ def test_an_index_beyond_the_tree_is_no_field_even_if_a_root_held_it() -> None:
     world = finalized(codec.compute_cell_leaf(key_of(0), MANIFEST, fields_root, 1))
     proof = FieldProof(MANIFEST, 1, beside, ())
 
-    assert not ask_field(world, 1, 0, 1, proof, index=index, word=codec.encode_word(7))
+    found = ask_field(world, 1, 0, 1, proof, index=index, word=codec.encode_word(7))
+    assert found == is_field
 
 
 @pytest.mark.parametrize("cells", [0, 1, 2, 30])

@@ -173,6 +173,8 @@ def test_a_defeat_strikes_the_assertion_and_takes_the_stake_once(
     assert world.rollup.credit(GAME) == world.rollup.total_credits() == ETHER // 4
     assert world.rollup.total_stakes() == 0
     assert world.rollup.status(lie) == 3
+    assert not world.rollup.posted([lie])
+    assert not world.rollup.posted([lie, child])
     assert world.rollup.stake(SEQUENCER).status == 2
     assert not world.rollup.sequencer_live()
     with reverts("rollup: nothing to defeat"):
