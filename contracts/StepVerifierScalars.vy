@@ -12,6 +12,7 @@ from contracts.modules import lanes
 from contracts.modules import machine_states as states
 from contracts.modules import manifest_layout
 from contracts.modules import openings
+from contracts.modules import option_rows
 from contracts.modules import output_layout as layout
 from contracts.modules import output_reads as reads
 from contracts.modules import published
@@ -385,7 +386,7 @@ def _spelling(p: published.Published, index: uint256, before: int256) -> int256:
             size: uint256 = (row >> 64) & c.M16 if type == c.TYPE_STRING else 0
             if type == c.TYPE_ENUM:
                 if i == index:
-                    size = published._sum_lengths(p.pointer, options_at, a)
+                    size = option_rows._sum_lengths(p.pointer, options_at, a)
                 options_at = unsafe_add(options_at, unsafe_mul(c.OPTION_ROW_BYTES, a))
             at = before + convert(size, int256)
         row, rows = published._row(p.pointer, shape.fields_at, i, shape.fields, rows)

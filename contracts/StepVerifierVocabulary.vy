@@ -197,7 +197,8 @@ def _option(
         return wanted, rest
     if lane % c.OPTION_LANES >= 2:
         rest.start = lanes._read(raw, c.CHUNK_INT32, (lane & ~1) - 1)
-    text: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, option)
+    choices_at: uint256 = published._choices_at(manifest, field)
+    text: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, choices_at, option)
     rest.end = len(text)
     rest.text = concat(text, empty(bytes32))
     return wanted, rest
@@ -243,9 +244,10 @@ def _candidate(
         return wanted, NOT_LEFT
     length: uint256 = (state >> 40) & c.M16
     if length > 0 and option != value:
-        so_far: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, value)
+        at: uint256 = published._choices_at(manifest, field)
+        so_far: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, at, value)
         shared: uint256 = min(length, len(so_far))
-        text: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, option)
+        text: Bytes[published.MAX_CHOICE_BYTES] = published._choice(manifest, field, at, option)
         if len(text) < shared or slice(text, 0, shared) != slice(so_far, 0, shared):
             return wanted, NOT_LEFT
     first: uint256 = (option % 2) * c.OPTION_LANES

@@ -30,6 +30,7 @@ from tests import call_fuzz, given_models, machine_steps, prompt_worlds
 from tests import machine_fuzz as fuzz
 from tests.contracts import harness
 from tests.contracts.harness import Contract, Reverted
+from tests.contracts.test_step_rows_gas import BASE, RESOLVE_BYTES, RESOLVE_GAS, price
 from tests.damage import damage_part
 from tests.prompt_calls import build_model
 from tests.prompt_worlds import PARSE
@@ -165,6 +166,16 @@ class Case:
         (entry,) = [e for e in abi if e.get("name") == "recompute"]
         data = harness.encode_call(entry, self.step, self.raw, self.proof)
         return max(self.bench.chain.gas, 21_000 + 10 * sum(4 if byte else 1 for byte in data))
+
+    def find_whole(self) -> int:
+        """Return what a whole resolution by the step costs."""
+        self.ask()
+        abi = self.bench.chain.abis[self.verifier.address]
+        (entry,) = [e for e in abi if e.get("name") == "recompute"]
+        data = harness.encode_call(entry, self.step, self.raw, self.proof)
+        alone = self.bench.chain.gas - BASE - price(data, 16, 4)
+        usual = BASE + 16 * RESOLVE_BYTES + price(self.proof, 16, 4) + RESOLVE_GAS + alone
+        return max(usual, BASE + 40 * RESOLVE_BYTES + price(self.proof, 40, 10))
 
 
 def find_region(op: int) -> Region:

@@ -7,6 +7,7 @@
 from contracts import constants as c
 from contracts.modules import machine_scalars as scalars
 from contracts.modules import machine_states as states
+from contracts.modules import option_rows
 from contracts.modules import published
 
 uses: scalars
@@ -241,7 +242,7 @@ def _choose(
     end: uint256 = 0
     if not is_boolean:
         end = unsafe_add(
-            published._name_end(p, w), published._sum_lengths(p.pointer, w.options_at, s.value)
+            published._name_end(p, w), option_rows._sum_lengths(p.pointer, w.options_at, s.value)
         )
     begun: uint256 = 0
     rows: uint256 = 0

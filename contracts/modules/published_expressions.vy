@@ -6,11 +6,15 @@
 from contracts import constants as c
 from contracts.modules import expression_ops as ops
 from contracts.modules import manifest_layout
+from contracts.modules import option_rows
 from contracts.modules import published
 
 
 ROWS_A_WORD: constant(uint256) = 16
 EXPRESSION_WORDS: constant(uint256) = c.MAX_EXPRESSIONS // ROWS_A_WORD
+MAX_ROW_WORDS: constant(uint256) = (
+    c.MAX_OPTIONS + option_rows.ROWS_A_WORD - 1
+) // option_rows.ROWS_A_WORD
 OP_WORDS: constant(uint256) = c.MAX_EXPRESSION_OPS // ROWS_A_WORD
 
 
@@ -82,8 +86,12 @@ def _find(p: published.Published, rank: uint256) -> Expression:
     left: uint256 = rank
     for is_guard: bool in [False, True]:
         at: uint256 = ops_at
+        word: uint256 = 0
         for i: uint256 in range(count, bound=c.MAX_EXPRESSIONS):
-            row: uint256 = self._row(rows, i)
+            if i % ROWS_A_WORD == 0:
+                word = rows[i // ROWS_A_WORD]
+            row: uint256 = word >> 240
+            word = word << 16
             if (row >> 8 == c.GUARD_TARGET) == is_guard:
                 if left == 0:
                     return Expression(index=i, target=row >> 8, ops=row & c.M8, ops_at=at)
@@ -153,17 +161,19 @@ def _field(p: published.Published, index: uint256) -> Field:
     """
     shape: manifest_layout.Layout = manifest_layout._read(p.header)
     f: Field = empty(Field)
-    row: uint256 = 0
-    rows: uint256 = 0
-    f.written.options_at = shape.options_at
-    for i: uint256 in range(unsafe_add(index, 1), bound=c.MAX_FIELDS):
-        if i > 0 and published._base(row) == c.TYPE_ENUM:
-            # the options of the field before
-            options: uint256 = (row >> 80) & c.M16
-            f.written.options_at = unsafe_add(
-                f.written.options_at, unsafe_mul(c.OPTION_ROW_BYTES, options)
-            )
-        row, rows = published._row(p.pointer, shape.fields_at, i, shape.fields, rows)
+    before: uint256 = 0
+    pair: uint256 = index // 2
+    for k: uint256 in range(pair, bound=published.MAX_PAIRS):
+        two: uint256 = published._two(p.pointer, shape.fields_at, k, shape.fields)
+        before = unsafe_add(before, published._count_before(two))
+    both: uint256 = published._two(p.pointer, shape.fields_at, pair, shape.fields)
+    row: uint256 = both >> published.ROW_BITS
+    if index % 2 == 1:
+        before = unsafe_add(before, published._count_before(row << published.ROW_BITS))
+        row = both & published.ROW
+    f.written.options_at = unsafe_add(
+        shape.options_at, unsafe_mul(c.OPTION_ROW_BYTES, before >> 32)
+    )
     a: uint256 = (row >> 80) & c.M16
     f.role = (row >> 96) & c.M8
     f.type = (row >> 112) & c.M8
@@ -197,15 +207,15 @@ def _to_number(p: published.Published, f: Field, at: int256, word: int256) -> in
     rows_end: uint256 = f.written.options_at
     left: uint256 = f.written.options
     option: int256 = 0
-    for _: uint256 in range(published.MAX_ROW_WORDS):
-        take: uint256 = min(published.ROWS_A_WORD, left)
+    for _: uint256 in range(MAX_ROW_WORDS):
+        take: uint256 = min(option_rows.ROWS_A_WORD, left)
         left = unsafe_sub(left, take)
         rows_end = unsafe_add(rows_end, unsafe_mul(c.OPTION_ROW_BYTES, take))
         # length 8 | bias 32 of each, the first one highest
         rows: uint256 = published._word(pointer, rows_end) << unsafe_sub(
             256, unsafe_mul(40, take)
         )
-        for _j: uint256 in range(take, bound=published.ROWS_A_WORD):
+        for _j: uint256 in range(take, bound=option_rows.ROWS_A_WORD):
             size: uint256 = rows >> 248
             rows = rows << 40
             # the option's text stands at the end of what is loaded
@@ -227,7 +237,7 @@ def _to_word(p: published.Published, f: Field, at: int256, number: int256) -> in
     if not self._is_spelt(p, f, at):
         return 0
     option: uint256 = convert(number, uint256)
-    end: uint256 = convert(at, uint256) + published._sum_lengths(
+    end: uint256 = convert(at, uint256) + option_rows._sum_lengths(
         p.pointer, f.written.options_at, option + 1
     )
     size: uint256 = published._option_row(p.pointer, f.written, option) >> 32
@@ -242,7 +252,7 @@ def _is_spelt(p: published.Published, f: Field, at: int256) -> bool:
     """
     if at < convert(c.HEADER_BYTES, int256):
         return False
-    size: uint256 = published._sum_lengths(p.pointer, f.written.options_at, f.written.options)
+    size: uint256 = option_rows._sum_lengths(p.pointer, f.written.options_at, f.written.options)
     return convert(at, uint256) + size < p.pointer.codesize
 
 

@@ -5,6 +5,7 @@
 """
 from contracts import constants as c
 from contracts.modules import manifest_layout
+from contracts.modules import option_rows
 from contracts.modules import published
 
 # A type's descriptor: its head, and of an ENUM all options behind their lengths.
@@ -13,34 +14,14 @@ TYPE_WORDS: constant(uint256) = (
     HEAD_BYTES + c.MAX_OPTIONS * (c.MAX_OPTION_BYTES + 1) + 31
 ) // 32
 STRING_WORDS: constant(uint256) = c.MAX_STRING_BYTES // 32
-# Words of options' texts that are loaded at once, and how often at most, the last one not whole.
+# Words of options' texts that are loaded at once.
 TEXT_BLOCK: constant(uint256) = 8
 TEXT_BLOCK_BYTES: constant(uint256) = 32 * TEXT_BLOCK
-OPTIONS_BLOCKS: constant(uint256) = (
-    c.MAX_OPTIONS * c.MAX_OPTION_BYTES // TEXT_BLOCK_BYTES + 1
-)
-# 32 rows of options fill five words: their lengths stand in every fifth byte. Six times that at once.
-ROWS_A_GROUP: constant(uint256) = 32
-GROUP_WORDS: constant(uint256) = 5
-GROUP_BYTES: constant(uint256) = 160
-GROUPS: constant(uint256) = 6
-BLOCK_BYTES: constant(uint256) = GROUPS * GROUP_BYTES
-ROWS_A_BLOCK: constant(uint256) = GROUPS * ROWS_A_GROUP
-MAX_BLOCKS: constant(uint256) = c.MAX_MANIFEST_BYTES // BLOCK_BYTES
 # Rows of fields that are loaded at once, two a word.
 ROWS_A_RUN: constant(uint256) = 8
 RUN_WORDS: constant(uint256) = ROWS_A_RUN // 2
 RUN_BYTES: constant(uint256) = ROWS_A_RUN * c.FIELD_BYTES
 MAX_RUNS: constant(uint256) = c.MAX_FIELDS // ROWS_A_RUN
-# bytes 0, 5, 10, ... of a group, by its words
-FIFTH: constant(uint256) = (2**240 - 1) // (2**40 - 1) * c.M8
-LENGTHS_0: constant(uint256) = (FIFTH << 8) | (c.M8 << 248)
-LENGTHS_1: constant(uint256) = FIFTH << 24
-LENGTHS_2: constant(uint256) = FIFTH | (c.M8 << 240)
-LENGTHS_3: constant(uint256) = FIFTH << 16
-LENGTHS_4: constant(uint256) = FIFTH << 32
-# the lower byte of each 16 bits
-PAIRS: constant(uint256) = max_value(uint256) // c.M16 * c.M8
 NO_ITEMS: constant(bytes32) = keccak256(b"")
 
 
@@ -69,110 +50,51 @@ def _count(manifest: published.Published) -> uint256:
 @view
 def _find(manifest: published.Published, index: uint256) -> Field:
     """
-    @dev The dearest, behind 1,472 options of others, takes 60k gas.
+    @dev A field, and where its texts stand: behind those of all fields before.
     """
     f: Field = empty(Field)
     count: uint256 = self._count(manifest)
     if index >= count:
         return f
     shape: manifest_layout.Layout = manifest_layout._read(manifest.header)
-    text_at: uint256 = shape.text_at
-    options: uint256 = 0
-    rows: uint256 = 0
-    row: uint256 = 0
-    blocks: uint256 = index // ROWS_A_RUN
-    for k: uint256 in range(blocks, bound=MAX_RUNS):
+    before: uint256 = 0
+    two: uint256 = 0
+    runs: uint256 = index // ROWS_A_RUN
+    for k: uint256 in range(runs, bound=MAX_RUNS):
         # behind the code's first byte, which is no manifest's
         at: uint256 = unsafe_add(unsafe_add(shape.fields_at, 1), unsafe_mul(RUN_BYTES, k))
         run: uint256[RUN_WORDS] = abi_decode(
             slice(manifest.pointer.code, at, RUN_BYTES), uint256[RUN_WORDS]
         )
-        for two: uint256 in run:
-            rows = two
-            for _: uint256 in range(2):
-                row = rows >> 128
-                rows = rows << 128
-                text_at = unsafe_add(text_at, row >> 120)
-                # an array of strings has no initial one
-                if (row >> 112) & c.M8 == c.TYPE_STRING:
-                    text_at = unsafe_add(text_at, (row >> 64) & c.M16)
-                elif published._base(row) == c.TYPE_ENUM:
-                    options = unsafe_add(options, (row >> 80) & c.M16)
-    rows = 0
-    for i: uint256 in range(unsafe_mul(ROWS_A_RUN, blocks), index, bound=ROWS_A_RUN):
-        row, rows = published._row(manifest.pointer, shape.fields_at, i, count, rows)
-        text_at = unsafe_add(text_at, (row >> 120) & c.M8)
-        if (row >> 112) & c.M8 == c.TYPE_STRING:
-            text_at = unsafe_add(text_at, (row >> 64) & c.M16)
-        elif published._base(row) == c.TYPE_ENUM:
-            options = unsafe_add(options, (row >> 80) & c.M16)
-    f.is_after_array = index > 0 and self._is_array(row)
-    row, rows = published._row(manifest.pointer, shape.fields_at, index, count, rows)
-    # of two rows in a word the upper one is the field's before
-    f.row = row & (2**128 - 1)
+        for rows: uint256 in run:
+            before = unsafe_add(before, published._count_before(rows))
+            two = rows
+    pair: uint256 = index // 2
+    for k: uint256 in range(unsafe_mul(RUN_WORDS, runs), pair, bound=RUN_WORDS):
+        two = published._two(manifest.pointer, shape.fields_at, k, count)
+        before = unsafe_add(before, published._count_before(two))
+    # the row of the field before, whatever stands above it
+    last: uint256 = two
+    two = published._two(manifest.pointer, shape.fields_at, pair, count)
+    f.row = two >> published.ROW_BITS
+    if index % 2 == 1:
+        last = f.row
+        f.row = two & published.ROW
+        before = unsafe_add(before, published._count_before(last << published.ROW_BITS))
     f.is_there = True
-    f.is_array = self._is_array(row)
-    f.type = published._base(row)
+    f.is_array = self._is_array(f.row)
+    f.is_after_array = self._is_array(last)
+    f.type = published._base(f.row)
     f.name_length = f.row >> 120
+    options: uint256 = before >> 32
     f.options_at = shape.options_at + c.OPTION_ROW_BYTES * options
     f.name_end = (
-        text_at + f.name_length + self._sum_lengths(manifest.pointer, shape.options_at, options)
+        shape.text_at
+        + (before & c.M32)
+        + f.name_length
+        + option_rows._sum_lengths(manifest.pointer, shape.options_at, options)
     )
     return f
-
-
-@internal
-@view
-def _sum_lengths(pointer: address, options_at: uint256, count: uint256) -> uint256:
-    """
-    @dev Bytes of a manifest's first so many options. The lengths of a group stand in bytes of their own,
-         so they fit one word, and those of six groups add up to less than a byte holds. Two of them
-         are added up in each 16 bits; what is left of that word when it is divided by 2**16 - 1 is
-         the sum of all.
-    """
-    pairs: uint256 = 0
-    # behind the code's first byte, which is no manifest's
-    at: uint256 = unsafe_add(options_at, 1)
-    left: uint256 = count
-    sums: uint256 = 0
-    for _: uint256 in range(MAX_BLOCKS):
-        if left < ROWS_A_BLOCK:
-            break
-        groups: uint256[GROUP_WORDS][GROUPS] = abi_decode(
-            slice(pointer.code, at, BLOCK_BYTES), uint256[GROUP_WORDS][GROUPS]
-        )
-        sums = 0
-        for group: uint256[GROUP_WORDS] in groups:
-            sums = unsafe_add(
-                sums,
-                (group[0] & LENGTHS_0)
-                | (group[1] & LENGTHS_1)
-                | (group[2] & LENGTHS_2)
-                | (group[3] & LENGTHS_3)
-                | (group[4] & LENGTHS_4),
-            )
-        pairs = unsafe_add(pairs, unsafe_add(sums & PAIRS, (sums >> 8) & PAIRS))
-        at = unsafe_add(at, BLOCK_BYTES)
-        left = unsafe_sub(left, ROWS_A_BLOCK)
-    sums = 0
-    for _: uint256 in range(GROUPS):
-        if left < ROWS_A_GROUP:
-            break
-        group: uint256[GROUP_WORDS] = abi_decode(
-            slice(pointer.code, at, GROUP_BYTES), uint256[GROUP_WORDS]
-        )
-        sums = unsafe_add(
-            sums,
-            (group[0] & LENGTHS_0)
-            | (group[1] & LENGTHS_1)
-            | (group[2] & LENGTHS_2)
-            | (group[3] & LENGTHS_3)
-            | (group[4] & LENGTHS_4),
-        )
-        at = unsafe_add(at, GROUP_BYTES)
-        left = unsafe_sub(left, ROWS_A_GROUP)
-    pairs = unsafe_add(pairs, unsafe_add(sums & PAIRS, (sums >> 8) & PAIRS))
-    return pairs % c.M16 + published._sum_lengths(pointer, unsafe_sub(at, 1), left)
 
 
 @internal
@@ -239,28 +161,13 @@ def _enum_hash(pointer: address, f: Field, head: uint256, options: uint256) -> b
     @dev An ENUM's descriptor is its head, of six bytes, then each option behind its length. 500 gas an
          option.
     """
-    total: uint256 = self._sum_lengths(pointer, f.options_at, options)
-    texts: uint256[TEXT_BLOCK][OPTIONS_BLOCKS] = empty(uint256[TEXT_BLOCK][OPTIONS_BLOCKS])
-    blocks: uint256 = total // TEXT_BLOCK_BYTES
-    for k: uint256 in range(blocks, bound=OPTIONS_BLOCKS):
-        # behind the code's first byte, which is no manifest's
-        at: uint256 = unsafe_add(unsafe_add(f.name_end, 1), unsafe_mul(TEXT_BLOCK_BYTES, k))
-        texts[k] = abi_decode(
-            slice(pointer.code, at, TEXT_BLOCK_BYTES), uint256[TEXT_BLOCK]
-        )
-    for i: uint256 in range(TEXT_BLOCK):
-        at: uint256 = unsafe_mul(32, unsafe_add(unsafe_mul(TEXT_BLOCK, blocks), i))
-        if at >= total:
-            break
-        texts[blocks][i] = self._text_word(
-            pointer, unsafe_add(f.name_end, at), unsafe_sub(total, at)
-        )
     words: uint256[TYPE_WORDS] = empty(uint256[TYPE_WORDS])
     # the word that is being filled, its number, and the bits that are in it
     word: uint256 = head
     number: uint256 = 0
     filled: uint256 = 8 * HEAD_BYTES
     # what is left of the word that texts are taken from, its bits, and the number of the next one
+    texts: uint256[TEXT_BLOCK] = empty(uint256[TEXT_BLOCK])
     source: uint256 = 0
     left: uint256 = 0
     next: uint256 = 0
@@ -269,7 +176,7 @@ def _enum_hash(pointer: address, f: Field, head: uint256, options: uint256) -> b
     for option: uint256 in range(options, bound=c.MAX_OPTIONS):
         rows = rows << 40
         if option == until:
-            take: uint256 = min(published.ROWS_A_WORD, unsafe_sub(options, option))
+            take: uint256 = min(option_rows.ROWS_A_WORD, unsafe_sub(options, option))
             until = unsafe_add(until, take)
             rows = published._word(
                 pointer, unsafe_add(f.options_at, unsafe_mul(c.OPTION_ROW_BYTES, until))
@@ -282,7 +189,11 @@ def _enum_hash(pointer: address, f: Field, head: uint256, options: uint256) -> b
             source = source << bits
             left = unsafe_sub(left, bits)
         else:
-            source = texts[next // TEXT_BLOCK][next % TEXT_BLOCK]
+            place: uint256 = next % TEXT_BLOCK
+            if place == 0:
+                at: uint256 = unsafe_mul(32, next)
+                texts = self._text_block(pointer, unsafe_add(f.name_end, at))
+            source = texts[place]
             next = unsafe_add(next, 1)
             text |= source >> left
             source = source << unsafe_sub(bits, left)
@@ -309,6 +220,26 @@ def _enum_hash(pointer: address, f: Field, head: uint256, options: uint256) -> b
         words[number] = word
     length: uint256 = unsafe_add(unsafe_mul(32, number), filled >> 3)
     return keccak256(slice(abi_encode(words), 0, length))
+
+
+@internal
+@view
+def _text_block(pointer: address, at: uint256) -> uint256[TEXT_BLOCK]:
+    """
+    @dev The next 256 bytes of a manifest, or zeros behind those that there are. It does not end at `at`.
+    """
+    # behind the code's first byte, which is no manifest's
+    begin: uint256 = unsafe_add(at, 1)
+    left: uint256 = unsafe_sub(pointer.codesize, begin)
+    if left >= TEXT_BLOCK_BYTES:
+        return abi_decode(slice(pointer.code, begin, TEXT_BLOCK_BYTES), uint256[TEXT_BLOCK])
+    texts: uint256[TEXT_BLOCK] = empty(uint256[TEXT_BLOCK])
+    for i: uint256 in range(TEXT_BLOCK):
+        offset: uint256 = unsafe_mul(32, i)
+        if offset >= left:
+            break
+        texts[i] = self._text_word(pointer, unsafe_add(at, offset), unsafe_sub(left, offset))
+    return texts
 
 
 @internal
@@ -340,7 +271,7 @@ def _initial_word(manifest: published.Published, f: Field) -> bytes32:
         return convert(published._word(manifest.pointer, at), bytes32)
     if f.type == c.TYPE_STRING:
         return self._hash_text(manifest.pointer, f.name_end, b)
-    end: uint256 = f.name_end + published._sum_lengths(manifest.pointer, f.options_at, b + 1)
+    end: uint256 = f.name_end + option_rows._sum_lengths(manifest.pointer, f.options_at, b + 1)
     row_end: uint256 = f.options_at + c.OPTION_ROW_BYTES * (b + 1)
     size: uint256 = (published._word(manifest.pointer, row_end) >> 32) & c.M8
     option: uint256 = published._word(manifest.pointer, end) << (256 - 8 * size)

@@ -2,6 +2,7 @@
 """
 @title What is read of any field of a published manifest, as views, for tests alone
 """
+from contracts.modules import option_rows
 from contracts.modules import published
 from contracts.modules import published_fields
 from contracts.modules import step_model
@@ -50,4 +51,4 @@ def is_array_at(manifest_hash: bytes32, index: uint256) -> bool:
 def lengths(manifest_hash: bytes32, count: uint256) -> uint256:
     manifest: published.Published = published._open(manifest_hash)
     f: published_fields.Field = published_fields._find(manifest, 0)
-    return published_fields._sum_lengths(manifest.pointer, f.options_at, count)
+    return option_rows._sum_lengths(manifest.pointer, f.options_at, count)

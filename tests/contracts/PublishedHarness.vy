@@ -40,9 +40,10 @@ def choices(
 ) -> DynArray[Bytes[published.MAX_CHOICE_BYTES], 65]:
     found: published.Published = published._open(manifest_hash)
     w: published.Written = published._find(found, number)
+    at: uint256 = published._choices_at(found, w)
     texts: DynArray[Bytes[published.MAX_CHOICE_BYTES], 65] = []
     for option: uint256 in range(published._count_choices(w, items), bound=65):
-        texts.append(published._choice(found, w, option))
+        texts.append(published._choice(found, w, at, option))
     return texts
 
 

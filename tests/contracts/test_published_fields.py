@@ -67,7 +67,31 @@ def test_lengths_of_options_are_added_up_whatever_their_number() -> None:
     manifest = parse_manifest(fuzz.publish(state_worlds.crowded_action(random.Random(3))), LIMITS)
     sizes = [len(option) for field in manifest.fields for option in field.options]
     assert len(sizes) == 1_474
-    for count in (0, 1, 6, 7, 31, 32, 33, 160, 191, 192, 193, 223, 224, 383, 384, 1_473, 1_474):
+    for count in (
+        0,
+        1,
+        6,
+        7,
+        31,
+        32,
+        33,
+        63,
+        64,
+        65,
+        95,
+        96,
+        127,
+        160,
+        191,
+        192,
+        193,
+        223,
+        224,
+        383,
+        384,
+        1_473,
+        1_474,
+    ):
         assert reader().lengths(manifest.hash, count) == sum(sizes[:count])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import random
-from dataclasses import replace
 
 import pytest
 from eth_abi.abi import decode, encode
@@ -25,6 +24,7 @@ from tests import frame_calls, frame_steps
 from tests.contracts import harness
 from tests.contracts.harness import reverts
 from tests.contracts.test_step_rows_gas import BASE, RESOLVE_BYTES, RESOLVE_GAS, price
+from tests.dear_fields import LONG, stand_behind
 from tests.frame_calls import FrameBatch, FrameSource
 from tests.frame_steps import Bench, Case
 from tests.manifest_cases import with_fields
@@ -82,19 +82,12 @@ def test_code_is_below_24_000_bytes(name: str) -> None:
     assert len(deploy.compile_contract(f"contracts/{name}.vy").runtime) < 24_000
 
 
-#: 64 options of 32 bytes behind 1,472 short ones of other fields.
-SHORT = tuple(
-    bytes([byte]) for byte in b"0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrst"
-)
-LONG = tuple(b"%02d" % i + b"o" * 30 for i in range(64))
-ENUM = Field(b"e", FieldType.ENUM, Role.KEPT, SHORT[0], options=SHORT, biases=(0,) * 64)
+LAST = Field(b"~", FieldType.ENUM, Role.WRITES, LONG[0], options=tuple(LONG), biases=(0,) * 64)
 
 
 def test_the_dearest_field_stays_within_the_budget() -> None:
     """Rule: FRAME-71"""
-    fields = [replace(ENUM, name=b"%02d" % i) for i in range(23)]
-    fields[0] = replace(fields[0], role=Role.WRITES)
-    fields.append(replace(ENUM, initial=LONG[0], options=LONG))
+    fields = stand_behind(LAST, Role.KEPT)
     data = encode_manifest(with_fields(fields, model=0))
     frame_steps.bench().chain.actions.publish(data, sender=harness.AUTHOR)
     manifests = {codec.keccak(data): data}
@@ -105,7 +98,7 @@ def test_the_dearest_field_stays_within_the_budget() -> None:
         return trace.encode_int32([-1] * 256) if chunk == 0 else full
 
     world = World(lambda _: full, give, lambda *_: b"", manifests=manifests)
-    address = Address(get_record(255, Frame.ROOTS), 1, 15)
+    address = Address(get_record(255, Frame.ROOTS), 1, 31)
     case = frame_steps.build_case(random.Random(1), address, full.data, world)
     assert case.value not in (0, DEAD)
     assert 340_000 < measure(case) < 400_000

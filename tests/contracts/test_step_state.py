@@ -22,6 +22,7 @@ from oyez.protocol.types import Field, FieldType, Role, Value
 from tests import machine_fuzz as fuzz
 from tests import state_steps
 from tests.contracts.harness import reverts
+from tests.dear_fields import LONG, stand_behind
 from tests.manifest_cases import with_fields
 from tests.manifests import BOUND, LIMITS
 from tests.state_steps import Case
@@ -88,6 +89,19 @@ def list_dear() -> tuple[Met, ...]:
     )
 
 
+@functools.cache
+def list_dearest() -> tuple[Met, ...]:
+    """States whose last field stands behind as many others and options as there is room for."""
+    found = []
+    for size in (63, 64):
+        last = build_enum(b"~", LONG[:size])
+        first, *fields = stand_behind(last, Role.KEPT)
+        fields = [dataclasses.replace(first, role=Role.WRITES), *fields]
+        values = [field.options[-1] if field.options else b"" for field in fields]
+        found += [meet_published(fields, values), meet_published(fields, None)]
+    return tuple(found)
+
+
 def build_case(met: Met, op: int, leaf: int, lane: int) -> Case:
     """Return a step on a state as it is."""
     region = next(region for region in layout().regions if region.op == op)
@@ -111,7 +125,7 @@ def list_dear_lanes(met: Met, op: int) -> list[tuple[int, int]]:
 def test_each_step_is_cheap_to_resolve(op: int) -> None:
     """Rule: FRAME-34"""
     most = longest = 0
-    for met in list_dear():
+    for met in (*list_dear(), *list_dearest()):
         for leaf, lane in list_dear_lanes(met, op):
             case = build_case(met, op, leaf, lane)
             most = max(most, state_steps.find_gas(case)[1])
