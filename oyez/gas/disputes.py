@@ -24,7 +24,14 @@ from oyez.engines import exact
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.step_rows import prove_engine
 from oyez.gas import detection, random_model
-from oyez.gas.long_calls import AROUND_INPUTS, build_action, build_around, build_input
+from oyez.gas.long_calls import (
+    AROUND_INPUTS,
+    build_action,
+    build_around,
+    build_dear_choice,
+    build_dear_value,
+    build_input,
+)
 from oyez.gas.metered import MeteredChain
 from oyez.protocol import inner, inner_kinds
 from oyez.protocol.constants import INNER_HEIGHT, MAX_LITERAL_TOKENS
@@ -194,8 +201,23 @@ def measure(report: Callable[[str], None] = lambda _: None) -> Measured:
         play_all(engine, list_wanted(engine), report=report),
         play_all(engine, list_around(), build_around(), AROUND_INPUTS, report=report),
     )
+    for action, wishes in list_dear():
+        report("numbers behind the most options that a manifest holds")
+        played = merge(played, play(engine, wishes, action, (b"ab",) * 2, report=report))
     ratio = detection.measure_ratio(engine, report)
     return Measured(**asdict(played), detect_ratio=ratio, wide=measure_wide(report=report))
+
+
+def list_dear() -> list[tuple[Manifest, list[Wish]]]:
+    """Return actions that make some numbers dear, and which those are."""
+    choice = [
+        Wish("token byte", 10),
+        Wish("option token", 11),
+        Wish("candidate", 11, 126),
+        Wish("mode", 11),
+        Wish("parsed byte", None, 32),
+    ]
+    return [(build_dear_choice(), choice), (build_dear_value(), [Wish("met value", None, 31)])]
 
 
 def measure_wide(
@@ -221,16 +243,17 @@ def measure_wide(
 
 def merge(first: Played, second: Played) -> Played:
     """Return what two plays take together; of a kind in both the dearer one counts."""
-    resolve = first.gas_resolve | second.gas_resolve
+    resolve, proven = dict(first.gas_resolve), dict(first.op_kinds_proven)
+    for kind, gas in second.gas_resolve.items():
+        if gas > resolve.get(kind, 0):
+            resolve[kind], proven[kind] = gas, second.op_kinds_proven[kind]
     return Played(
         moves_max=max(first.moves_max, second.moves_max),
         gas_move_max=max(first.gas_move_max, second.gas_move_max),
-        gas_resolve={
-            kind: max(gas, first.gas_resolve.get(kind, 0)) for kind, gas in resolve.items()
-        },
+        gas_resolve=resolve,
         gas_duel_honest=max(first.gas_duel_honest, second.gas_duel_honest),
         op_kinds=list(dict.fromkeys([*first.op_kinds, *second.op_kinds])),
-        op_kinds_proven=first.op_kinds_proven | second.op_kinds_proven,
+        op_kinds_proven=proven,
         openings_max=max(first.openings_max, second.openings_max),
     )
 
@@ -247,21 +270,21 @@ def play_all(
 
     Beside others a lie is not the first to make what duels of one fork share.
     """
-    together = play(engine, kinds, action, inputs, report=report)
+    together = play(engine, [Wish(kind) for kind in kinds], action, inputs, report=report)
     dearest = max(together.gas_resolve, key=lambda kind: together.gas_resolve[kind])
     report(f"{dearest} once more, as the only lie")
-    return merge(together, play(engine, [dearest], action, inputs, report=report))
+    return merge(together, play(engine, [Wish(dearest)], action, inputs, report=report))
 
 
 def play(
     engine: ExactEngine,
-    kinds: list[str],
+    wishes: list[Wish],
     action: Manifest | None = None,
     inputs: Sequence[bytes] | None = None,
     *,
     report: Callable[[str], None] = lambda _: None,
 ) -> Played:
-    """Break kinds of numbers of a batch's last call once each, and play all to their ends."""
+    """Break numbers of a batch's last call, each of another kind, and play all to their ends."""
     with (
         Devnet(accounts=100) as devnet,
         tempfile.TemporaryDirectory(prefix="oyez-bench-") as home,
@@ -272,11 +295,11 @@ def play(
         trial = world.open_trial(truth, home, report)
         number = truth.batch.number
         last, execution = len(truth.executions) - 1, truth.executions[-1]
-        spots = [find_spot(trial.machine, number, last, execution, Wish(kind)) for kind in kinds]
+        spots = [find_spot(trial.machine, number, last, execution, wish) for wish in wishes]
         judged = trial.play([trial.build_lie(spot) for spot in spots])
         parent = trial.rollup.fetch_assertion(judged[0].story.ids[0]).parent
         openings = max(_count_openings(trial, number, spot, parent) for spot in spots)
-        return _collect(world, trial, judged, kinds, openings)
+        return _collect(world, trial, judged, [wish.kind for wish in wishes], openings)
 
 
 def _count_openings(trial: Trial, batch: BatchNumber, spot: Spot, parent: Hash32) -> int:

@@ -1,4 +1,4 @@
-"""Calls that have every kind of number: a long one, and one on a stored cell."""
+"""Calls with every kind of number: a long one, one on a stored cell; and with dear numbers."""
 
 from __future__ import annotations
 
@@ -111,4 +111,50 @@ def build_around() -> Manifest:
         output_tokens=MAX_OUTPUT,
         fixed_positions=8 + state + 42 + MAX_OUTPUT,
         state_bytes=state,
+    )
+
+
+#: What options of one byte are made of, and how many fields of 64 of them a manifest holds.
+LETTERS = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')[:64]
+MOST_FIELDS = 28
+#: So much in favour of an option that it is always the answer.
+CERTAIN = (1 << 31) - 1
+
+
+def build_dear_choice() -> Manifest:
+    """Return an action that writes the last of 64 options, behind all of others that there fit."""
+    kept = [_build_enum(b"%d" % i, Role.KEPT) for i in range(MOST_FIELDS)]
+    # a choice's bytes are dear from the second word of an output on
+    last = _build_enum(b"abcdefghij", Role.WRITES)
+    return _build_dear((*kept, replace(last, biases=(*last.biases[:-1], CERTAIN))))
+
+
+def build_dear_value() -> Manifest:
+    """Return an action whose last field has 64 options of 32 bytes, behind as many as there fit."""
+    texts = tuple(bytes([letter]) * 31 + b"z" for letter in LETTERS)
+    kept = [_build_enum(b"%d" % i, Role.KEPT) for i in range(23)]
+    rest = _build_enum(b"q", Role.KEPT, LETTERS[:-1])
+    last = Field(b"z", FieldType.ENUM, Role.KEPT, texts[-1], options=texts, biases=(0,) * 64)
+    flag = Field(b"w", FieldType.BOOLEAN, Role.WRITES, True, biases=(0, 0))
+    empty = [Field(b"s%d" % i, FieldType.STRING, Role.KEPT, b"", limit=0) for i in range(6)]
+    return _build_dear((flag, *empty, *kept, rest, last))
+
+
+def _build_enum(name: bytes, role: Role, letters: bytes = LETTERS) -> Field:
+    options = tuple(bytes([letter]) for letter in letters)
+    biases = (0,) * len(options)
+    return Field(name, FieldType.ENUM, role, options[-1], options=options, biases=biases)
+
+
+def _build_dear(fields: tuple[Field, ...]) -> Manifest:
+    draft = build_action(prefix=2)
+    return replace(
+        draft,
+        temperature=0,
+        max_input=16,
+        fields=fields,
+        constants=build_constants(fields, []),
+        output_tokens=60,
+        fixed_positions=2 + 60,
+        state_bytes=compute_json_bytes(fields),
     )
