@@ -183,12 +183,12 @@ def _two(pointer: address, fields_at: uint256, pair: uint256, fields: uint256) -
 def _count_before(two: uint256) -> uint256:
     """
     @dev What stands before the fields that follow two: bytes of names and initial strings in the lower 32
-         bits, options above them. By the bits of types: an enum has the second lowest and not the
-         lowest, and no other type has, so it is one of that type or of that element (of what is no
-         array that is 0); a string has the lowest and none of the next two. A row of zeros adds none.
+         bits, options above them. By the bits of types: enums have the second lowest, in the type or the
+         element (of what is no array that is 0), and so have booleans alone, which have no options; a
+         string has the lowest and none of the next two. A row of zeros adds none.
     """
     types: uint256 = two >> 112
-    enums: uint256 = ((types >> 1) & ~types | (two >> 105) & ~(two >> 104)) & EACH
+    enums: uint256 = (types >> 1 | two >> 105) & EACH
     strings: uint256 = types & ~(types >> 1 | types >> 2) & EACH
     # b is an initial string's length, a the number of options
     found: uint256 = unsafe_add(

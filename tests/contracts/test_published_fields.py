@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
 
 import pytest
 
 from oyez.protocol import codec, schema
-from oyez.protocol.manifest import parse_manifest
-from oyez.protocol.types import FieldType, Hash32
+from oyez.protocol.manifest import encode_manifest, parse_manifest
+from oyez.protocol.types import FieldType, Hash32, Role
 from tests import machine_fuzz as fuzz
 from tests import state_worlds
 from tests.contracts.harness import Contract
+from tests.manifest_cases import with_fields
 from tests.manifests import LIMITS
 
 OPTION_ROW = 5
@@ -93,6 +95,21 @@ def test_lengths_of_options_are_added_up_whatever_their_number() -> None:
         1_474,
     ):
         assert reader().lengths(manifest.hash, count) == sum(sizes[:count])
+
+
+@pytest.mark.parametrize("left", range(252, 260))
+def test_options_may_stand_near_the_manifests_end(left: int) -> None:
+    """So many bytes are left from the first one on: texts are loaded 256 at once.
+
+    Rule: SCHEMA-1
+    """
+    letters = [bytes([letter]) for letter in state_worlds.LETTERS[:16]]
+    more = left - (9 + 5) * len(letters) - 16
+    texts = [letter + b"x" * 8 for letter in letters[:-1]] + [letters[-1] + b"x" * (8 + more)]
+    field = dataclasses.replace(state_worlds.build_enum(b"e", texts), role=Role.WRITES)
+    data = encode_manifest(with_fields([field]))
+    assert len(data) - data.index(texts[0]) == left
+    compare(data)
 
 
 def test_of_a_manifest_that_nobody_published_there_is_no_field() -> None:
