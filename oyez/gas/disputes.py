@@ -3,7 +3,9 @@
 A rollup with the real model and its step verifiers; one long call whose records hold every kind.
 For each kind one account posts the true result with one such number false and defends it by the
 shipped agent; the duel ends when the contract recomputes that lane. All from receipts, over full
-tree heights. The same again over a random model of a billion weights (`random_model`).
+tree heights. The dearest kind is broken once more as the only lie of a chain, and those whose cost
+an author's manifest decides behind the most options that one holds: the dearer gas counts. The same
+again over a random model of a billion weights (`random_model`).
 """
 
 from __future__ import annotations
@@ -242,11 +244,17 @@ def measure_wide(
 
 
 def merge(first: Played, second: Played) -> Played:
-    """Return what two plays take together; of a kind in both the dearer one counts."""
+    """Return what two plays take together; of a kind in both the dearer one counts.
+
+    A kind that one of them did not prove is not proven.
+    """
     resolve, proven = dict(first.gas_resolve), dict(first.op_kinds_proven)
     for kind, gas in second.gas_resolve.items():
         if gas > resolve.get(kind, 0):
             resolve[kind], proven[kind] = gas, second.op_kinds_proven[kind]
+    for one in (first, second):
+        for kind in set(one.op_kinds) - set(one.op_kinds_proven):
+            proven.pop(kind, None)
     return Played(
         moves_max=max(first.moves_max, second.moves_max),
         gas_move_max=max(first.gas_move_max, second.gas_move_max),

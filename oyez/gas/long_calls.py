@@ -114,9 +114,9 @@ def build_around() -> Manifest:
     )
 
 
-#: What options of one byte are made of, and how many fields of 64 of them a manifest holds.
+#: What options of one byte are made of, and how many fields of 64 of them fit beside a choice.
 LETTERS = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')[:64]
-MOST_FIELDS = 28
+MOST_FIELDS = 29
 #: So much in favour of an option that it is always the answer.
 CERTAIN = (1 << 31) - 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,6 +79,9 @@ def test_so_was_every_kind_of_a_model_of_a_billion_weights() -> None:
 def test_some_kinds_are_proven_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disputes, "list_wanted", lambda _: ["logit row", "down row"])
     monkeypatch.setattr(disputes, "list_around", lambda: ["operation", "new node"])
+    dear, _ = disputes.list_dear()
+    candidate = [wish for wish in dear[1] if wish.kind == "candidate"]
+    monkeypatch.setattr(disputes, "list_dear", lambda: [(dear[0], candidate)])
     monkeypatch.setattr(detection, "measure_ratio", lambda *_: 1.0)
     monkeypatch.setattr(disputes, "measure_wide", lambda **_: load().wide)
     kept = json.loads(KEPT.read_text())
@@ -86,8 +90,9 @@ def test_some_kinds_are_proven_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert found.find_over() == []
     assert found.moves_max == kept["moves_max"] == 12
-    assert sorted(found.op_kinds_proven) == ["down row", "logit row", "new node", "operation"]
-    # also of the first slash of a chain, and there are two
+    kinds = ["candidate", "down row", "logit row", "new node", "operation"]
+    assert sorted(found.op_kinds_proven) == kinds
+    # also of the first slash of a chain, and there are five
     apart = {kind: gas - kept["gas_resolve"][kind] for kind, gas in found.gas_resolve.items()}
     assert all(abs(difference) < 5_000 for difference in apart.values()), apart
 
@@ -103,6 +108,20 @@ def test_parts_of_a_random_model_are_proven(monkeypatch: pytest.MonkeyPatch) -> 
     assert sorted(found.op_kinds_proven) == kinds
     assert (found.shape["feed_forward"], found.position) == (2_080, 30)
     assert found.detect_ratio_at_most > 1
+
+
+def test_the_dearer_of_two_plays_counts_and_each_must_prove() -> None:
+    cheap = disputes.Played(12, 5, {"mask": 7, "mode": 9}, 10, ["mask", "mode"], {}, 100)
+    cheap = replace(cheap, op_kinds_proven={"mask": "0x01", "mode": "0x02"})
+    dear = disputes.Played(11, 6, {"mask": 8}, 11, ["mask"], {"mask": "0x03"}, 99)
+    both = disputes.Played(
+        12, 6, {"mask": 8, "mode": 9}, 11, ["mask", "mode"], {"mask": "0x03", "mode": "0x02"}, 100
+    )
+    assert disputes.merge(cheap, dear) == disputes.merge(dear, cheap) == both
+    unproven = replace(dear, gas_resolve={}, op_kinds_proven={})
+    for found in (disputes.merge(cheap, unproven), disputes.merge(unproven, cheap)):
+        assert found.find_over() == ["mask"]
+        assert found.op_kinds_proven == {"mode": "0x02"}
 
 
 def test_a_missing_proof_and_a_broken_budget_are_told() -> None:
