@@ -41,7 +41,10 @@ _STATE = (
     *("contracts/test_published_fields", "contracts/test_step_state"),
     "differential/test_step_state",
 )
-_COMPUTE = ("contracts/test_step_compute", "differential/test_step_compute")
+_COMPUTE = (
+    *("contracts/test_published", "contracts/test_step_compute"),
+    "differential/test_step_compute",
+)
 #: Of the records ENTRY and ROOTS.
 _ENDS = ("contracts/test_frame", "differential/test_step_roots", "contracts/test_step_roots")
 _REGISTRY = ("test_action_registry", "test_model_registry", "test_registry_edges")
