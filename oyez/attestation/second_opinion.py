@@ -10,7 +10,7 @@ from typing import Any
 
 
 def ask_dcap_qvl(raw: bytes, collateral: str, now: int, root: bytes | None = None) -> str | None:
-    """Return its status for a quote, such as "UpToDate", or "error: ..."; None: not installed.
+    """Return its status for a quote, such as "UpToDate", or "error: ..."; None: not importable.
 
     Whatever it does, a broken installation and a panic of its native code among them, ends in its
     own answer: it takes nothing from the project's.
@@ -23,11 +23,11 @@ def ask_dcap_qvl(raw: bytes, collateral: str, now: int, root: bytes | None = Non
     """
     try:
         judge: Any = importlib.import_module("dcap_qvl")
+    except ImportError:
+        return None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # another's code: it may fail in any way
-        if isinstance(error, ModuleNotFoundError) and error.name == "dcap_qvl":
-            return None
         return f"error: cannot be imported: {_describe(error)}"
     try:
         given = judge.QuoteCollateralV3.from_json(collateral)

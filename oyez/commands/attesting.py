@@ -60,7 +60,7 @@ def check(settings: Settings, *, quote: Path, collateral: Path, at: int, simulat
         "gas": verdict.gas,
     }
     lines = [word if verdict.accepted else f"{word}: {verdict.reason}", f"gas {verdict.gas}"]
-    lines.append(f"dcap-qvl: {second or 'not installed'}")
+    lines.append(f"dcap-qvl: {second or 'not importable'}")
     output.emit(found, lines, as_json=settings.json)
     if not verdict.accepted:
         click.get_current_context().exit(output.Exit.NEGATIVE)

@@ -252,7 +252,7 @@ def _tell(found: dict[str, Any]) -> list[str]:
     word = "holds" if found["match"] else f"does not hold: {found['reason']}"
     lines = [
         f"{found['signer']}: the evidence {word}",
-        f"dcap-qvl: {found['dcap_qvl'] or 'not installed'}",
+        f"dcap-qvl: {found['dcap_qvl'] or 'not importable'}",
         f"active until {format_time(found['expiry'])}" if found["active"] else "not active",
     ]
     if found["simulated"]:

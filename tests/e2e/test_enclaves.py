@@ -89,7 +89,7 @@ def test_answers_are_the_same_without_dcap_qvl(
     with pytest.raises(ImportError):
         importlib.import_module("dcap_qvl")
     assert shell("verify", made["signer"]) == found | {"dcap_qvl": None}
-    assert "dcap-qvl: not installed" in shell.text("verify", made["signer"])
+    assert "dcap-qvl: not importable" in shell.text("verify", made["signer"])
     monkeypatch.setitem(sys.modules, "dcap_qvl", ModuleType("dcap_qvl"))  # a broken one
     broken = shell("verify", made["signer"])
     assert broken["dcap_qvl"].startswith("error: module 'dcap_qvl' has no attribute")
