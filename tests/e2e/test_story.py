@@ -51,7 +51,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         truth = world.post(None, HONEST, HONEST, genesis)
         second = world.post(-2, SECOND, KNIGHTS[SECOND], genesis)
         beaten, silent = world.match(first, truth), world.match(truth, second)
-        measured.beat(world, beaten, 1, "resolve")
+        measured.beat(world, beaten, 1)
         measured.silence(world, silent)
         world.pass_time(measured.WINDOW_SECONDS)
         silent.time_out(HONEST)
