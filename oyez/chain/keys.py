@@ -134,7 +134,7 @@ def _read_keystore(
         KeyError,
         TypeError,
         AttributeError,
-        NotImplementedError,
+        NotImplementedError,  # a version or a hash that the library does not know
         OverflowError,  # more rounds than the hash counts
     ):
         raise Fatal(

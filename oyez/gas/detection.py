@@ -20,8 +20,8 @@ from oyez.dispute.traces import list_children
 from oyez.engines.exact.engine import ExactEngine
 from oyez.engines.exact.prefix_cache import PrefixCache
 from oyez.engines.exact.session import BLOCK
+from oyez.gas import long_calls
 from oyez.protocol import codec
-from oyez.protocol.constants import UPGRADE_IMMUTABLE
 from oyez.protocol.errors import Fatal
 from oyez.protocol.manifest import (
     ModelLimits,
@@ -47,9 +47,6 @@ from oyez.protocol.types import (
     Hash32,
     Manifest,
     Role,
-    SeedRule,
-    Segment,
-    SegmentKind,
 )
 
 CALLS, ROUNDS = 64, 3
@@ -128,27 +125,16 @@ def build_action(engine: ExactEngine) -> Manifest:
         ),
         Field(b"note", FieldType.STRING, Role.WRITES, b"", limit=24),
     )
-    draw, top = random.Random(1), min(40_000, engine.shape.vocabulary)
-    literals = tuple(draw.randrange(300, top) for _ in range(PREFIX))
-    draft = Manifest(
-        model=0,
+    draft = replace(
+        long_calls.build_action(PREFIX, min(long_calls.WORDS, engine.shape.vocabulary), INPUT),
         cell_kind=CellKind.PER_CALLER,
-        upgrade_delay=UPGRADE_IMMUTABLE,
         temperature=0,
-        seed_rule=SeedRule.BATCH,
-        seed=ZERO_HASH,
-        max_input=INPUT,
         output_tokens=OUTPUT,
         fixed_positions=PREFIX + OUTPUT,
         fields=fields,
-        segments=(Segment(SegmentKind.LITERAL, literals), Segment(SegmentKind.INPUT)),
         constants=build_constants(fields, []),
-        expressions=(),
         name=b"detection",
-        description=b"",
         state_bytes=compute_json_bytes(fields),
-        output_bytes=0,
-        hash=ZERO_HASH,
     )
     shape = engine.shape
     limits = ModelLimits(shape.vocabulary, shape.context, shape.missing)

@@ -7,6 +7,7 @@ import json
 import sys
 import types
 from dataclasses import replace
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from typing import Any
 
@@ -45,7 +46,7 @@ class Panic(BaseException):
     """How native code fails: no Exception."""
 
 
-class Broken:
+class Broken(Loader):
     """A loader of a package whose code fails, and a judge that fails when it is asked."""
 
     def __init__(self, error: BaseException) -> None:
@@ -53,7 +54,7 @@ class Broken:
         self.QuoteCollateralV3 = types.SimpleNamespace(from_json=lambda _: None)
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
-        return ModuleSpec(name, self) if name == "dcap_qvl" else None  # type: ignore[arg-type]  # duck
+        return ModuleSpec(name, self) if name == "dcap_qvl" else None
 
     def create_module(self, _: object) -> None:
         return None
